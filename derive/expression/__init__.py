@@ -1,0 +1,1 @@
+"""The expression tree: nodes, constructors, walking, printing."""

@@ -1,0 +1,226 @@
+"""Walking and rebuilding expressions: children, substitution, names, size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from derive.expression.build import add, div, mul
+from derive.expression.nodes import (
+    Add,
+    Both,
+    Call,
+    Compare,
+    Constant,
+    D,
+    Div,
+    Expression,
+    Index,
+    Item,
+    MatMul,
+    Mul,
+    Neg,
+    Number,
+    Pow,
+    Reduce,
+    Ref,
+    Slice,
+    Stack,
+    Transpose,
+    Where,
+)
+
+Children = tuple[Expression, ...]
+
+
+def _slice_parts(e: Slice) -> Children:
+    return tuple(part for part in (e.start, e.stop, e.step) if part is not None)
+
+
+def _slice_with(e: Slice, parts: Children) -> Expression:
+    left = iter(parts)
+    return Slice(*(None if part is None else next(left) for part in (e.start, e.stop, e.step)), place=e.place)
+
+
+def _reduce_with(e: Reduce, c: Children) -> Expression:
+    return Reduce(e.op, c[0], e.indices, c[1] if len(c) > 1 else None, place=e.place)
+
+
+def _d_with(e: D, c: Children) -> Expression:
+    wrt = c[1]
+    if not isinstance(wrt, Ref):
+        raise TypeError("a derivative is taken with respect to a name")
+    return D(c[0], wrt, place=e.place)
+
+
+# For each kind of node: its children, and the same node with other children.
+_KINDS: dict[type[Expression], tuple[Callable[[Any], Children], Callable[[Any, Children], Expression]]] = {
+    Number: (lambda e: (), lambda e, c: e),
+    Constant: (lambda e: (), lambda e, c: e),
+    Index: (lambda e: (), lambda e, c: e),
+    Ref: (lambda e: e.indices, lambda e, c: Ref(e.name, c, place=e.place)),
+    Add: (lambda e: e.terms, lambda e, c: add(*c)),
+    Mul: (lambda e: e.factors, lambda e, c: mul(*c)),
+    Neg: (lambda e: (e.arg,), lambda e, c: Neg(c[0])),
+    Div: (lambda e: (e.numerator, e.denominator), lambda e, c: div(*c)),
+    Pow: (lambda e: (e.base, e.exponent), lambda e, c: Pow(*c)),
+    Call: (lambda e: e.args, lambda e, c: Call(e.function, c, e.options, place=e.place)),
+    Reduce: (lambda e: (e.body,) if e.condition is None else (e.body, e.condition), _reduce_with),
+    Compare: (lambda e: (e.left, e.right), lambda e, c: Compare(e.op, *c)),
+    Both: (lambda e: e.conditions, lambda e, c: Both(c)),
+    Where: (lambda e: (e.condition, e.then, e.otherwise), lambda e, c: Where(*c)),
+    D: (lambda e: (e.body, e.wrt), _d_with),
+    MatMul: (lambda e: (e.left, e.right), lambda e, c: MatMul(*c, place=e.place)),
+    Transpose: (lambda e: (e.arg,), lambda e, c: Transpose(c[0], place=e.place)),
+    Item: (lambda e: (e.arg, *e.indices), lambda e, c: Item(c[0], c[1:], place=e.place)),
+    Slice: (_slice_parts, _slice_with),
+    Stack: (lambda e: e.items, lambda e, c: Stack(c, place=e.place)),
+}
+
+
+def children(e: Expression) -> Children:
+    return _KINDS[type(e)][0](e)
+
+
+def with_children(e: Expression, parts: Children) -> Expression:
+    """The same kind of node with other children; `e` itself where none changed."""
+    old = _KINDS[type(e)][0](e)
+    if len(old) == len(parts) and all(a is b for a, b in zip(old, parts, strict=True)):
+        return e
+    return _KINDS[type(e)][1](e, parts)
+
+
+def transform(e: Expression, change: Callable[[Expression], Expression | None]) -> Expression:
+    """Replaces outermost nodes for which `change` gives something; what it gives is not entered again."""
+    new = change(e)
+    if new is not None:
+        return new
+    return with_children(e, tuple(transform(c, change) for c in children(e)))
+
+
+def bottom_up(e: Expression, change: Callable[[Expression], Expression]) -> Expression:
+    """Rewrites the children first, then the node."""
+    return change(with_children(e, tuple(bottom_up(c, change) for c in children(e))))
+
+
+def walk(e: Expression) -> Iterator[Expression]:
+    """Every node, parents before children, in reading order."""
+    stack = [e]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(reversed(children(node)))
+
+
+def contains(e: Expression, test: Callable[[Expression], bool]) -> bool:
+    return any(test(node) for node in walk(e))
+
+
+def names(e: Expression) -> dict[str, None]:
+    """The names of the tensors that occur, in reading order (also inside derivatives)."""
+    return {node.name: None for node in walk(e) if isinstance(node, Ref)}
+
+
+def values_used(e: Expression) -> dict[str, None]:
+    """The names whose values `e` uses: like `names`, without what adjoints ``D(L, z)`` name."""
+    found: dict[str, None] = {}
+    stack = [e]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, D) and isinstance(node.body, Ref):
+            stack.extend(reversed(node.wrt.indices))
+            continue
+        if isinstance(node, Ref):
+            found[node.name] = None
+        stack.extend(reversed(children(node)))
+    return found
+
+
+def index_names(e: Expression) -> dict[str, None]:
+    """Every index name, free or bound, in reading order."""
+    found: dict[str, None] = {}
+    for node in walk(e):
+        if isinstance(node, Index):
+            found[node.name] = None
+        elif isinstance(node, Reduce):
+            found.update(dict.fromkeys(node.indices))
+    return found
+
+
+def free_indices(e: Expression) -> dict[str, None]:
+    """The indices that are not bound by a reduction inside `e`, in reading order."""
+    if isinstance(e, Index):
+        return {e.name: None}
+    found: dict[str, None] = {}
+    for child in children(e):
+        found.update(free_indices(child))
+    if isinstance(e, Reduce):
+        for name in e.indices:
+            found.pop(name, None)
+    return found
+
+
+def fresh(taken: Mapping[str, object] | set[str], preferred: str = "i") -> str:
+    """An index name that is not taken: the preferred one, the next letters, then ``i_1``, …"""
+    letters = "ijklmnpqrst"
+    start = letters.find(preferred)
+    for letter in [preferred, *letters[max(start, 0) :], *letters]:
+        if letter not in taken:
+            return letter
+    number = 1
+    while f"i_{number}" in taken:
+        number += 1
+    return f"i_{number}"
+
+
+def rename_indices(e: Expression, mapping: Mapping[str, Expression]) -> Expression:
+    """Replaces free indices; a bound index that would capture one of the new ones is renamed first."""
+    if not mapping:
+        return e
+    if isinstance(e, Index):
+        return mapping.get(e.name, e)
+    if isinstance(e, Reduce):
+        inner = {k: v for k, v in mapping.items() if k not in e.indices}
+        incoming = {name for v in inner.values() for name in index_names(v)}
+        clash = [name for name in e.indices if name in incoming]
+        if clash:
+            taken = incoming | set(index_names(e)) | set(names(e)) | set(inner)
+            new = list(e.indices)
+            for name in clash:
+                new[new.index(name)] = fresh(taken, name)
+                taken.add(new[-1])
+            inner |= {old: Index(n) for old, n in zip(e.indices, new, strict=True) if old != n}
+            e = Reduce(e.op, e.body, tuple(new), e.condition, place=e.place)
+        return with_children(e, tuple(rename_indices(c, inner) for c in children(e)))
+    return with_children(e, tuple(rename_indices(c, mapping) for c in children(e)))
+
+
+def replace(e: Expression, mapping: Mapping[Expression, Expression]) -> Expression:
+    """Replaces every occurrence of the given expressions, outermost first."""
+    return transform(e, mapping.get)
+
+
+def rename(e: Expression, mapping: Mapping[str, str]) -> Expression:
+    """Renames tensors."""
+
+    def change(node: Expression) -> Expression:
+        if isinstance(node, Ref) and node.name in mapping:
+            return Ref(mapping[node.name], node.indices, place=node.place)
+        return node
+
+    return bottom_up(e, change)
+
+
+def operations(e: Expression) -> int:
+    """How many operations a reader sees: each sign, operator, call and reduction counts one."""
+    count = 0
+    for node in walk(e):
+        if isinstance(node, Add):
+            count += len(node.terms) - 1
+        elif isinstance(node, Mul):
+            count += len(node.factors) - 1
+        elif isinstance(node, (Div, Pow, Call, Reduce, Compare, Where, MatMul, Transpose)):
+            count += 1
+        elif isinstance(node, Neg):
+            count += 1
+    return count

@@ -1,0 +1,164 @@
+"""The Model: what the user wrote, resolved — declarations, equations in index form, assumptions.
+
+Names, shapes and the places in the text are known here, once.  Models are made by `derive.parse.model.parse_model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from derive.errors import DeriveError, Place
+from derive.expression.nodes import Compare, Expression
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from derive.derivation import Derivation
+
+Shape = tuple[Expression, ...]
+
+GIVEN = ("input", "target", "noise")  # roles that carry the data's example axis
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A declared name.  `value` is a constant's or size's value; `kind` is how a parameter starts or what data it takes."""
+
+    name: str
+    role: str
+    shape: Shape = ()
+    value: Expression | None = None
+    kind: str | None = None
+    kind_argument: Expression | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """``name[indices] = body``: one named tensor, elementwise.
+
+    `written` is the right-hand side as the author wrote it; `body` is the same in core form, over the free `indices`.
+    """
+
+    name: str
+    indices: tuple[str, ...]
+    written: Expression
+    body: Expression
+    shape: Shape
+    role: str | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network and its loss: variables, equations in topological order, what may be assumed."""
+
+    name: str
+    title: str
+    text: str
+    variables: Mapping[str, Variable]
+    equations: tuple[Equation, ...]
+    loss: str
+    outputs: tuple[str, ...]
+    assumptions: tuple[Compare, ...] = ()
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+
+    @classmethod
+    def parse(cls, text: str, name: str = "model", *, implicit: bool = False) -> Model:
+        """Reads a model's text.  With `implicit`, undeclared names are parameters and the last equation is the loss.
+
+        >>> Model.parse("x: input; y: target; w: parameter; L: loss = (w*x - y)**2".replace(";", chr(10))).loss
+        'L'
+        """
+        from derive.parse.model import parse_model
+
+        return parse_model(text, name, implicit=implicit)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Model:
+        """Reads a `.model` file."""
+        from derive.parse.files import load_model
+
+        return load_model(path)
+
+    @classmethod
+    def builtin(cls, name: str) -> Model:
+        """One of the models that ship with derive."""
+        from derive.parse.files import builtin_model
+
+        return builtin_model(name)
+
+    @classmethod
+    def from_sympy(cls, equations: Any, parameters: Any = (), loss: Any = None, **roles: Any) -> Model:
+        """A model from SymPy equations ``Eq(z, w1*x1 + b)``; see `derive.algebra.sympy_models`."""
+        from derive.algebra.sympy_models import model_from_sympy
+
+        return model_from_sympy(equations, parameters, loss, **roles)
+
+    def to_sympy(self) -> Any:
+        """The equations as SymPy ``Eq`` objects (models of scalars)."""
+        from derive.algebra.sympy_models import model_to_sympy
+
+        return model_to_sympy(self)
+
+    def derive(self, wrt: tuple[str, ...] = ()) -> Derivation:
+        """Differentiates the loss with respect to every parameter, and what `wrt` names besides."""
+        from derive.differentiate.derive import derive
+
+        return derive(self, wrt)
+
+    @cached_property
+    def by_name(self) -> dict[str, Equation]:
+        return {equation.name: equation for equation in self.equations}
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        return {v.name: v.shape for v in self.variables.values()} | {e.name: e.shape for e in self.equations}
+
+    @cached_property
+    def consumers(self) -> dict[str, tuple[str, ...]]:
+        """For each name, the equations whose right-hand side mentions it, in order."""
+        from derive.expression.walk import names
+
+        found: dict[str, list[str]] = {}
+        for equation in self.equations:
+            for name in names(equation.body):
+                found.setdefault(name, []).append(equation.name)
+        return {name: tuple(users) for name, users in found.items()}
+
+    @cached_property
+    def per_example(self) -> frozenset[str]:
+        """The names that carry the example axis: inputs, targets, noise and what depends on them."""
+        from derive.expression.walk import names
+
+        found = {v.name for v in self.variables.values() if v.role in GIVEN}
+        for equation in self.equations:
+            if any(name in found for name in names(equation.body)):
+                found.add(equation.name)
+        return frozenset(found)
+
+    @cached_property
+    def reaches_loss(self) -> frozenset[str]:
+        """The names that the loss depends on, itself among them."""
+        from derive.expression.walk import names
+
+        found = {self.loss}
+        for equation in reversed(self.equations):
+            if equation.name in found:
+                found.update(names(equation.body))
+        return frozenset(found)
+
+    def of_role(self, *roles: str) -> tuple[Variable, ...]:
+        return tuple(v for v in self.variables.values() if v.role in roles)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(v.name for v in self.of_role("parameter"))
+
+    def equation(self, name: str) -> Equation:
+        if name not in self.by_name:
+            raise DeriveError(f"there is no equation for '{name}'")
+        return self.by_name[name]

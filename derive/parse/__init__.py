@@ -1,0 +1,1 @@
+"""Text → Model: reading, name resolution, index form."""

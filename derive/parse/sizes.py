@@ -1,0 +1,88 @@
+"""Arithmetic of symbolic sizes: two shapes agree when their dimensions are equal as polynomials."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from derive.expression.build import ONE, add, mul, number
+from derive.expression.nodes import Add, Div, Expression, Mul, Neg, Number, Pow, Ref
+
+Polynomial = dict[tuple[str, ...], Fraction]
+
+
+def polynomial(e: Expression) -> Polynomial | None:
+    """A size as a polynomial in size names, or None if it is not one."""
+    match e:
+        case Number():
+            return {(): e.value} if e.value else {}
+        case Ref() if not e.indices:
+            return {(e.name,): Fraction(1)}
+        case Neg():
+            inner = polynomial(e.arg)
+            return None if inner is None else {m: -c for m, c in inner.items()}
+        case Add():
+            total: Polynomial = {}
+            for term in e.terms:
+                part = polynomial(term)
+                if part is None:
+                    return None
+                for m, c in part.items():
+                    total[m] = total.get(m, Fraction(0)) + c
+            return {m: c for m, c in total.items() if c}
+        case Mul():
+            return _product([polynomial(f) for f in e.factors])
+        case Div():
+            top, bottom = polynomial(e.numerator), polynomial(e.denominator)
+            if top is None or bottom is None or set(bottom) != {()}:
+                return None
+            return {m: c / bottom[()] for m, c in top.items()}
+        case Pow() if isinstance(e.exponent, Number) and e.exponent.value.denominator == 1 and e.exponent.value <= 8:
+            return _product([polynomial(e.base)] * int(e.exponent.value))
+    return None
+
+
+def _product(parts: list[Polynomial | None]) -> Polynomial | None:
+    total: Polynomial = {(): Fraction(1)}
+    for part in parts:
+        if part is None:
+            return None
+        grown: Polynomial = {}
+        for m, c in total.items():
+            for n, d in part.items():
+                key = tuple(sorted(m + n))
+                grown[key] = grown.get(key, Fraction(0)) + c * d
+        total = grown
+    return {m: c for m, c in total.items() if c}
+
+
+def same_size(a: Expression, b: Expression) -> bool:
+    if a == b:
+        return True
+    left, right = polynomial(a), polynomial(b)
+    return left is not None and left == right
+
+
+def is_one(size: Expression) -> bool:
+    return isinstance(size, Number) and size.value == 1
+
+
+def plus(size: Expression, offset: int) -> Expression:
+    """``size + offset``, tidied."""
+    terms = polynomial(add(size, number(offset)))
+    if terms is None:
+        return add(size, number(offset))
+    parts: list[Expression] = []
+    for m, c in terms.items():
+        parts.append(number(c) if not m else mul(*([] if c == 1 else [number(c)]), *(Ref(n) for n in m)))
+    return add(*parts)
+
+
+def count(shape: tuple[Expression, ...]) -> Expression:
+    """The number of entries."""
+    return mul(*shape) if shape else ONE
+
+
+def print_shape(shape: tuple[Expression, ...]) -> str:
+    """A shape as numpy prints one: ``()``, ``(3,)``, ``(h, d)``."""
+    inner = ", ".join(str(size) for size in shape)
+    return f"({inner},)" if len(shape) == 1 else f"({inner})"
