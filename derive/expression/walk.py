@@ -212,11 +212,11 @@ def rename(e: Expression, mapping: Mapping[str, str]) -> Expression:
 
 
 def operations(e: Expression) -> int:
-    """How many operations a reader sees: each sign, operator, call and reduction counts one."""
+    """How many operations a reader sees: each sign, operator, call and reduction counts one (``a - b`` is one)."""
     count = 0
     for node in walk(e):
         if isinstance(node, Add):
-            count += len(node.terms) - 1
+            count += len(node.terms) - 1 - sum(1 for term in node.terms[1:] if isinstance(term, Neg))
         elif isinstance(node, Mul):
             count += len(node.factors) - 1
         elif isinstance(node, (Div, Pow, Call, Reduce, Compare, Where, MatMul, Transpose)):

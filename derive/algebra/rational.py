@@ -1,0 +1,337 @@
+"""Expressions as rational functions over their kernels, with SymPy's polynomial rings doing the algebra.
+
+A kernel is what the four operations do not take apart: a name, ``log(u)``, ``sin(u)``, ``exp(u)``, a root, a sum over an
+index, a case distinction.  ``exp(-u)``, ``exp(2*u)`` and ``exp(u + v)`` are powers and products of kernels.
+Expressions that are too large or have powers too high to multiply out are refused (None), never waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from math import lcm
+from typing import Any
+
+from sympy.polys.domains import QQ
+from sympy.polys.fields import FracField
+from sympy.polys.orderings import lex
+
+from derive.expression.build import ONE, add, div, mul, number, power
+from derive.expression.nodes import Add, Call, Div, Expression, Index, Mul, Neg, Number, Pow, Reduce
+from derive.expression.walk import operations, rename_indices
+
+MOST_KERNELS = 14
+MOST_OPERATIONS = 160
+MOST_POWER = 8  # the highest power of a sum that is multiplied out
+
+
+class TooLarge(Exception):
+    """The expression is not brought into this form: it would take too long."""
+
+
+@lru_cache(maxsize=64)
+def field_over(count: int) -> FracField:
+    """The field of rational functions in as many variables over the rationals."""
+    return FracField([f"t{k}" for k in range(count)], QQ, lex)
+
+
+def alpha_normal(e: Expression) -> Expression:
+    """The same expression with its bound indices named in order, so that equal sums are equal trees."""
+    counter = [0]
+
+    def visit(node: Expression) -> Expression:
+        from derive.expression.walk import children, with_children
+
+        if isinstance(node, Reduce):
+            swap: dict[str, Expression] = {}
+            names = []
+            for name in node.indices:
+                names.append(f"bound {counter[0]}")
+                swap[name] = Index(names[-1])
+                counter[0] += 1
+            body = rename_indices(node.body, swap)
+            condition = None if node.condition is None else rename_indices(node.condition, swap)
+            node = Reduce(node.op, body, tuple(names), condition)
+        return with_children(node, tuple(visit(c) for c in children(node)))
+
+    return visit(e)
+
+
+@dataclass
+class Kernels:
+    """The kernels of some expressions in order of first appearance; exponentials remember their denominators."""
+
+    order: dict[Expression, int] = field(default_factory=dict)
+    shown: list[Expression] = field(default_factory=list)
+    roots: dict[Expression, int] = field(default_factory=dict)
+
+    def scan(self, e: Expression) -> None:
+        match e:
+            case Number():
+                return
+            case Add():
+                for term in e.terms:
+                    self.scan(term)
+            case Mul():
+                for f in e.factors:
+                    self.scan(f)
+            case Neg():
+                self.scan(e.arg)
+            case Div():
+                self.scan(e.numerator)
+                self.scan(e.denominator)
+            case _:
+                for base, exponent in _as_power(e):
+                    if exponent.denominator == 1 and base is not e and not _is_kernel(base):
+                        self.scan(base)
+                    else:
+                        self.add(base, exponent.denominator)
+
+    def add(self, base: Expression, root: int) -> None:
+        key = alpha_normal(base)
+        if key not in self.order:
+            self.order[key] = len(self.order)
+            self.shown.append(base)
+            self.roots[key] = 1
+        self.roots[key] = lcm(self.roots[key], root)
+        if len(self.order) > MOST_KERNELS or self.roots[key] > 12:
+            raise TooLarge
+
+
+def _is_kernel(e: Expression) -> bool:
+    return not isinstance(e, (Number, Add, Mul, Neg, Div, Pow)) or (isinstance(e, Pow) and _as_power(e)[0][0] is e)
+
+
+def _as_power(e: Expression) -> list[tuple[Expression, Fraction]]:
+    """An expression that is no sum, product or quotient, as a product of kernels (or bases) with rational powers."""
+    match e:
+        case Call(function="exp"):
+            return [(Call("exp", (u,)), c) for u, c in _linear(e.args[0])]
+        case Call(function="sqrt"):
+            return [(e.args[0], Fraction(1, 2))]
+        case Pow(exponent=exponent):
+            value = _rational(exponent)
+            if value is None:
+                return [(Pow(e.base, u) if u != ONE else e.base, c) for u, c in _linear(exponent)]
+            if value.denominator == 1 and (abs(value) <= MOST_POWER or _is_kernel_base(e.base)) and abs(value) <= 64:
+                return [(e.base, value)]
+            if value.denominator <= 12 and abs(value) <= MOST_POWER:
+                return [(e.base, value)]
+            return [(e, Fraction(1))]
+    return [(e, Fraction(1))]
+
+
+def _is_kernel_base(e: Expression) -> bool:
+    return not isinstance(e, (Number, Add, Mul, Neg, Div, Pow))
+
+
+def _rational(e: Expression) -> Fraction | None:
+    match e:
+        case Number():
+            return e.value
+        case Neg():
+            inner = _rational(e.arg)
+            return None if inner is None else -inner
+        case Div():
+            top, bottom = _rational(e.numerator), _rational(e.denominator)
+            return top / bottom if top is not None and bottom else None
+    return None
+
+
+def _linear(e: Expression) -> list[tuple[Expression, Fraction]]:
+    """``2*u - v/3 + 1`` as [(u, 2), (v, -1/3), (1, 1)]."""
+    found: dict[Expression, Fraction] = {}
+    for term in e.terms if isinstance(e, Add) else (e,):
+        coefficient, rest = _coefficient(term)
+        found[rest] = found.get(rest, Fraction(0)) + coefficient
+    return [(u, c) for u, c in found.items() if c]
+
+
+def _coefficient(e: Expression) -> tuple[Fraction, Expression]:
+    value = _rational(e)
+    if value is not None:
+        return value, ONE
+    match e:
+        case Neg():
+            c, rest = _coefficient(e.arg)
+            return -c, rest
+        case Mul():
+            total, rest_factors = Fraction(1), []
+            for f in e.factors:
+                v = _rational(f)
+                if v is None:
+                    rest_factors.append(f)
+                else:
+                    total *= v
+            return total, mul(*rest_factors)
+        case Div() if (bottom := _rational(e.denominator)):
+            c, rest = _coefficient(e.numerator)
+            return c / bottom, rest
+    return Fraction(1), e
+
+
+class Rational:
+    """A common field for several expressions, and the ways in and out of it."""
+
+    def __init__(self, *expressions: Expression) -> None:
+        if sum(operations(e) for e in expressions) > MOST_OPERATIONS:
+            raise TooLarge
+        self.kernels = Kernels()
+        for e in expressions:
+            self.kernels.scan(e)
+        self.field = field_over(max(1, len(self.kernels.order)))
+        self.sums = [node for e in expressions for node in _sums(e)]
+
+    def into(self, e: Expression) -> Any:
+        """The element of the field that an expression stands for; ZeroDivisionError where it divides by zero."""
+        match e:
+            case Number():
+                return self.field(QQ(e.value.numerator, e.value.denominator))
+            case Add():
+                total = self.field.zero
+                for term in e.terms:
+                    total = total + self.into(term)
+                return self._bounded(total)
+            case Mul():
+                total = self.field.one
+                for f in e.factors:
+                    total = self._bounded(total * self.into(f))
+                return total
+            case Neg():
+                return -self.into(e.arg)
+            case Div():
+                bottom = self.into(e.denominator)
+                if bottom == 0:
+                    raise ZeroDivisionError
+                return self._bounded(self.into(e.numerator) / bottom)
+        total = self.field.one
+        for base, exponent in _as_power(e):
+            key = alpha_normal(base)
+            if key in self.kernels.order:
+                exponent *= self.kernels.roots[key]
+                inner = self.field.gens[self.kernels.order[key]]
+            else:
+                inner = self.into(base)
+                if exponent < 0 and inner == 0:
+                    raise ZeroDivisionError
+            if exponent.denominator != 1:
+                raise TooLarge
+            total = self._bounded(total * inner ** int(exponent))
+        return total
+
+    def _bounded(self, element: Any) -> Any:
+        if len(element.numer) > 400 or len(element.denom) > 400:
+            raise TooLarge
+        return element
+
+    def kernel(self, k: int) -> Expression:
+        """The expression that the k-th variable stands for."""
+        shown = self.kernels.shown[k]
+        root = self.kernels.roots[alpha_normal(shown)]
+        if root == 1:
+            return shown
+        if isinstance(shown, Call) and shown.function == "exp":
+            return Call("exp", (div(shown.args[0], number(root)),))
+        return Call("sqrt", (shown,)) if root == 2 else power(shown, number(Fraction(1, root)))
+
+    def out(self, element: Any, factored: bool = True) -> Expression:
+        """The expression of an element of the field, factors and terms in order of first appearance."""
+        numerator, denominator = element.numer, element.denom
+        top, number_top = self._factors(numerator, factored)
+        bottom, number_bottom = self._factors(denominator, factored)
+        coefficient = number_top / number_bottom
+        if coefficient < 0 and (flipped := _flipped(top)) is not None:
+            top, coefficient = flipped, -coefficient
+        sign, coefficient = coefficient < 0, abs(coefficient)
+        if coefficient.numerator != 1 or not top:
+            top.insert(0, number(coefficient.numerator))
+        if coefficient.denominator != 1:
+            bottom.insert(0, number(coefficient.denominator))
+        result = div(mul(*top), mul(*bottom)) if bottom else mul(*top)
+        return Neg(result) if sign and element != 0 else result
+
+    def polynomial(self, p: Any) -> Expression:
+        return self.out(self.field(p))
+
+    def _factors(self, p: Any, factored: bool) -> tuple[list[Expression], Fraction]:
+        """Factors and numeric content of a polynomial, the sign in the content."""
+        if p == 0:
+            return [], Fraction(0)
+        if factored and len(p) > 1:
+            content, parts = p.factor_list()
+        else:
+            content, parts = p.primitive()
+            parts = [(parts, 1)]
+        value = Fraction(int(content.numerator), int(content.denominator))
+        monomial: list[Expression] = []
+        sums: list[Expression] = []
+        for part, exponent in parts:
+            if len(part) == 1:
+                powers, c = part.terms()[0]
+                value *= Fraction(int(c.numerator), int(c.denominator)) ** exponent
+                for k, n in enumerate(powers):
+                    if n:
+                        monomial.append(self._to_power(self.kernel(k), n * exponent))
+            else:
+                shown, flipped = self._sum(part)
+                if flipped and exponent % 2:
+                    value = -value
+                sums.append(self._to_power(shown, exponent))
+        return monomial + sums, value
+
+    def _to_power(self, base: Expression, n: int) -> Expression:
+        return base if n == 1 else power(base, n)
+
+    def _sum(self, p: Any) -> tuple[Expression, bool]:
+        """A polynomial of several terms; its sign as the author wrote it where it occurs, else a positive term first."""
+        plus, minus = self._terms(p), self._terms(-p)
+        for shown in self.sums:
+            if set(shown.terms) == set(plus.terms):
+                return shown, False
+            if set(shown.terms) == set(minus.terms):
+                return shown, True
+        flipped = isinstance(plus.terms[0], Neg)
+        return (minus, True) if flipped else (plus, False)
+
+    def _terms(self, p: Any) -> Add:
+        """Terms with a positive sign first; among them higher powers first, then order of appearance."""
+        terms = sorted(p.terms(), key=lambda t: (t[1] < 0, -sum(t[0]), [-n for n in t[0]]))
+        parts: list[Expression] = []
+        for powers, c in terms:
+            value = Fraction(int(c.numerator), int(c.denominator))
+            factors = [self._to_power(self.kernel(k), n) for k, n in enumerate(powers) if n]
+            size = abs(value)
+            if size.numerator != 1 or not factors:
+                factors.insert(0, number(size.numerator))
+            term = mul(*factors)
+            if size.denominator != 1:
+                term = div(term, number(size.denominator))
+            parts.append(Neg(term) if value < 0 else term)
+        return Add(tuple(parts))
+
+
+def _flipped(factors: list[Expression]) -> list[Expression] | None:
+    """The same factors with the sign of one difference turned round: a - 1 becomes 1 - a."""
+    for k, f in enumerate(factors):
+        if isinstance(f, Add) and any(isinstance(t, Neg) for t in f.terms):
+            terms = [t.arg if isinstance(t, Neg) else Neg(t) for t in f.terms]
+            terms.sort(key=lambda t: isinstance(t, Neg))
+            return [*factors[:k], Add(tuple(terms)), *factors[k + 1 :]]
+    return None
+
+
+def _sums(e: Expression) -> Iterable[Add]:
+    from derive.expression.walk import walk
+
+    return (node for node in walk(e) if isinstance(node, Add))
+
+
+def normal_form(e: Expression) -> Expression | None:
+    """The expression as one fraction in lowest terms, factored; None where that is refused."""
+    try:
+        space = Rational(e)
+        return space.out(space.into(e))
+    except (TooLarge, ZeroDivisionError):
+        return None

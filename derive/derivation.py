@@ -1,0 +1,114 @@
+"""The Derivation: for every edge its local derivative, for every node its adjoint, for every parameter its gradient.
+
+Everything here is data.  Renderers print it; they compute no mathematics of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from derive.expression.nodes import Expression
+from derive.model import Model, Shape
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule applied: `before` and `after` are equal wherever `before` is defined.
+
+    `condition` is what `before` divides by and `after` no longer does; `assumption` is what the model states and the
+    step needs; `proof` says how equality was established.
+    """
+
+    rule: str
+    before: Expression
+    after: Expression
+    condition: str | None = None
+    assumption: str | None = None
+    proof: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A derivative, and the steps that lead to it from its ``D`` form.
+
+    `of` and `wrt` name it; `indices` are the free indices of `expr` (those of `of`, then those of `wrt`).
+    """
+
+    of: str
+    wrt: str
+    indices: tuple[str, ...]
+    expr: Expression
+    shape: Shape
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Adjoint:
+    """∂L/∂node: the chain rule over the node's direct consumers.
+
+    `terms`: for each consumer the factors, as pairs (of, wrt).  `by_adjoint`: in terms of the consumers' adjoints.
+    `compact`: the form that code computes, an adjoint put in only where something cancels.  `result.expr`: expanded
+    through the adjoints while that is short, else equal to `by_adjoint`.
+    """
+
+    result: Result
+    terms: tuple[tuple[tuple[str, str], ...], ...]
+    chain: tuple[tuple[str, str], ...]
+    by_adjoint: Expression
+    compact: Expression
+    expanded: bool
+
+    @property
+    def name(self) -> str:
+        return self.result.wrt
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """Everything that was derived of a model.
+
+    `local` has one result for each edge; `nodes` the adjoints of all equations but the loss, in reverse order;
+    `gradients` those of the parameters, and of what was asked for besides; `lemmas` the derivatives of functions that
+    steps refer to.
+    """
+
+    model: Model
+    local: tuple[Result, ...]
+    nodes: tuple[Adjoint, ...]
+    gradients: tuple[Adjoint, ...]
+    lemmas: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+
+    def prove(self) -> Derivation:
+        """The same derivation, every step proved; a step that cannot be established is an internal error."""
+        from derive.prove.derivations import prove
+
+        return prove(self)
+
+    def replay(self, step: Step) -> Expression:
+        """Applies the step's named rule to its `before` again."""
+        from derive.differentiate.replay import replay
+
+        return replay(self, step)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of ``derive gradient --format json``."""
+        from derive.render.json import to_dict
+
+        return to_dict(self)
+
+    def generate(self, **options: Any) -> str:
+        """The source of a numpy module that trains the model."""
+        from derive.emit.module import generate
+
+        return generate(self, **options)
+
+    def compile(self, **options: Any) -> ModuleType:
+        """The generated module, ready to call."""
+        from derive.emit.module import load
+
+        return load(self.generate(**options), self.model.name)

@@ -1,0 +1,48 @@
+"""Lemmas: the derivative of a function of the table, derived once from what defines it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from derive.derivation import Step
+from derive.differentiate.local import differentiate
+from derive.expression.nodes import Call, Expression, Ref
+from derive.expression.walk import replace
+from derive.functions import FUNCTIONS
+from derive.parse.expression import parse_expression
+
+
+@dataclass(frozen=True, slots=True)
+class Lemma:
+    """The derivative of a function by one of its parameters, in those parameters."""
+
+    function: str
+    result: Expression
+    steps: tuple[Step, ...]
+
+
+OUTPUT = "value"
+
+
+@cache
+def lemma(name: str, argument: int = 0) -> Lemma:
+    """Derives f' for f of the table; its output is written as f(u) again.
+
+    >>> str(lemma("sigmoid").result), str(lemma("tanh").result)
+    ('sigmoid(u)*(1 - sigmoid(u))', '1 - tanh(u)**2')
+    """
+    row = FUNCTIONS[name]
+    call = Call(name, tuple(Ref(p) for p in row.parameters))
+    output = Ref(OUTPUT)
+    result, steps = differentiate(call, Ref(row.parameters[argument]), output)
+    return Lemma(name, replace(result, {output: call}), steps)
+
+
+@cache
+def slope_of(text: str) -> Expression:
+    """The derivative by u of an expression in u."""
+    whole = parse_expression(text)
+    if isinstance(whole, Call) and not FUNCTIONS[whole.function].partials:
+        return lemma(whole.function).result
+    return differentiate(whole, Ref("u"), None)[0]

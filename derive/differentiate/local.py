@@ -1,0 +1,85 @@
+"""Local derivatives: of one equation's right-hand side by one of the names in it, step by step."""
+
+from __future__ import annotations
+
+from derive.derivation import Step
+from derive.differentiate.strategy import Chain, simplify
+from derive.errors import DeriveError
+from derive.expression.nodes import Call, D, Expression, Ref
+from derive.expression.walk import contains, operations
+from derive.functions import FUNCTIONS
+from derive.rules.arithmetic import ARITHMETIC
+from derive.rules.fractions import CANCEL
+from derive.rules.calculus import DEFINITION_RULES, INVERSE_RULES, ORDER
+from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
+from derive.rules.rule import Context
+
+
+def differentiate(body: Expression, wrt: Ref, output: Ref | None) -> tuple[Expression, tuple[Step, ...]]:
+    """∂body/∂wrt with its steps; `output` is the name that the right-hand side defines, if it has one.
+
+    Raises DeriveError where no rule applies.
+    """
+    chain = Chain(D(body, wrt), Context(output=None if output is None else (output, body)))
+    unfold(chain, body, wrt)
+    carry_out(chain)
+    chain.apply(ARITHMETIC)
+    before_simplifying = chain.fork()
+    before_simplifying.apply(CANCEL)
+    simplify(chain)
+    to_output(chain, before_simplifying)
+    return chain.expr, tuple(chain.steps)
+
+
+def unfold(chain: Chain, body: Expression, wrt: Ref) -> None:
+    """A named function that is the whole right-hand side is differentiated from what defines it."""
+    if not isinstance(body, Call) or body.function not in FUNCTIONS or FUNCTIONS[body.function].partials:
+        return
+    if body.function in DEFINITION_RULES and all(isinstance(arg, Ref) or not contains(arg, _mentions(wrt)) for arg in body.args):
+        chain.apply(DEFINITION_RULES[body.function])
+    elif body.function in INVERSE_RULES and body.args == (wrt,):
+        chain.apply(INVERSE_RULES[body.function])
+
+
+def _mentions(wrt: Ref):  # type: ignore[no-untyped-def]
+    return lambda node: isinstance(node, Ref) and node.name == wrt.name
+
+
+def carry_out(chain: Chain) -> None:
+    """Applies rules of differentiation until no ``D`` is left."""
+    while contains(chain.expr, lambda node: isinstance(node, D)):
+        if not any(chain.apply(rule) for rule in ORDER):
+            left = next(node for node in _derivatives(chain.expr))
+            raise DeriveError(f"no rule differentiates {left.body} with respect to {left.wrt}", left.body.place)
+
+
+def _derivatives(e: Expression) -> list[D]:
+    from derive.expression.walk import walk
+
+    return [node for node in walk(e) if isinstance(node, D)]
+
+
+def to_output(chain: Chain, explicit: Chain) -> None:
+    """The passage to the node's own output, where that is shorter and has no new pole."""
+    if chain.context.output is None or operations(chain.expr) < 1:
+        return
+    best = chain.fork()
+    for start in (explicit, chain):
+        for passage in ((NAME_OUTPUT,), (THROUGH_OUTPUT, NAME_OUTPUT), (THROUGH_HELPER, NAME_OUTPUT)):
+            fork = start.fork()
+            if passage[0] is not NAME_OUTPUT and not _has_kernel(fork.expr):
+                continue
+            if not fork.apply(passage[0]):
+                continue
+            for rule in passage[1:]:
+                fork.apply(rule)
+            simplify(fork)
+            if operations(fork.expr) < operations(best.expr):
+                best = fork
+        if best.expr != chain.expr:
+            break
+    chain.take(best)
+
+
+def _has_kernel(e: Expression) -> bool:
+    return contains(e, lambda node: isinstance(node, Call) and node.function != "delta")

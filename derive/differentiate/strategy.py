@@ -1,0 +1,143 @@
+"""How rules are put together: a chain of steps, and the order in which simplifying rules are tried.
+
+No rule is called "simplify": a strategy only chooses among named rules, and every application is a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from derive.derivation import Step
+from derive.expression.nodes import Add, Div, Expression, Mul, Neg, Number
+from derive.expression.walk import operations, walk
+from derive.rules.arithmetic import ARITHMETIC
+from derive.rules.fractions import CANCEL, COMMON_DENOMINATOR, EXPAND, FACTOR, LOWEST_TERMS, MERGE_FRACTIONS, ORDER_TERMS, SIGNS
+from derive.rules.identities import IDENTITIES
+from derive.rules.rule import Context, Rule
+from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, JOIN_SUMS, MERGE_SUMS, PULL_OUT, SPLIT
+
+LONGEST = 400  # steps of one chain; more would mean that rules undo each other
+
+
+class Chain:
+    """An expression on its way: each rule that applies adds a step."""
+
+    def __init__(self, start: Expression, context: Context) -> None:
+        self.expr = start
+        self.context = context
+        self.steps: list[Step] = []
+
+    def apply(self, rule: Rule) -> bool:
+        if len(self.steps) >= LONGEST:
+            return False
+        after = rule.apply(self.expr, self.context)
+        if after is None or after == self.expr:
+            return False
+        assumption = None
+        if rule is ASSUME:
+            assumption = "; ".join(str(a) for a in self.context.assumptions if a.op == "==")
+        self.steps.append(Step(rule.name, self.expr, after, condition(self.expr, after), assumption))
+        self.expr = after
+        return True
+
+    def exhaust(self, rules: Sequence[Rule]) -> None:
+        """Applies the rules in turn until none fits."""
+        changed = True
+        while changed and len(self.steps) < LONGEST:
+            changed = any(self.apply(rule) for rule in rules)
+
+    def fork(self) -> Chain:
+        other = Chain(self.expr, self.context)
+        other.steps = list(self.steps)
+        return other
+
+    def take(self, other: Chain) -> None:
+        self.expr, self.steps = other.expr, other.steps
+
+
+def condition(before: Expression, after: Expression) -> str | None:
+    """What `before` divides by and `after` does not: ``a != 0`` and so on."""
+    old, new = _divisors(before), _divisors(after)
+    gone = [d for d in old if d not in new]
+    return " and ".join(f"{d} != 0" for d in gone) or None
+
+
+def _divisors(e: Expression) -> dict[Expression, None]:
+    found: dict[Expression, None] = {}
+    for node in walk(e):
+        if isinstance(node, Div):
+            for factor in node.denominator.factors if isinstance(node.denominator, Mul) else (node.denominator,):
+                base = getattr(factor, "base", factor)
+                if not isinstance(base, Number):
+                    found[base] = None
+    return found
+
+
+def denominators(e: Expression) -> int:
+    """How many factors stand below a line."""
+    count = 0
+    for node in walk(e):
+        if isinstance(node, Div):
+            below = node.denominator.factors if isinstance(node.denominator, Mul) else (node.denominator,)
+            count += sum(1 for f in below if not isinstance(f, Number))
+    return count
+
+
+TENSOR_RULES = (DISTRIBUTE, SPLIT, CONTRACT, MERGE_SUMS, PULL_OUT)
+TIDY_RULES = (ARITHMETIC, *IDENTITIES, CANCEL, MERGE_FRACTIONS)
+
+# Ways to a shorter form; the first that gives the shortest is taken.
+ROADS: tuple[tuple[Rule, ...], ...] = (
+    (EXPAND, CANCEL, ARITHMETIC),
+    (COMMON_DENOMINATOR, EXPAND, CANCEL, SIGNS, ARITHMETIC),
+    (CANCEL, FACTOR, CANCEL, SIGNS),
+    (LOWEST_TERMS, SIGNS, ARITHMETIC),
+)
+
+
+def simplify(chain: Chain) -> None:
+    """Brings the chain's expression to its textbook form: the shortest that the roads find, terms in order."""
+    chain.exhaust((ARITHMETIC, *TENSOR_RULES))
+    if any(type(node).__name__ == "Reduce" for node in walk(chain.expr)):
+        chain.exhaust((JOIN_SUMS, ARITHMETIC, *TENSOR_RULES))
+    chain.exhaust(TIDY_RULES)
+    if chain.context.assumptions and chain.apply(ASSUME):
+        chain.exhaust((ARITHMETIC, *TENSOR_RULES))
+        chain.exhaust(TIDY_RULES)
+    while True:
+        best: Chain | None = None
+        if _may_shorten(chain.expr):
+            for road in ROADS:
+                fork = chain.fork()
+                for rule in road:
+                    fork.apply(rule)
+                if _better(fork.expr, chain.expr if best is None else best.expr, chain.expr):
+                    best = fork
+        if best is None:
+            break
+        chain.take(best)
+        chain.exhaust(TIDY_RULES)
+    chain.apply(ORDER_TERMS)
+    chain.apply(SIGNS)
+
+
+def _may_shorten(e: Expression) -> bool:
+    """A product of names and powers is in its final form already; only sums and fractions can shrink."""
+    return any(isinstance(node, (Add, Div)) for node in walk(e))
+
+
+def _better(new: Expression, best: Expression, old: Expression) -> bool:
+    if denominators(new) > denominators(old):
+        return False
+    if _makes_one_fraction(new, old) and denominators(new) >= denominators(old):
+        return False
+    return operations(new) < operations(best)
+
+
+def _makes_one_fraction(new: Expression, old: Expression) -> bool:
+    """A sum of fractions is not joined into one for its own sake: only where a denominator goes."""
+    return isinstance(_plain(old), Add) and not isinstance(_plain(new), Add) and denominators(old) > 1
+
+
+def _plain(e: Expression) -> Expression:
+    return e.arg if isinstance(e, Neg) else e

@@ -1,0 +1,58 @@
+"""The words of a report in each language, one TOML file per language in `catalogue/`.
+
+In: a language code.  Out: `Words`, a mapping from keys to phrases, and from the rules' names to theirs.
+Invariant: all catalogues have the same keys (a test compares them); adding a language is adding a file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from derive.errors import DeriveError, did_you_mean
+
+FOLDER = Path(__file__).resolve().parent / "catalogue"
+
+
+def languages() -> tuple[str, ...]:
+    """The languages there is a catalogue for.
+
+    >>> languages()
+    ('en', 'es')
+    """
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+@cache
+def catalogue(language: str) -> dict[str, dict[str, str]]:
+    """The tables of one language's file: `words`, `sentences`, `rules`."""
+    if language not in languages():
+        hint = did_you_mean(language, languages()) or "there are catalogues for " + ", ".join(languages())
+        raise DeriveError(f"there is no catalogue for the language '{language}'", hint=hint)
+    return tomllib.loads((FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
+
+
+class Words:
+    """The phrases of one language.
+
+    >>> Words("es")["contents"], Words("es").rule("chain rule")
+    ('Índice', 'regla de la cadena')
+    >>> Words("en").sentence("proved", count="12")
+    'All 12 steps are proved.'
+    """
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._tables = catalogue(language)
+
+    def __getitem__(self, key: str) -> str:
+        return self._tables["words"][key]
+
+    def rule(self, name: str) -> str:
+        """A rule's name in this language; a rule without an entry is an error, found by the tests."""
+        return self._tables["rules"][name]
+
+    def sentence(self, key: str, **parts: str) -> str:
+        """A sentence with its gaps filled."""
+        return self._tables["sentences"][key].format(**parts)

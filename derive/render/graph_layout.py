@@ -1,0 +1,228 @@
+"""Where the nodes and edges of a computational graph go on the page.
+
+In: a `Graph` (nodes and edges, acyclic).  Out: a `Layout` in CSS pixels, y pointing down, that the SVG and
+the TikZ printer both draw.  The method is Sugiyama's: layers and few crossings (`graph_order`), then rows by
+isotonic regression, then columns.
+
+Kept: every edge goes to a later layer; no two nodes overlap; no edge runs through a node, because edges bend
+only in the gaps between the columns; the same graph gives the same layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from derive.render.graph_label import SMALL_FONT, label_width
+from derive.render.graph_order import Net, assign_layers, make_net
+
+_ROW_GAP, _MARGIN, _DUMMY_HEIGHT = 18.0, 12.0, 6.0
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphNode:
+    """A quantity; `role` is input, target, parameter, constant, noise, node, loss or output."""
+
+    id: str
+    label: str
+    latex: str
+    role: str
+    subtitle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphEdge:
+    """`target` is computed from `source`; the label, if any, is a few symbols such as a local derivative."""
+
+    source: str
+    target: str
+    label: str = ""
+    latex: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[GraphEdge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedNode:
+    """A node with its layer (from 0, left to right), its centre and its size."""
+
+    node: GraphNode
+    layer: int
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedEdge:
+    """Neighbouring points of equal y are joined by a line, others by a cubic whose ends are horizontal and
+    whose control points lie halfway in x; the label, if there is one, is centred on `label_at`."""
+
+    edge: GraphEdge
+    points: tuple[Point, ...]
+    label_at: Point
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    nodes: tuple[PlacedNode, ...]
+    edges: tuple[PlacedEdge, ...]
+    width: float
+    height: float
+
+
+def edge_label_width(label: str) -> float:
+    return label_width(label, SMALL_FONT) + 8.0
+
+
+def layout(graph: Graph) -> Layout:
+    """Place a graph.  Raises ValueError for a cycle, an edge without its nodes, or an id given twice.
+
+    >>> w, z = GraphNode("w", "w", "w", "parameter"), GraphNode("z", "z", "z", "node")
+    >>> [(n.node.id, n.layer) for n in layout(Graph((w, z), (GraphEdge("w", "z"),))).nodes]
+    [('w', 0), ('z', 1)]
+    """
+    pairs = _numbered(graph)
+    layer_of = assign_layers(len(graph.nodes), pairs)
+    net = make_net(layer_of, pairs)
+    sizes = [_size(node) for node in graph.nodes]
+    rows = _rows(net, [height for _, height in sizes])
+    columns = _columns(graph, net, [width for width, _ in sizes], rows)
+    nodes = []
+    for node, layer, (width, height), y in zip(graph.nodes, layer_of, sizes, rows, strict=False):
+        nodes.append(PlacedNode(node, layer, sum(columns[layer]) / 2, y, width, height))
+    edges = []
+    for edge, path in zip(graph.edges, net.paths, strict=True):
+        edges.append(_placed_edge(edge, path, nodes, rows, columns))
+    bottom = max([0.0, *(n.y + n.height / 2 for n in nodes), *rows[net.real :]])
+    right = columns[-1][1] if columns else 0.0
+    return Layout(tuple(nodes), tuple(edges), right + _MARGIN, bottom + _MARGIN)
+
+
+def _numbered(graph: Graph) -> list[tuple[int, int]]:
+    number = {node.id: i for i, node in enumerate(graph.nodes)}
+    if len(number) < len(graph.nodes):
+        raise ValueError("two nodes of the graph have the same id")
+    for edge in graph.edges:
+        if edge.source not in number or edge.target not in number:
+            raise ValueError(f"the graph has no nodes for the edge from {edge.source!r} to {edge.target!r}")
+    return [(number[edge.source], number[edge.target]) for edge in graph.edges]
+
+
+def _size(node: GraphNode) -> tuple[float, float]:
+    width = max(label_width(node.label), label_width(node.subtitle, SMALL_FONT)) + 22.0
+    return max(width, 40.0), 50.0 if node.subtitle else 34.0
+
+
+def _rows(net: Net, heights: Sequence[float]) -> list[float]:
+    """The y of every item: sweeps to and fro draw each item towards its neighbours, in the layer's order."""
+    size = [*heights, *[_DUMMY_HEIGHT] * (len(net.before) - net.real)]
+    rows = [0.0] * len(size)
+    for layer in net.layers:
+        for above, item in pairwise(layer):
+            rows[item] = rows[above] + (size[above] + size[item]) / 2 + _ROW_GAP
+    both = tuple(b + a for b, a in zip(net.before, net.after, strict=True))
+    # between both sides first, for balance; then one side at a time, for straight lines; leaves come last
+    for sweep, side in enumerate((*[both] * 6, *[net.before, net.after] * 4)):
+        for layer in net.layers if sweep % 2 == 0 else net.layers[::-1]:
+            wishes = [_wish(net, item, side[item], rows) for item in layer]
+            steps = [(size[a] + size[b]) / 2 + _ROW_GAP for a, b in pairwise(layer)]
+            for item, y in zip(layer, _spread(wishes, steps), strict=True):
+                rows[item] = y
+    top = min((y - s / 2 for y, s in zip(rows, size, strict=True)), default=0.0)
+    return [round(y - top + _MARGIN, 2) for y in rows]
+
+
+def _wish(net: Net, item: int, neighbours: Sequence[int], rows: Sequence[float]) -> tuple[float, float]:
+    """Where an item would like to be, and how strongly.
+
+    The spine of nodes that are computed from each other is straight; long edges give way to it, and leaves
+    to both.
+    """
+
+    def rank(other: int) -> int:
+        if item >= net.real or other >= net.real:
+            return 2 if item >= net.real and other >= net.real else 0
+        return 1 if net.before[item] and net.before[other] else 0
+
+    if not neighbours:
+        return rows[item], 1e-8
+    top = max(map(rank, neighbours))
+    heard = [rows[n] for n in neighbours if rank(n) == top]
+    return sum(heard) / len(heard), (1e-6, 1.0, 1e-4)[top]
+
+
+def _spread(wishes: Sequence[tuple[float, float]], steps: Sequence[float]) -> list[float]:
+    """The places nearest to the wishes (weighted least squares) that keep the order and the least steps.
+
+    This is isotonic regression of the wishes less the steps before them: pool adjacent violators.
+
+    >>> _spread([(0.0, 1.0), (0.0, 1.0)], [10.0])
+    [-5.0, 5.0]
+    """
+    blocks: list[tuple[float, float, int]] = []  # mean, weight, how many items
+    offsets = [0.0]
+    for step in steps:
+        offsets.append(offsets[-1] + step)
+    for (wish, weight), offset in zip(wishes, offsets, strict=False):
+        block = (wish - offset, weight, 1)
+        while blocks and blocks[-1][0] > block[0]:
+            mean, mass, count = blocks.pop()
+            total = mass + block[1]
+            block = ((mean * mass + block[0] * block[1]) / total, total, count + block[2])
+        blocks.append(block)
+    means = [mean for mean, _, count in blocks for _ in range(count)]
+    return [mean + offset for mean, offset in zip(means, offsets, strict=False)]
+
+
+def _columns(
+    graph: Graph, net: Net, widths: Sequence[float], rows: Sequence[float]
+) -> list[tuple[float, float]]:
+    """Left and right of every layer; a gap is wide enough for its labels and for its steepest edge."""
+    layer_of = {item: k for k, layer in enumerate(net.layers) for item in layer}
+    gaps = [44.0] * len(net.layers)
+    for edge, path in zip(graph.edges, net.paths, strict=True):
+        if edge.label:
+            k = layer_of[path[-1]]
+            gaps[k] = max(gaps[k], 1.5 * edge_label_width(edge.label) + 16)
+        for one, next_ in pairwise(path):
+            k = layer_of[next_]
+            gaps[k] = max(gaps[k], min(140.0, 0.4 * abs(rows[one] - rows[next_])))
+    columns = []
+    x = _MARGIN
+    for k, layer in enumerate(net.layers):
+        left = x + (gaps[k] if k else 0.0)
+        x = left + max((widths[item] for item in layer if item < net.real), default=0.0)
+        columns.append((left, x))
+    return columns
+
+
+def _placed_edge(
+    edge: GraphEdge,
+    path: Sequence[int],
+    nodes: Sequence[PlacedNode],
+    rows: Sequence[float],
+    columns: Sequence[tuple[float, float]],
+) -> PlacedEdge:
+    """Straight through the columns, bending only between them."""
+    source, target = nodes[path[0]], nodes[path[-1]]
+    points = [(source.x + source.width / 2, source.y)]
+    for k, (one, next_) in enumerate(pairwise(path), source.layer):
+        points += [(columns[k][1], rows[one]), (columns[k + 1][0], rows[next_])]
+    points.append((target.x - target.width / 2, target.y))
+    (left, y), (right, end) = points[-3], points[-2]
+    # the cubic at t = 0.4, nearer to the source, where edges into one target are still apart
+    label_at = (round(left + 0.424 * (right - left), 2), round(y + 0.352 * (end - y), 2))
+    # without the points in which nothing bends: those that coincide, or lie on a line with their neighbours
+    distinct = list(dict.fromkeys((round(x, 2), round(y, 2)) for x, y in points))
+    triples = zip(distinct, distinct[1:], distinct[2:], strict=False)
+    bends = [b for a, b, c in triples if not a[1] == b[1] == c[1]]
+    return PlacedEdge(edge, (distinct[0], *bends, distinct[-1]), label_at)

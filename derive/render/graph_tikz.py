@@ -1,0 +1,100 @@
+r"""A computational graph as a `tikzpicture`.
+
+In: a `Graph`; of its labels only `latex` is read, which our own printer has made and which is set as
+mathematics (subtitles are left out).  Out: LaTeX that needs `\usepackage{tikz}` and no TikZ library.
+
+Kept: the picture is never wider than the line or taller than the page; a picture that fits keeps its size.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from derive.render.graph_layout import Graph, Layout, PlacedEdge, layout
+
+_UNIT = 0.7  # pt for a pixel of the layout: its 16 px letters become the 10 pt of an article
+_WIDEST, _TALLEST = 427.0, 540.0  # pt: 15 cm, and most of the height of a page
+_LARGEST = 12000.0  # pt: TeX knows no length above 16383
+
+_STYLES = {
+    "input": "draw=blue!55!black, fill=blue!10, rounded corners=8pt",
+    "target": "draw=violet!80!black, fill=violet!12, rounded corners=8pt",
+    "parameter": "draw=orange!75!black, fill=orange!16, rounded corners=8pt",
+    "constant": "draw=gray!80!black, fill=gray!12, rounded corners=8pt",
+    "noise": "draw=gray!80!black, fill=gray!12, rounded corners=8pt, dashed",
+    "node": "draw=black!70, fill=white",
+    "loss": "draw=red!70!black, fill=red!10, line width=1pt",
+    "output": "draw=green!45!black, fill=green!10, line width=1pt",
+}
+
+
+def tikz(graph: Graph) -> str:
+    r"""Draw a graph.
+
+    >>> from derive.render.graph_layout import GraphNode
+    >>> print(tikz(Graph((GraphNode("b", "b", "b", "node"),), ())).splitlines()[-2])
+      \node[graph node, graph role node, minimum width=28.0pt, minimum height=23.8pt] at (22.4,20.3) {$b$};
+    """
+    placed = layout(_as_set(graph))
+    unit = min(_UNIT, _LARGEST / max(placed.width, placed.height, 1.0))
+    body = "\n".join(_picture(placed, unit))
+    width, height = placed.width * unit, placed.height * unit
+    if width / _WIDEST <= 1 >= height / _TALLEST:
+        return body + "\n"
+    size = r"{\linewidth}{!}" if width / _WIDEST >= height / _TALLEST else r"{!}{0.85\textheight}"
+    return f"\\resizebox{size}{{%\n{body}%\n}}\n"
+
+
+def _as_set(graph: Graph) -> Graph:
+    """The same graph with labels about as wide as LaTeX will set them, to be measured by the layout."""
+    nodes = tuple(replace(n, label=_measure(n.latex), subtitle="") for n in graph.nodes)
+    return Graph(nodes, tuple(replace(e, label=_measure(e.latex)) for e in graph.edges))
+
+
+def _measure(latex: str) -> str:
+    r"""Commands count as one letter, fonts and braces as none.
+
+    >>> _measure(r"\mathbf{W}^{[1]} \sigma_2")
+    'W^{[1]}x_{2}'
+    """
+    latex = re.sub(r"\\(math\w+|text\w*|operatorname|left|right|[dt]?frac|[,;:! ])\s*", "", latex)
+    latex = re.sub(r"\\[A-Za-z]+\s*|\\.", "x", latex)
+    latex = re.sub(r"([\^_])([^{\s])", r"\1{\2}", latex)
+    return re.sub(r"(?<![\^_])\{([^{}]*)\}", r"\1", latex).replace(" ", "")
+
+
+def _picture(placed: Layout, unit: float) -> list[str]:
+    shrink = f", scale={unit / _UNIT:.4f}" if unit < _UNIT else ""
+    lines = [
+        r"\begin{tikzpicture}[x=1pt, y=-1pt,",
+        rf"  graph node/.style={{inner sep=2pt, rounded corners=2.5pt, font=\normalsize{shrink}}},",
+        rf"  graph label/.style={{inner sep=1.2pt, fill=white, font=\scriptsize{shrink}}},",
+        *(f"  graph role {role}/.style={{{style}}}," for role, style in _STYLES.items()),
+        "  graph edge/.style={-stealth, draw=black!55}]",
+    ]
+    lines += [_edge(edge, unit) for edge in placed.edges]
+    for edge in placed.edges:
+        if edge.edge.latex:
+            lines.append(rf"  \node[graph label] at {_at(edge.label_at, unit)} {{${edge.edge.latex}$}};")
+    for node in placed.nodes:
+        role = node.node.role if node.node.role in _STYLES else "node"
+        size = f"minimum width={node.width * _UNIT:.1f}pt, minimum height={node.height * _UNIT:.1f}pt"
+        where = _at((node.x, node.y), unit)
+        lines.append(rf"  \node[graph node, graph role {role}, {size}] at {where} {{${node.node.latex}$}};")
+    return [*lines, r"\end{tikzpicture}"]
+
+
+def _edge(placed: PlacedEdge, unit: float) -> str:
+    (left, start), *rest = placed.points
+    path = [_at((left, start), unit)]
+    for right, end in rest:
+        middle = (left + right) / 2
+        bend = f".. controls {_at((middle, start), unit)} and {_at((middle, end), unit)} .."
+        path += ["--" if start == end else bend, _at((right, end), unit)]
+        left, start = right, end
+    return rf"  \draw[graph edge] {' '.join(path)};"
+
+
+def _at(point: tuple[float, float], unit: float) -> str:
+    return f"({point[0] * unit:.1f},{point[1] * unit:.1f})"

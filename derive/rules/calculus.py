@@ -1,0 +1,313 @@
+"""The rules of differentiation: each carries one derivative a step further.
+
+A rule rewrites ``D(body, x)`` where the body has its form; other names than x are constants: these are the partial
+derivatives of one equation's right-hand side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from derive.errors import DeriveError
+from derive.expression.build import ONE, TWO, ZERO, add, div, mul, number, power
+from derive.expression.nodes import (
+    Add,
+    Both,
+    Call,
+    Compare,
+    D,
+    Div,
+    Expression,
+    Index,
+    Mul,
+    Neg,
+    Number,
+    Pow,
+    Reduce,
+    Ref,
+    Where,
+)
+from derive.expression.walk import contains, fresh, free_indices, index_names, names, rename_indices, replace
+from derive.functions import FUNCTIONS, Function
+from derive.parse.expression import parse_expression
+from derive.rules.rule import Context, Rule, at_every_place
+
+
+def is_constant(e: Expression, x: Ref) -> bool:
+    """Whether the tensor that x belongs to does not occur in e."""
+    return not contains(e, lambda node: isinstance(node, Ref) and node.name == x.name)
+
+
+Differentiation = Callable[[Expression, Ref], Expression | None]
+RULES: list[Rule] = []
+
+
+def _rule(name: str, statement: str) -> Callable[[Differentiation], Differentiation]:
+    def register(differentiate: Differentiation) -> Differentiation:
+        def change(node: Expression, _: Context) -> Expression | None:
+            if not isinstance(node, D):
+                return None
+            return differentiate(node.body, node.wrt)
+
+        RULES.append(Rule(name, statement, at_every_place(change)))
+        return differentiate
+
+    return register
+
+
+@_rule("sum rule", "D(u + v, x) = D(u, x) + D(v, x)")
+def _sum(e: Expression, x: Ref) -> Expression | None:
+    if isinstance(e, Add):
+        return add(*(Neg(D(t.arg, x)) if isinstance(t, Neg) else D(t, x) for t in e.terms))
+    return None
+
+
+@_rule("negation", "D(-u, x) = -D(u, x)")
+def _negation(e: Expression, x: Ref) -> Expression | None:
+    return Neg(D(e.arg, x)) if isinstance(e, Neg) and not is_constant(e, x) else None
+
+
+@_rule("constant multiple", "D(c*u, x) = c*D(u, x) where c does not depend on x")
+def _constant_multiple(e: Expression, x: Ref) -> Expression | None:
+    if isinstance(e, Div) and is_constant(e.denominator, x) and not is_constant(e.numerator, x):
+        return div(D(e.numerator, x), e.denominator)
+    if isinstance(e, Mul):
+        varying = [k for k, f in enumerate(e.factors) if not is_constant(f, x)]
+        if len(varying) == 1:
+            k = varying[0]
+            return mul(*e.factors[:k], D(e.factors[k], x), *e.factors[k + 1 :])
+        if varying and (varying[0] > 0 or varying[-1] < len(e.factors) - 1):
+            first, last = varying[0], varying[-1] + 1
+            return mul(*e.factors[:first], D(mul(*e.factors[first:last]), x), *e.factors[last:])
+    return None
+
+
+@_rule("product rule", "D(u*v, x) = D(u, x)*v + u*D(v, x)")
+def _product(e: Expression, x: Ref) -> Expression | None:
+    if not isinstance(e, Mul) or is_constant(e, x):
+        return None
+    terms = [
+        mul(*e.factors[:k], D(f, x), *e.factors[k + 1 :]) for k, f in enumerate(e.factors) if not is_constant(f, x)
+    ]
+    return add(*terms)
+
+
+@_rule("reciprocal rule", "D(c/v, x) = -c*D(v, x)/v**2 where c does not depend on x")
+def _reciprocal(e: Expression, x: Ref) -> Expression | None:
+    if isinstance(e, Div) and is_constant(e.numerator, x) and not is_constant(e.denominator, x):
+        slope = D(e.denominator, x)
+        return Neg(div(slope if e.numerator == ONE else mul(e.numerator, slope), power(e.denominator, TWO)))
+    return None
+
+
+@_rule("quotient rule", "D(u/v, x) = (D(u, x)*v - u*D(v, x))/v**2")
+def _quotient(e: Expression, x: Ref) -> Expression | None:
+    if not isinstance(e, Div) or is_constant(e, x):
+        return None
+    u, v = e.numerator, e.denominator
+    return div(add(mul(D(u, x), v), Neg(mul(u, D(v, x)))), power(v, TWO))
+
+
+@_rule("power rule", "D(x**n, x) = n*x**(n - 1) where n does not depend on x")
+def _power(e: Expression, x: Ref) -> Expression | None:
+    return _lowered(e) if isinstance(e, Pow) and e.base == x and is_constant(e.exponent, x) else None
+
+
+@_rule("chain rule for powers", "D(u**n, x) = n*u**(n - 1)*D(u, x) where n does not depend on x")
+def _chain_power(e: Expression, x: Ref) -> Expression | None:
+    if isinstance(e, Pow) and is_constant(e.exponent, x) and not is_constant(e.base, x):
+        return mul(_lowered(e), D(e.base, x))
+    return None
+
+
+def _lowered(e: Pow) -> Expression:
+    if e.exponent == TWO:
+        return mul(TWO, e.base)
+    less = number(e.exponent.value - 1) if isinstance(e.exponent, Number) else add(e.exponent, Neg(ONE))
+    return mul(e.exponent, power(e.base, less))
+
+
+@_rule("exponential rule", "D(c**u, x) = c**u*log(c)*D(u, x) where c does not depend on x")
+def _exponential(e: Expression, x: Ref) -> Expression | None:
+    if isinstance(e, Pow) and is_constant(e.base, x) and not is_constant(e.exponent, x):
+        return mul(e, Call("log", (e.base,)), D(e.exponent, x))
+    return None
+
+
+@_rule("general power rule", "D(u**v, x) = u**v*(D(v, x)*log(u) + v*D(u, x)/u)")
+def _general_power(e: Expression, x: Ref) -> Expression | None:
+    if isinstance(e, Pow) and not is_constant(e.base, x) and not is_constant(e.exponent, x):
+        u, v = e.base, e.exponent
+        return mul(e, add(mul(D(v, x), Call("log", (u,))), div(mul(v, D(u, x)), u)))
+    return None
+
+
+@_rule("case distinction", "D(where(t, u, v), x) = where(t, D(u, x), D(v, x))")
+def _cases(e: Expression, x: Ref) -> Expression | None:
+    return Where(e.condition, D(e.then, x), D(e.otherwise, x)) if isinstance(e, Where) and not is_constant(e, x) else None
+
+
+@_rule("derivative of a sum over an index", "D(sum(u, j), x) = sum(D(u, x), j)")
+def _reduced_sum(e: Expression, x: Ref) -> Expression | None:
+    if not isinstance(e, Reduce) or e.op != "sum" or is_constant(e, x):
+        return None
+    e = _apart(e, x)
+    return Reduce("sum", D(e.body, x), e.indices, e.condition)
+
+
+@_rule("derivative of a product over an index", "D(prod(u[j], j), x) = sum(D(u[j], x)*prod(u[k], k, k != j), j)")
+def _reduced_product(e: Expression, x: Ref) -> Expression | None:
+    if not isinstance(e, Reduce) or e.op != "prod" or is_constant(e, x) or len(e.indices) != 1:
+        return None
+    e = _apart(e, x)
+    (j,) = e.indices
+    k = fresh({**index_names(e), **index_names(x), **names(e)}, "k")
+    other = Compare("!=", Index(k), Index(j))
+    given = None if e.condition is None else rename_indices(e.condition, {j: Index(k)})
+    condition = other if given is None else Both((other, *(given.conditions if isinstance(given, Both) else (given,))))
+    rest = Reduce("prod", rename_indices(e.body, {j: Index(k)}), (k,), condition)
+    return Reduce("sum", mul(D(e.body, x), rest), (j,), e.condition)
+
+
+@_rule("derivative of a maximum over an index",
+       "D(max(u[j], j), x) = the mean of D(u[j], x) over the entries that attain it (and so for min)")
+def _reduced_maximum(e: Expression, x: Ref) -> Expression | None:
+    if not isinstance(e, Reduce) or e.op not in ("max", "min") or is_constant(e, x):
+        return None
+    e = _apart(e, x)
+    taken = {**index_names(e), **index_names(x), **names(e)}
+    again: dict[str, Expression] = {}
+    for j in e.indices:
+        again[j] = Index(fresh(taken, "k"))
+        taken[str(again[j])] = None
+    inner = Reduce(e.op, rename_indices(e.body, again), tuple(str(i) for i in again.values()),
+                   None if e.condition is None else rename_indices(e.condition, again))
+    attained = Where(Compare("==", e.body, inner), ONE, ZERO)
+    return div(
+        Reduce("sum", mul(attained, D(e.body, x)), e.indices, e.condition),
+        Reduce("sum", attained, e.indices, e.condition),
+    )
+
+
+def _apart(e: Reduce, x: Ref) -> Reduce:
+    """The reduction with bound indices other than those of x."""
+    clash = [i for i in e.indices if i in index_names(x)]
+    if not clash:
+        return e
+    taken = {**index_names(e), **index_names(x), **names(e)}
+    swap: dict[str, Expression] = {}
+    for name in clash:
+        swap[name] = Index(fresh(taken, name))
+        taken[str(swap[name])] = None
+    indices = tuple(str(swap.get(i, i)) for i in e.indices)
+    condition = None if e.condition is None else rename_indices(e.condition, swap)
+    return Reduce(e.op, rename_indices(e.body, swap), indices, condition)
+
+
+@_rule("constant", "D(c, x) = 0 where c does not depend on x")
+def _constant(e: Expression, x: Ref) -> Expression | None:
+    return ZERO if is_constant(e, x) else None
+
+
+@_rule("variable", "D(x, x) = 1, and D(x[j], x[i]) = delta(j, i)")
+def _variable(e: Expression, x: Ref) -> Expression | None:
+    if not isinstance(e, Ref) or e.name != x.name:
+        return None
+    pairs = [pair for pair in zip(e.indices, x.indices, strict=True) if pair[0] != pair[1] or free_indices(pair[0])]
+    return mul(*(Call("delta", pair) for pair in pairs)) if e.indices else ONE
+
+
+# The derivative of each function of the table.
+
+
+@cache
+def partial_derivatives(name: str) -> tuple[Expression, ...]:
+    """The derivatives of a function by its arguments, in terms of its parameters: axioms, or derived from them."""
+    from derive.differentiate.lemma import lemma
+
+    row = FUNCTIONS[name]
+    if row.partials:
+        return tuple(parse_expression(text) for text in row.partials)
+    return tuple(lemma(name, k).result for k in range(len(row.parameters)))
+
+
+def _function_rule(row: Function, direct: bool) -> Rule:
+    """The rule for f(x) itself, or for f(u) with the chain rule."""
+
+    def differentiate(node: Expression, _: Context) -> Expression | None:
+        if not isinstance(node, D) or not isinstance(node.body, Call) or node.body.function != row.name:
+            return None
+        args, x = node.body.args, node.wrt
+        if is_constant(node.body, x) or direct != (args == (x,)):
+            return None
+        terms: list[Expression] = []
+        binding: dict[Expression, Expression] = {Ref(p): arg for p, arg in zip(row.parameters, args, strict=True)}
+        for k, arg in enumerate(args):
+            if not is_constant(arg, x):
+                outer = replace(_partial(row, k), binding)
+                terms.append(outer if direct else mul(outer, D(arg, x)))
+        return add(*terms)
+
+    u = ", ".join(row.parameters)
+    if direct:
+        return Rule(f"derivative of {row.name}", f"D({row.name}(x), x) = {row.name}'(x)", at_every_place(differentiate))
+    return Rule(f"chain rule for {row.name}", f"D({row.name}({u}), x) = {row.name}'({u})*D(u, x)", at_every_place(differentiate))
+
+
+def _partial(row: Function, k: int) -> Expression:
+    if row.name == "polygamma" and k == 0:
+        raise DeriveError("polygamma has no derivative with respect to its order")
+    return partial_derivatives(row.name)[k]
+
+
+@cache
+def definition(name: str) -> Expression:
+    text = FUNCTIONS[name].definition
+    if text is None:
+        raise DeriveError(f"'{name}' has no definition in simpler functions")
+    return parse_expression(text)
+
+
+def _unfold(row: Function) -> Rule:
+    """``D(f(u), x) = D(definition, x)``."""
+
+    def change(node: Expression, _: Context) -> Expression | None:
+        if isinstance(node, D) and isinstance(node.body, Call) and node.body.function == row.name:
+            return D(unfolded(node.body), node.wrt)
+        return None
+
+    return Rule(f"definition of {row.name}", f"{row.name}({', '.join(row.parameters)}) = {row.definition}", at_every_place(change))
+
+
+def unfolded(e: Call) -> Expression:
+    row = FUNCTIONS[e.function]
+    return replace(definition(e.function), {Ref(p): arg for p, arg in zip(row.parameters, e.args, strict=True)})
+
+
+def _inverse(row: Function) -> Rule:
+    """``D(f(u), u) = 1/h'(f(u))`` where h undoes f, from differentiating ``h(f(u)) = u``."""
+
+    def change(node: Expression, _: Context) -> Expression | None:
+        if isinstance(node, D) and isinstance(node.body, Call) and node.body.function == row.name and node.body.args == (node.wrt,):
+            return div(ONE, inverse_slope(row.name, node.body))
+        return None
+
+    return Rule(f"inverse function rule for {row.name}", f"D({row.name}(u), u) = 1/h'({row.name}(u)) with h(u) = {row.inverse}",
+                at_every_place(change))
+
+
+def inverse_slope(name: str, at: Expression) -> Expression:
+    """h'(at), where h is what undoes the function."""
+    from derive.differentiate.lemma import slope_of
+
+    return replace(slope_of(str(FUNCTIONS[name].inverse)), {Ref("u"): at})
+
+
+FUNCTION_RULES = [rule for row in FUNCTIONS.values() for rule in (_function_rule(row, True), _function_rule(row, False))]
+DEFINITION_RULES = {row.name: _unfold(row) for row in FUNCTIONS.values() if row.definition}
+INVERSE_RULES = {row.name: _inverse(row) for row in FUNCTIONS.values() if row.inverse}
+
+# The order in which a derivation tries them: what takes an expression apart first, constants and the variable last.
+ORDER: tuple[Rule, ...] = (*(r for r in RULES if r.name not in ("constant", "variable")), *FUNCTION_RULES,
+                           *(r for r in RULES if r.name in ("constant", "variable")))

@@ -1,0 +1,106 @@
+"""Rules that pass from the explicit form of a derivative to the node's own output: a*(1 - a), 1 - a**2.
+
+The form is found by elimination (`derive.algebra.eliminate`), never taken from a list.
+"""
+
+from __future__ import annotations
+
+from derive.algebra.eliminate import Definitions, eliminate
+from derive.algebra.rational import alpha_normal
+from derive.expression.nodes import Call, Expression, Index, Neg, Number, Ref, Where
+from derive.expression.walk import bottom_up, free_indices, operations, rename_indices, transform, walk
+from derive.functions import FUNCTIONS
+from derive.rules.calculus import unfolded
+from derive.rules.rule import Context, Rule
+
+HELPERS = ("sigmoid", "tanh", "cosh", "sinh")  # functions that may stand in a result beside the output, as σ does in SiLU's derivative
+
+
+def _instances(e: Expression, output: tuple[Ref, Expression]) -> Definitions:
+    """The node's equation at its own indices, and at the other indices that the derivative speaks of."""
+    element, body = output
+    found: Definitions = [(element, _explicit(body))]
+    own = [i.name for i in element.indices if isinstance(i, Index)]
+    if len(own) == 1:
+        for other in free_indices(e):
+            if other not in own:
+                swap: dict[str, Expression] = {own[0]: Index(other)}
+                found.append((Ref(element.name, (Index(other),)), rename_indices(_explicit(body), swap)))
+    return found
+
+
+def _explicit(body: Expression) -> Expression:
+    if isinstance(body, Call) and body.function in FUNCTIONS and FUNCTIONS[body.function].definition:
+        inner = unfolded(body)
+        return body if isinstance(inner, Where) else inner
+    return body
+
+
+def _through_output(e: Expression, context: Context) -> Expression | None:
+    """g = P(f): the derivative as an expression in the right-hand side, which `name the output` then names."""
+    if context.output is None:
+        return None
+    definitions = _instances(e, context.output)
+    found = eliminate(e, definitions)
+    if found is None:
+        found = _beside_a_kernel(e, context.output)
+    if found is None:
+        return None
+    table = dict(definitions)
+    result = transform(found, table.get)
+    return None if result == e else result
+
+
+def _beside_a_kernel(e: Expression, output: tuple[Ref, Expression]) -> Expression | None:
+    """A form that keeps a known function and eliminates its argument: a + s*(1 - a) with s = sigmoid(z)."""
+    element, body = output
+    inner = _explicit(body)
+    names = [n.name for n in walk(inner) if isinstance(n, Ref)]
+    calls = [n for n in walk(inner) if isinstance(n, Call) and n.function in FUNCTIONS]
+    if len(set(names)) != 1 or len(set(calls)) != 1:
+        return None
+    return eliminate(e, [(element, inner)], names[0])
+
+
+def _through_helper(e: Expression, context: Context) -> Expression | None:
+    """The derivative through a named function of the same kernel, and the output: SiLU's a + s*(1 - a)."""
+    best: Expression | None = None
+    length = operations(e)
+    e = bottom_up(e, lambda n: unfolded(n) if isinstance(n, Call) and n.function in HELPERS else n)
+    for node in list(dict.fromkeys(walk(e))):
+        if isinstance(node, Call) and node.function == "exp":
+            u = node.args[0]
+            argument = u.arg if isinstance(u, Neg) else u
+            for name in HELPERS:
+                helper = Call(name, (argument,))
+                definitions: Definitions = [(helper, unfolded(helper))]
+                for more in ([], [] if context.output is None else [(context.output[0], _explicit(context.output[1]))]):
+                    found = eliminate(e, [*definitions, *more])
+                    if found is not None and (best is None or operations(found) < operations(best)):
+                        best = found
+    if best is None or operations(best) >= length:
+        return None
+    if context.output is None:
+        return best
+    element, body = context.output
+    return transform(best, lambda node: body if node == element else None)
+
+
+def _fold(e: Expression, context: Context) -> Expression | None:
+    """The right-hand side, where it occurs, becomes the node's name."""
+    if context.output is None:
+        return None
+    element, body = context.output
+    if isinstance(body, (Ref, Number)):
+        return None
+    table: dict[Expression, Expression] = {}
+    for shown, value in reversed(_instances(e, (element, body))):
+        table[alpha_normal(value)] = shown
+    table[alpha_normal(body)] = element
+    result = transform(e, lambda node: table.get(alpha_normal(node)))
+    return None if result == e else result
+
+
+THROUGH_OUTPUT = Rule("express through the output", "f' = P(f), found by elimination", _through_output)
+THROUGH_HELPER = Rule("express through a known function", "f' = P(f, s) with a known function s", _through_helper)
+NAME_OUTPUT = Rule("name the output", "f = a", _fold)

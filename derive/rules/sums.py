@@ -1,0 +1,246 @@
+"""Rules of sums over indices and of Kronecker's delta."""
+
+from __future__ import annotations
+
+from derive.expression.build import ONE, ZERO, add, div, mul, neg
+from derive.expression.nodes import Add, Both, Call, Compare, Div, Expression, Index, Mul, Neg, Number, Reduce, Where
+from derive.expression.walk import bottom_up, contains, free_indices, rename_indices
+from derive.rules.rule import Context, Rule, at_every_place
+
+
+def is_delta(e: Expression) -> bool:
+    return isinstance(e, Call) and e.function == "delta"
+
+
+def _factors(e: Expression) -> tuple[Expression, ...]:
+    return e.factors if isinstance(e, Mul) else (e,)
+
+
+def _distribute(e: Expression, _: Context) -> Expression | None:
+    """A product with a sum that holds a delta, inside a sum over an index that the delta can contract."""
+    if not isinstance(e, Reduce) or e.op != "sum":
+        return None
+    body = _multiplied_out(e.body, frozenset(e.indices))
+    return None if body == e.body else Reduce(e.op, body, e.indices, e.condition)
+
+
+def _multiplied_out(e: Expression, indices: frozenset[str]) -> Expression:
+    match e:
+        case Neg():
+            inner = _multiplied_out(e.arg, indices)
+            return neg(inner) if not isinstance(inner, Add) else add(*(_minus(t) for t in inner.terms))
+        case Add():
+            return add(*(part for t in e.terms for part in _terms(_multiplied_out(t, indices))))
+        case Div() if _holds_delta(e.numerator, indices):
+            top = _multiplied_out(e.numerator, indices)
+            return add(*(div(t, e.denominator) for t in _terms(top)))
+        case Mul():
+            for k, f in enumerate(e.factors):
+                if isinstance(f, Neg) and _holds_delta(f, indices):
+                    return _multiplied_out(neg(mul(*e.factors[:k], f.arg, *e.factors[k + 1 :])), indices)
+                if isinstance(f, Add) and _holds_delta(f, indices):
+                    terms = [_with_factor(e, k, t) for t in f.terms]
+                    return add(*(part for t in terms for part in _terms(_multiplied_out(t, indices))))
+                if isinstance(f, (Mul, Div)) and _holds_delta(f, indices):
+                    inner = _multiplied_out(f, indices)
+                    if inner != f:
+                        return _multiplied_out(mul(*e.factors[:k], inner, *e.factors[k + 1 :]), indices)
+    return e
+
+
+def _with_factor(e: Mul, k: int, term: Expression) -> Expression:
+    sign, bare = (True, term.arg) if isinstance(term, Neg) else (False, term)
+    flat = bare.factors if isinstance(bare, Mul) else (bare,)
+    product = mul(*e.factors[:k], *flat, *e.factors[k + 1 :])
+    return neg(product) if sign else product
+
+
+def _terms(e: Expression) -> tuple[Expression, ...]:
+    return e.terms if isinstance(e, Add) else (e,)
+
+
+def _minus(e: Expression) -> Expression:
+    return e.arg if isinstance(e, Neg) else neg(e)
+
+
+def _holds_delta(e: Expression, indices: frozenset[str]) -> bool:
+    return contains(e, lambda n: is_delta(n) and any(name in indices for name in free_indices(n)))
+
+
+DISTRIBUTE = Rule("distribute", "u*(v + w) = u*v + u*w", at_every_place(_distribute))
+
+
+def _split(e: Expression, _: Context) -> Expression | None:
+    """The sum of a sum whose terms differ in their deltas; signs and factors free of the index come out."""
+    if not isinstance(e, Reduce) or e.op != "sum" or not _holds_delta(e.body, frozenset(e.indices)):
+        return None
+    if isinstance(e.body, Neg):
+        return neg(Reduce("sum", e.body.arg, e.indices, e.condition))
+    if not isinstance(e.body, Add):
+        return None
+    parts = [(isinstance(t, Neg), t.arg if isinstance(t, Neg) else t) for t in e.body.terms]
+    sums = [(sign, Reduce("sum", t, e.indices, e.condition)) for sign, t in parts]
+    return add(*(neg(s) if sign else s for sign, s in sums))
+
+
+SPLIT = Rule("linearity of the sum", "sum(u + v, j) = sum(u, j) + sum(v, j)", at_every_place(_split))
+
+
+def _contract(e: Expression, _: Context) -> Expression | None:
+    """``sum(delta(j, i)*u[j], j) = u[i]``, under the sum's condition if it has one."""
+    if not isinstance(e, Reduce) or e.op != "sum":
+        return None
+    body = e.body
+    if isinstance(body, Neg):
+        inner = _contract(Reduce("sum", body.arg, e.indices, e.condition), _)
+        return None if inner is None else neg(inner)
+    if isinstance(body, Div):
+        inner = _contract(Reduce("sum", mul(*_factors(body.numerator), div(ONE, body.denominator)), e.indices, e.condition), _)
+        return inner
+    flat = _flat_factors(body)
+    for k, f in enumerate(flat):
+        if not is_delta(f) or not isinstance(f, Call):
+            continue
+        for own, other in (f.args, f.args[::-1]):
+            if isinstance(own, Index) and own.name in e.indices and own.name not in free_indices(other):
+                if _outside_range(other):
+                    continue
+                rest = [g for m, g in enumerate(flat) if m != k]
+                swap = {own.name: other}
+                inner = rename_indices(mul(*rest), swap)
+                left = tuple(i for i in e.indices if i != own.name)
+                condition = None if e.condition is None else rename_indices(e.condition, swap)
+                now, later = _conditions(condition, left)
+                if left:
+                    inner = Reduce("sum", inner, left, later)
+                return inner if now is None else Where(now, inner, ZERO)
+    return None
+
+
+def _outside_range(e: Expression) -> bool:
+    """Whether a subscript may leave the range of the index it replaces: anything but an index or a number may."""
+    return not isinstance(e, (Index, Number))
+
+
+def _flat_factors(e: Expression) -> list[Expression]:
+    found: list[Expression] = []
+    for f in _factors(e):
+        found.extend(_flat_factors(f) if isinstance(f, Mul) else [f])
+    return found
+
+
+def _conditions(condition: Expression | None, left: tuple[str, ...]) -> tuple[Expression | None, Expression | None]:
+    """The part of a condition that no remaining index occurs in, and the rest."""
+    if condition is None:
+        return None, None
+    parts = condition.conditions if isinstance(condition, Both) else (condition,)
+    now = tuple(c for c in parts if not any(i in left for i in free_indices(c)))
+    later = tuple(c for c in parts if c not in now)
+    return _joined(now), _joined(later)
+
+
+def _joined(parts: tuple[Expression, ...]) -> Expression | None:
+    return None if not parts else parts[0] if len(parts) == 1 else Both(parts)
+
+
+CONTRACT = Rule("contract the Kronecker delta", "sum(delta(j, i)*u[j], j) = u[i]", at_every_place(_contract))
+
+
+def _pull_node(e: Expression) -> Expression:
+    if not isinstance(e, Reduce) or e.op != "sum":
+        return e
+    body = e.body
+    if isinstance(body, Neg):
+        return neg(_pull_node(Reduce("sum", body.arg, e.indices, e.condition)))
+    bound = set(e.indices)
+    if isinstance(body, Div):
+        below = [f for f in _factors(body.denominator)]
+        free_below = [f for f in below if not bound & set(free_indices(f))]
+        if free_below:
+            kept_below = [f for f in below if f not in free_below]
+            inner = div(body.numerator, mul(*kept_below)) if kept_below else body.numerator
+            return div(_pull_node(Reduce("sum", inner, e.indices, e.condition)), mul(*free_below))
+        above = list(_factors(body.numerator))
+        out = [f for f in above if not bound & set(free_indices(f))]
+        if out and len(out) < len(above) or (out and not (len(out) == 1 and out[0] == ONE)):
+            kept = [f for f in above if f not in out]
+            return mul(*out, Reduce("sum", div(mul(*kept), body.denominator), e.indices, e.condition))
+        return e
+    if not isinstance(body, Mul):
+        return e
+    flat = _flat_factors(body)
+    out = [f for f in flat if not bound & set(free_indices(f))]
+    if not out:
+        return e
+    kept = [f for f in flat if bound & set(free_indices(f))]
+    if not kept:
+        return mul(*out, Reduce("sum", ONE, e.indices, e.condition))
+    return mul(*out, Reduce("sum", mul(*kept), e.indices, e.condition))
+
+
+def _pull(e: Expression, _: Context) -> Expression | None:
+    result = bottom_up(e, _pull_node)
+    return None if result == e else result
+
+
+PULL_OUT = Rule("factor out of the sum", "sum(c*u[j], j) = c*sum(u[j], j)", _pull)
+
+
+
+
+def _nested_node(e: Expression) -> Expression:
+    """A sum of a sum is one sum over both indices."""
+    if isinstance(e, Reduce) and e.op == "sum" and isinstance(e.body, Reduce) and e.body.op == "sum":
+        inner = e.body
+        parts = [c for c in (e.condition, inner.condition) if c is not None]
+        flat = tuple(x for c in parts for x in (c.conditions if isinstance(c, Both) else (c,)))
+        return Reduce("sum", inner.body, (*e.indices, *inner.indices), _joined(flat))
+    return e
+
+
+def _nested(e: Expression, _: Context) -> Expression | None:
+    result = bottom_up(e, _nested_node)
+    return None if result == e else result
+
+
+MERGE_SUMS = Rule("merge sums", "sum(sum(u, k), j) = sum(u, j, k)", _nested)
+
+
+def _inner_factor_node(e: Expression) -> Expression:
+    """A factor in front of a sum moves into it where the sum's delta waits for it."""
+    if not isinstance(e, Reduce) or e.op != "sum" or not isinstance(e.body, (Mul, Div)):
+        return e
+    body = e.body
+    factors = list(_factors(body.numerator if isinstance(body, Div) else body))
+    for k, f in enumerate(factors):
+        if isinstance(f, Reduce) and f.op == "sum" and f.condition is None and e.condition is None and _holds_delta(f.body, frozenset((*e.indices, *f.indices))):
+            taken = {name for g in factors for name in free_indices(g)} | set(e.indices)
+            if any(i in taken for i in f.indices):
+                continue
+            inner = mul(*factors[:k], *_factors(f.body), *factors[k + 1 :])
+            whole = div(inner, body.denominator) if isinstance(body, Div) else inner
+            return Reduce("sum", whole, (*e.indices, *f.indices))
+    return e
+
+
+def _inner_factor(e: Expression, _: Context) -> Expression | None:
+    result = bottom_up(e, _inner_factor_node)
+    return None if result == e else result
+
+
+JOIN_SUMS = Rule("join sums", "sum(u[j]*sum(v[k], k), j) = sum(u[j]*v[k], j, k)", _inner_factor)
+
+
+def _assumed(e: Expression, context: Context) -> Expression | None:
+    """Replaces the left side of an assumed equation by its right side."""
+    from derive.algebra.rational import alpha_normal
+    from derive.expression.walk import transform
+
+    table = {alpha_normal(a.left): a.right for a in context.assumptions if a.op == "=="}
+    if not table:
+        return None
+    result = transform(e, lambda node: table.get(alpha_normal(node)) if isinstance(node, Reduce) or not isinstance(node, Compare) else None)
+    return None if result == e else result
+
+
+ASSUME = Rule("assumption", "u = v where the model states it", _assumed)

@@ -1,0 +1,105 @@
+"""Filling the inputs and targets of a model, once it is known which columns belong to which.
+
+In: a `DataField` and the names of its columns.  Out: its array, examples along axis 0; on the way symbolic
+sizes are bound and text labels become classes.  Invariant: each array has the shape that its field declares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from derive.errors import DeriveError
+from derive.train.rows import count, listed, quoted
+from derive.train.tables import LABEL_LIMIT, FloatArray, Table
+
+
+@dataclass(frozen=True, slots=True)
+class DataField:
+    """An input or target of a model.
+
+    `shape` is ``()`` for a scalar, ``(2,)`` for a vector, ``("d",)`` for one whose size the data bind;
+    `whole` is K for values declared ``integer(K)``: whole numbers 0 … K-1.
+    """
+
+    name: str
+    shape: tuple[int | str, ...] = ()
+    whole: int | None = None
+
+
+class FieldFiller:
+    """Collects the arrays, checks each against its field, and binds the symbolic sizes on the way."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.arrays: dict[str, FloatArray] = {}
+        self.classes: tuple[str, ...] = ()
+        self.sizes: dict[str, int] = {}
+
+    def numbers(self, each: DataField, names: Sequence[str]) -> None:
+        """Fill a field with columns of numbers: shape (n,) for a scalar, else (n, columns)."""
+        values = np.stack([self.table.numbers(name) for name in names], axis=-1)
+        for name, column in zip(names, values.T, strict=True):
+            _check_whole(each, column, name)
+        if each.shape:
+            self._bind(each, len(names), f"{self.table.source} has {count(len(names), 'column')} for it")
+        self.arrays[each.name] = values if each.shape else values[:, 0]
+
+    def target(self, each: DataField, name: str) -> None:
+        """Fill a target with one column: numbers or labels for a scalar, one-hot rows for a vector."""
+        codes, classes = self.table.labels(name)
+        if each.shape in ((), (1,)):
+            if classes:
+                _check_classes(each, classes, name)
+            else:
+                _check_whole(each, codes, name)
+            self.arrays[each.name] = codes.reshape(-1, *each.shape) if each.shape else codes
+        else:
+            if not classes:
+                codes, classes = _numbered_classes(codes, name)
+            self._bind(each, len(classes), f"column {quoted(name)} has {_described(classes)}")
+            self.arrays[each.name] = (codes[:, None] == np.arange(len(classes))).astype(np.float64)
+        self.classes = self.classes or classes
+
+    def _bind(self, each: DataField, found: int, instead: str) -> None:
+        """Check the length of a vector, or let it bind the symbolic size."""
+        size = each.shape[0]
+        if isinstance(size, str):
+            size = self.sizes.setdefault(size, found)
+        if size != found:
+            known = f"{each.shape[0]} = {size}" if isinstance(each.shape[0], str) else f"{size}"
+            raise DeriveError(f"{quoted(each.name)} has size {known}, but {instead}")
+
+
+def _check_whole(each: DataField, values: FloatArray, column: str) -> None:
+    """Raise unless values declared ``integer(K)`` are whole numbers 0 … K-1."""
+    if each.whole is None:
+        return
+    wrong = values[(values != np.floor(values)) | (values < 0) | (values >= each.whole)]
+    if wrong.size:
+        message = f"column {quoted(column)} holds {wrong[0]:g}, but {quoted(each.name)}"
+        raise DeriveError(f"{message} takes whole numbers from 0 to {each.whole - 1}")
+
+
+def _check_classes(each: DataField, classes: tuple[str, ...], column: str) -> None:
+    """Raise unless text labels fit a scalar target: two for 0 and 1, up to K for ``integer(K)``."""
+    fits = len(classes) == 2 if each.whole is None else len(classes) <= each.whole
+    if not fits:
+        wanted = "two, for 0 and 1" if each.whole is None else f"at most {each.whole}"
+        found = f"column {quoted(column)} has {_described(classes)}"
+        raise DeriveError(f"{found}, but the target {quoted(each.name)} takes {wanted}")
+
+
+def _described(classes: tuple[str, ...]) -> str:
+    return f"{count(len(classes), 'class', 'classes')} ({listed(classes)})"
+
+
+def _numbered_classes(values: FloatArray, column: str) -> tuple[FloatArray, tuple[str, ...]]:
+    """The distinct numbers as classes: the place of each value among them, and their spellings."""
+    distinct, places = np.unique(values, return_inverse=True)
+    if len(distinct) > LABEL_LIMIT:
+        raise DeriveError(f"column {quoted(column)} has {len(distinct)} different numbers: too many classes")
+    spelled = tuple(str(int(value)) if value.is_integer() else repr(value) for value in distinct.tolist())
+    return places.astype(np.float64), spelled

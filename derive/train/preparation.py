@@ -1,0 +1,77 @@
+"""Preparing data for training: splitting off a test part, and standardising.
+
+In: arrays by name, examples along axis 0.  Out: the same names with fewer rows, or with standardised values.
+Invariant: what the test part holds never enters the means and scales.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from derive.errors import DeriveError
+from derive.train.tables import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """(x - mean)/scale for each array named in it, entry by entry: what training saw, prediction applies."""
+
+    mean: dict[str, FloatArray]  # shape () for a scalar input, (size,) for a vector
+    scale: dict[str, FloatArray]
+
+    def apply(self, arrays: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        """The arrays, those that the scaler knows standardised, the others as they are."""
+        return {
+            name: (values - self.mean[name]) / self.scale[name] if name in self.mean else values
+            for name, values in arrays.items()
+        }
+
+
+def standardise(train: Mapping[str, FloatArray], names: Iterable[str]) -> Scaler:
+    """The scaler that gives the named arrays of the training part mean 0 and standard deviation 1.
+
+    An entry that never changes is only centred.
+
+    >>> scaler = standardise({"x": np.array([1.0, 3.0])}, ["x"])
+    >>> scaler.apply({"x": np.array([5.0])})["x"].tolist()
+    [3.0]
+    """
+    mean: dict[str, FloatArray] = {}
+    scale: dict[str, FloatArray] = {}
+    for name in names:
+        with np.errstate(over="ignore", invalid="ignore"):
+            centre = np.asarray(train[name].mean(axis=0))
+            spread = np.asarray(train[name].std(axis=0))
+        if not np.isfinite(spread).all():
+            raise DeriveError(f"the values of {name!r} are too large to standardise")
+        # The deviation of equal numbers is not always exactly 0: their mean is rounded.
+        constant = spread <= 1e-13 * np.abs(centre)
+        mean[name], scale[name] = centre, np.where(constant, 1.0, spread)
+    return Scaler(mean, scale)
+
+
+def split(n: int, test_fraction: float, seed: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The rows of the training part and of the test part, in ascending order, the same for the same seed.
+
+    >>> train, test = split(10, 0.2, seed=0)
+    >>> len(train), len(test)
+    (8, 2)
+    """
+    if not 0 <= test_fraction < 1:
+        raise DeriveError(
+            f"the test part must be at least 0 and less than 1 of the rows, not {test_fraction:g}"
+        )
+    size = 0 if test_fraction == 0 else max(1, round(n * test_fraction))
+    if size >= n:
+        raise DeriveError(f"{n} {'row is' if n == 1 else 'rows are'} too few to split off a test part")
+    order = np.random.default_rng(seed).permutation(n)
+    return np.sort(order[size:]), np.sort(order[:size])
+
+
+def take(arrays: Mapping[str, FloatArray], rows: npt.NDArray[np.intp]) -> dict[str, FloatArray]:
+    """The given rows of every array."""
+    return {name: values[rows] for name, values in arrays.items()}
