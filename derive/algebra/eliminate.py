@@ -56,10 +56,9 @@ def eliminate(g: Expression, definitions: Definitions, name: str | None = None) 
     for value, output in zip(values, outputs, strict=True):
         system.append(_moved(value.denom, ring, position) * output - _moved(value.numer, ring, position))
     system += _relations(space, ring, position)
-    basis = groebner([p for p in system if p], ring)
     shown = Rational(*(e for e, _ in definitions), *(kernels[k] for k in named))
     best: Expression | None = None
-    for p in basis:
+    for p in _basis([p for p in system if p], ring, G, len(hidden)):
         slope = p.diff(G)
         if not slope or any(p.degree(gens[k]) > 0 for k in range(len(hidden))) or slope.degree(G) > 0:
             continue
@@ -70,6 +69,33 @@ def eliminate(g: Expression, definitions: Definitions, name: str | None = None) 
         if found is not None and (best is None or operations(found) < operations(best)):
             best = found
     return best if best is not None and operations(best) < operations(g) else None
+
+
+def _basis(system: list[Any], ring: Any, G: Any, hidden: int) -> list[Any]:
+    """A Gröbner basis; where it tells nothing of G, once more knowing that the denominators are not zero."""
+    basis: list[Any] = groebner(system, ring)
+    if any(p.degree(G) == 1 and all(p.degree(ring.gens[k]) <= 0 for k in range(hidden)) for p in basis):
+        return basis
+    denominators: list[Any] = []
+    for p in system:
+        for output in ring.gens[hidden:]:
+            if p.degree(output) == 1:
+                factors = p.diff(output).factor_list()[1]
+                denominators += [f for f, _ in factors if f not in denominators and _degree(f) and f.degree(G) <= 0]
+    if not denominators or len(denominators) > 3:
+        return basis
+    larger = PolyRing([f"s{k}" for k in range(ring.ngens + 1)], QQ, lex)
+    inverse = larger.gens[0]
+
+    def lifted(p: Any) -> Any:
+        return larger.from_dict({(0, *powers): c for powers, c in p.terms()})
+
+    product = inverse
+    for f in denominators:
+        product = product * lifted(f)
+    found = groebner([*(lifted(p) for p in system), product - 1], larger)
+    plain = [p for p in found if p.degree(inverse) <= 0]
+    return [ring.from_dict({powers[1:]: c for powers, c in p.terms()}) for p in plain]
 
 
 def _is_name(e: Expression) -> bool:

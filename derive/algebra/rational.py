@@ -18,7 +18,7 @@ from sympy.polys.domains import QQ
 from sympy.polys.fields import FracField
 from sympy.polys.orderings import lex
 
-from derive.expression.build import ONE, add, div, mul, number, power
+from derive.expression.build import ONE, decimal, div, mul, number, power
 from derive.expression.nodes import Add, Call, Div, Expression, Index, Mul, Neg, Number, Pow, Reduce
 from derive.expression.walk import operations, rename_indices
 
@@ -88,6 +88,8 @@ class Kernels:
                         self.scan(base)
                     else:
                         self.add(base, exponent.denominator)
+                        if exponent.denominator != 1 and not _is_kernel(base):
+                            self.scan(base)  # so that a root and its base can be related
 
     def add(self, base: Expression, root: int) -> None:
         key = alpha_normal(base)
@@ -182,6 +184,7 @@ class Rational:
         for e in expressions:
             self.kernels.scan(e)
         self.field = field_over(max(1, len(self.kernels.order)))
+        self.number = decimal if any(_has_decimal(e) for e in expressions) else number
         self.sums = [node for e in expressions for node in _sums(e)]
 
     def into(self, e: Expression) -> Any:
@@ -213,6 +216,8 @@ class Rational:
                 exponent *= self.kernels.roots[key]
                 inner = self.field.gens[self.kernels.order[key]]
             else:
+                if _is_kernel(base):
+                    raise TooLarge
                 inner = self.into(base)
                 if exponent < 0 and inner == 0:
                     raise ZeroDivisionError
@@ -245,7 +250,11 @@ class Rational:
         if coefficient < 0 and (flipped := _flipped(top)) is not None:
             top, coefficient = flipped, -coefficient
         sign, coefficient = coefficient < 0, abs(coefficient)
-        if coefficient.numerator != 1 or not top:
+        if isinstance(self.number(coefficient), Number):
+            if coefficient != 1 or not top:
+                top.insert(0, self.number(coefficient))
+            coefficient = Fraction(1)
+        elif coefficient.numerator != 1 or not top:
             top.insert(0, number(coefficient.numerator))
         if coefficient.denominator != 1:
             bottom.insert(0, number(coefficient.denominator))
@@ -303,13 +312,23 @@ class Rational:
             value = Fraction(int(c.numerator), int(c.denominator))
             factors = [self._to_power(self.kernel(k), n) for k, n in enumerate(powers) if n]
             size = abs(value)
-            if size.numerator != 1 or not factors:
+            if isinstance(self.number(size), Number):
+                if size != 1 or not factors:
+                    factors.insert(0, self.number(size))
+                size = Fraction(1)
+            elif size.numerator != 1 or not factors:
                 factors.insert(0, number(size.numerator))
             term = mul(*factors)
             if size.denominator != 1:
                 term = div(term, number(size.denominator))
             parts.append(Neg(term) if value < 0 else term)
         return Add(tuple(parts))
+
+
+def _has_decimal(e: Expression) -> bool:
+    from derive.expression.walk import walk
+
+    return any(isinstance(node, Number) and node.value.denominator != 1 for node in walk(e))
 
 
 def _flipped(factors: list[Expression]) -> list[Expression] | None:

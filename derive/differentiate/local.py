@@ -10,7 +10,7 @@ from derive.expression.walk import contains, operations
 from derive.functions import FUNCTIONS
 from derive.rules.arithmetic import ARITHMETIC
 from derive.rules.fractions import CANCEL
-from derive.rules.calculus import DEFINITION_RULES, INVERSE_RULES, ORDER
+from derive.rules.calculus import DEFINITION_RULES, ELEMENTWISE, INVERSE_RULES, ORDER
 from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
 from derive.rules.rule import Context
 
@@ -21,6 +21,7 @@ def differentiate(body: Expression, wrt: Ref, output: Ref | None) -> tuple[Expre
     Raises DeriveError where no rule applies.
     """
     chain = Chain(D(body, wrt), Context(output=None if output is None else (output, body)))
+    chain.apply(ELEMENTWISE)
     unfold(chain, body, wrt)
     carry_out(chain)
     chain.apply(ARITHMETIC)
@@ -37,8 +38,14 @@ def unfold(chain: Chain, body: Expression, wrt: Ref) -> None:
         return
     if body.function in DEFINITION_RULES and all(isinstance(arg, Ref) or not contains(arg, _mentions(wrt)) for arg in body.args):
         chain.apply(DEFINITION_RULES[body.function])
-    elif body.function in INVERSE_RULES and body.args == (wrt,):
+    elif body.function in INVERSE_RULES and body.args == (_own_wrt(chain, wrt),):
         chain.apply(INVERSE_RULES[body.function])
+
+
+def _own_wrt(chain: Chain, wrt: Ref) -> Ref:
+    """The variable of the derivative, after the elementwise rule put its own indices in."""
+    found = _derivatives(chain.expr)
+    return found[0].wrt if found else wrt
 
 
 def _mentions(wrt: Ref):  # type: ignore[no-untyped-def]
@@ -74,11 +81,18 @@ def to_output(chain: Chain, explicit: Chain) -> None:
             for rule in passage[1:]:
                 fork.apply(rule)
             simplify(fork)
+            if _inside_a_function(fork.expr, chain.context.output[0]):
+                continue
             if operations(fork.expr) < operations(best.expr):
                 best = fork
         if best.expr != chain.expr:
             break
     chain.take(best)
+
+
+def _inside_a_function(e: Expression, output: Ref) -> bool:
+    """``cos(a)`` is no form in the output: there it stands as an angle, not as a value."""
+    return contains(e, lambda node: isinstance(node, Call) and any(contains(arg, lambda n: n == output) for arg in node.args))
 
 
 def _has_kernel(e: Expression) -> bool:

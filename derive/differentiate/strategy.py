@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from derive.algebra.rational import alpha_normal
 from derive.derivation import Step
-from derive.expression.nodes import Add, Div, Expression, Mul, Neg, Number
-from derive.expression.walk import operations, walk
+from derive.expression.nodes import Add, Call, Constant, Div, Expression, Mul, Neg, Number, Pow, Reduce
+from derive.expression.walk import children, operations, walk
 from derive.rules.arithmetic import ARITHMETIC
 from derive.rules.fractions import CANCEL, COMMON_DENOMINATOR, EXPAND, FACTOR, LOWEST_TERMS, MERGE_FRACTIONS, ORDER_TERMS, SIGNS
 from derive.rules.identities import IDENTITIES
@@ -26,9 +27,17 @@ class Chain:
         self.expr = start
         self.context = context
         self.steps: list[Step] = []
+        self._calls: tuple[Expression, frozenset[str]] | None = None
+
+    def calls(self) -> frozenset[str]:
+        """The functions that occur in the expression."""
+        if self._calls is None or self._calls[0] is not self.expr:
+            found = frozenset(node.function for node in walk(self.expr) if isinstance(node, Call))
+            self._calls = (self.expr, found)
+        return self._calls[1]
 
     def apply(self, rule: Rule) -> bool:
-        if len(self.steps) >= LONGEST:
+        if len(self.steps) >= LONGEST or not rule.needs <= self.calls():
             return False
         after = rule.apply(self.expr, self.context)
         if after is None or after == self.expr:
@@ -97,13 +106,9 @@ ROADS: tuple[tuple[Rule, ...], ...] = (
 
 def simplify(chain: Chain) -> None:
     """Brings the chain's expression to its textbook form: the shortest that the roads find, terms in order."""
-    chain.exhaust((ARITHMETIC, *TENSOR_RULES))
-    if any(type(node).__name__ == "Reduce" for node in walk(chain.expr)):
-        chain.exhaust((JOIN_SUMS, ARITHMETIC, *TENSOR_RULES))
-    chain.exhaust(TIDY_RULES)
+    tidy_up(chain)
     if chain.context.assumptions and chain.apply(ASSUME):
-        chain.exhaust((ARITHMETIC, *TENSOR_RULES))
-        chain.exhaust(TIDY_RULES)
+        tidy_up(chain)
     while True:
         best: Chain | None = None
         if _may_shorten(chain.expr):
@@ -116,14 +121,63 @@ def simplify(chain: Chain) -> None:
         if best is None:
             break
         chain.take(best)
-        chain.exhaust(TIDY_RULES)
+        tidy_up(chain)
     chain.apply(ORDER_TERMS)
     chain.apply(SIGNS)
 
 
+def tidy_up(chain: Chain) -> None:
+    """Sums and deltas contracted, fractions merged and cancelled, until nothing changes."""
+    done = -1
+    while done != len(chain.steps):
+        done = len(chain.steps)
+        if any(isinstance(node, Reduce) for node in walk(chain.expr)):
+            chain.exhaust((ARITHMETIC, *TENSOR_RULES))
+            chain.exhaust((JOIN_SUMS, ARITHMETIC, *TENSOR_RULES))
+        chain.exhaust(TIDY_RULES)
+
+
 def _may_shorten(e: Expression) -> bool:
-    """A product of names and powers is in its final form already; only sums and fractions can shrink."""
-    return any(isinstance(node, (Add, Div)) for node in walk(e))
+    """Whether a sum or a fraction could shrink: two terms, or the two sides of a line, have something in common."""
+    below: set[Expression] = set()
+    for node in walk(e):
+        if isinstance(node, Add):
+            seen: set[Expression] = set()
+            numbers = 0
+            for term in node.terms:
+                own = _atoms(term)
+                numbers += not own
+                if own & seen or numbers > 1:
+                    return True
+                seen |= own
+        elif isinstance(node, Div):
+            under = _atoms(node.denominator)
+            if under & below or not under:
+                return True
+            below |= under
+    return bool(below) and bool(below & _atoms(e, outside_denominators=True))
+
+
+def _atoms(e: Expression, outside_denominators: bool = False) -> set[Expression]:
+    """What the four operations do not take apart: names, calls, sums over indices."""
+    found: set[Expression] = set()
+    stack = [e]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, (Add, Mul, Neg, Pow, Div)):
+            if outside_denominators and isinstance(node, Div):
+                stack.append(node.numerator)
+            else:
+                stack.extend(children(node))
+        elif isinstance(node, Call) and node.function == "exp":
+            arg = node.args[0]
+            found.add(Call("exp", (arg.arg,)) if isinstance(arg, Neg) else node)
+        elif isinstance(node, Call) and node.function == "sqrt":
+            found.add(node)
+            stack.append(node.args[0])
+        elif not isinstance(node, (Number, Constant)):
+            found.add(alpha_normal(node))
+    return found
 
 
 def _better(new: Expression, best: Expression, old: Expression) -> bool:

@@ -21,6 +21,17 @@ def number(value: int | Fraction) -> Expression:
     return Div(Number(Fraction(value.numerator)), Number(Fraction(value.denominator)))
 
 
+def decimal(value: Fraction) -> Expression:
+    """A number that came from a decimal, as a decimal where it ends: ``0.02``."""
+    size, rest = abs(value), abs(value).denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    if rest != 1 or size.denominator > 10**12:
+        return number(value)
+    return Neg(Number(size)) if value < 0 else Number(size)
+
+
 def add(*terms: Expression) -> Expression:
     """The sum of the terms in their order; no term is 0, one term is itself."""
     if not terms:

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from derive.errors import DeriveError, Place, did_you_mean
 from derive.expression.build import add, div, mul, neg, power
@@ -76,18 +77,21 @@ def parse_expression(text: str, names: Names | None = None) -> Expression:
         raise error.within(text.strip()) from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """A text with its lines, to turn the byte columns of `ast` into character columns."""
 
     text: str
 
+    @cached_property
+    def lines(self) -> list[str]:
+        return self.text.split("\n")
+
     def place(self, node: ast.AST) -> Place | None:
         line = getattr(node, "lineno", None)
         if line is None:
             return None
-        lines = self.text.split("\n")
-        row = lines[line - 1].encode() if line <= len(lines) else b""
+        row = self.lines[line - 1].encode() if line <= len(self.lines) else b""
         start = len(row[: node.col_offset].decode(errors="ignore"))  # type: ignore[attr-defined]
         last = getattr(node, "end_lineno", line)
         stop = len(row[: node.end_col_offset].decode(errors="ignore")) if last == line else len(row.decode())  # type: ignore[attr-defined]
@@ -193,7 +197,7 @@ class _Reader:
             raise self.fail(node, f"{_describe(node)} is not part of the model language")
         if place is None:
             raise self.fail(node, "a number has no place in the text")
-        line = self.source.text.split("\n")[place.line - 1]
+        line = self.source.lines[place.line - 1]
         spelling = line[place.column - 1 : place.column - 1 + place.width]
         value = _exact(spelling)
         if value is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from derive.expression.build import ONE, ZERO, add, div, mul, neg, number, power
+from derive.expression.build import ONE, ZERO, add, decimal, div, mul, neg, number, power
 from derive.expression.nodes import Add, Call, Compare, Div, Expression, Mul, Neg, Number, Pow, Reduce, Where
 from derive.expression.walk import bottom_up
 from derive.rules.rule import Context, Rule
@@ -23,6 +23,11 @@ def exact(e: Expression) -> Fraction | None:
         case Div(numerator=Number() as top, denominator=Number() as bottom) if bottom.value:
             return top.value / bottom.value
     return None
+
+
+def is_decimal(e: Expression) -> bool:
+    """Whether a number was written as a decimal."""
+    return isinstance(e, Number) and e.value.denominator != 1
 
 
 def _sum(e: Add) -> Expression:
@@ -47,7 +52,7 @@ def _sum(e: Add) -> Expression:
         elif not placed:
             placed = True
             if total:
-                kept.append(number(total))
+                kept.append(decimal(total) if any(map(is_decimal, flat)) else number(total))
     return add(*kept)
 
 
@@ -82,9 +87,10 @@ def _product(e: Mul) -> Expression:
         rest.insert(0, spelled[0] if same else number(coefficient))
         result = mul(*rest)
     elif coefficient != 1:
-        same = len(spelled) == 1 and spelled[0].value == coefficient
-        if same:  # a decimal keeps the author's spelling
+        if len(spelled) == 1 and spelled[0].value == coefficient:  # a decimal keeps the author's spelling
             result = mul(spelled[0], *rest)
+        elif any(map(is_decimal, spelled)):
+            result = mul(decimal(coefficient), *rest)
         else:
             top = rest if coefficient.numerator == 1 else [number(coefficient.numerator), *rest]
             result = div(mul(*top), number(coefficient.denominator))
@@ -103,7 +109,7 @@ def _quotient(e: Div) -> Expression:
     if below == 1:
         return top
     if above is not None and below:
-        return number(above / below) if not (isinstance(top, Number) and isinstance(bottom, Number) and _reduced(top, bottom)) else e
+        return (decimal if is_decimal(top) or is_decimal(bottom) else number)(above / below) if not (isinstance(top, Number) and isinstance(bottom, Number) and _reduced(top, bottom)) else e
     return e
 
 

@@ -28,7 +28,7 @@ from derive.expression.nodes import (
     Ref,
     Where,
 )
-from derive.expression.walk import contains, fresh, free_indices, index_names, names, rename_indices, replace
+from derive.expression.walk import contains, fresh, free_indices, index_names, names, rename_indices, replace, walk
 from derive.functions import FUNCTIONS, Function
 from derive.parse.expression import parse_expression
 from derive.rules.rule import Context, Rule, at_every_place
@@ -54,6 +54,21 @@ def _rule(name: str, statement: str) -> Callable[[Differentiation], Differentiat
         return differentiate
 
     return register
+
+
+@_rule("elementwise", "D(f(x[i]), x[k]) = D(f(x[i]), x[i])*delta(i, k)")
+def _elementwise(e: Expression, x: Ref) -> Expression | None:
+    """Where x occurs at one place of indices alone, other entries of x do not matter."""
+    found = {node for node in walk(e) if isinstance(node, Ref) and node.name == x.name}
+    if len(found) != 1 or isinstance(e, Ref):
+        return None
+    (own,) = found
+    pairs = [pair for pair in zip(own.indices, x.indices, strict=True) if pair[0] != pair[1]]
+    if not pairs or not all(isinstance(i, Index) for i in own.indices) or not set(free_indices(own)) <= set(free_indices(e)):
+        return None
+    if any(isinstance(node, Reduce) and node.op != "sum" for node in walk(e)) or len(set(own.indices)) < len(own.indices):
+        return None
+    return mul(D(e, own), *(Call("delta", pair) for pair in pairs))
 
 
 @_rule("sum rule", "D(u + v, x) = D(u, x) + D(v, x)")
@@ -214,8 +229,7 @@ def _constant(e: Expression, x: Ref) -> Expression | None:
 def _variable(e: Expression, x: Ref) -> Expression | None:
     if not isinstance(e, Ref) or e.name != x.name:
         return None
-    pairs = [pair for pair in zip(e.indices, x.indices, strict=True) if pair[0] != pair[1] or free_indices(pair[0])]
-    return mul(*(Call("delta", pair) for pair in pairs)) if e.indices else ONE
+    return mul(*(Call("delta", pair) for pair in zip(e.indices, x.indices, strict=True) if pair[0] != pair[1]))
 
 
 # The derivative of each function of the table.
@@ -249,10 +263,11 @@ def _function_rule(row: Function, direct: bool) -> Rule:
                 terms.append(outer if direct else mul(outer, D(arg, x)))
         return add(*terms)
 
-    u = ", ".join(row.parameters)
+    u, needs = ", ".join(row.parameters), frozenset({row.name})
     if direct:
-        return Rule(f"derivative of {row.name}", f"D({row.name}(x), x) = {row.name}'(x)", at_every_place(differentiate))
-    return Rule(f"chain rule for {row.name}", f"D({row.name}({u}), x) = {row.name}'({u})*D(u, x)", at_every_place(differentiate))
+        return Rule(f"derivative of {row.name}", f"D({row.name}(x), x) = {row.name}'(x)", at_every_place(differentiate), needs)
+    statement = f"D({row.name}({u}), x) = {row.name}'({u})*D(u, x)"
+    return Rule(f"chain rule for {row.name}", statement, at_every_place(differentiate), needs)
 
 
 def _partial(row: Function, k: int) -> Expression:
@@ -307,6 +322,8 @@ def inverse_slope(name: str, at: Expression) -> Expression:
 FUNCTION_RULES = [rule for row in FUNCTIONS.values() for rule in (_function_rule(row, True), _function_rule(row, False))]
 DEFINITION_RULES = {row.name: _unfold(row) for row in FUNCTIONS.values() if row.definition}
 INVERSE_RULES = {row.name: _inverse(row) for row in FUNCTIONS.values() if row.inverse}
+
+ELEMENTWISE = next(rule for rule in RULES if rule.name == "elementwise")
 
 # The order in which a derivation tries them: what takes an expression apart first, constants and the variable last.
 ORDER: tuple[Rule, ...] = (*(r for r in RULES if r.name not in ("constant", "variable")), *FUNCTION_RULES,

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from derive.algebra.rational import Rational, TooLarge, alpha_normal
-from derive.expression.build import add, div, mul, neg, number, power
-from derive.expression.nodes import Add, Call, Div, Expression, Mul, Neg, Pow
+from derive.expression.build import add, decimal, div, mul, neg, number, power
+from derive.expression.nodes import Add, Call, Div, Expression, Mul, Neg, Number, Pow
 from derive.expression.walk import bottom_up, operations
-from derive.rules.arithmetic import exact, tidy
+from derive.rules.arithmetic import exact, is_decimal, tidy
 from derive.rules.rule import Context, Rule, at_every_place
 
 Powers = dict[Expression, tuple[Expression, Fraction]]  # by key: the base as shown, its exponent
@@ -90,7 +90,7 @@ def _negative(e: Add) -> Expression:
     return Add(tuple(flipped))
 
 
-def from_powers(coefficient: Fraction, powers: Powers) -> Expression:
+def from_powers(coefficient: Fraction, powers: Powers, as_decimal: bool = False) -> Expression:
     """The product again: number, factors in their order, over the denominators in theirs."""
     top: list[Expression] = []
     bottom: list[Expression] = []
@@ -104,7 +104,11 @@ def from_powers(coefficient: Fraction, powers: Powers) -> Expression:
             else:
                 bottom.append(_shown(base, -exponent))
     size = abs(coefficient)
-    if size.numerator != 1 or not top:
+    if as_decimal and isinstance(decimal(size), Number):
+        if size != 1 or not top:
+            top.insert(0, decimal(size))
+        size = Fraction(1)
+    elif size.numerator != 1 or not top:
         top.insert(0, number(size.numerator))
     if size.denominator != 1:
         bottom.insert(0, number(size.denominator))
@@ -128,13 +132,14 @@ def _cancel_node(e: Expression) -> Expression:
     coefficient, powers, met = _collect(e)
     if not met and _numbers(e) < 2:
         return e
-    return _from_collected(coefficient, powers)
+    return _from_collected(coefficient, powers, e)
 
 
-def _from_collected(coefficient: Fraction, powers: Powers) -> Expression:
+def _from_collected(coefficient: Fraction, powers: Powers, e: Expression) -> Expression:
     if coefficient == 0:
         return number(0)
-    return from_powers(coefficient, {k: v for k, v in powers.items() if v[1]})
+    as_decimal = any(is_decimal(f) for f, _ in _factors(e))
+    return from_powers(coefficient, {k: v for k, v in powers.items() if v[1]}, as_decimal)
 
 
 def _merge_node(e: Expression) -> Expression:
@@ -151,7 +156,7 @@ def _merge_node(e: Expression) -> Expression:
         case _:
             return e
     coefficient, powers, _ = _collect(e)
-    return _from_collected(coefficient, powers)
+    return _from_collected(coefficient, powers, e)
 
 
 def _worth(base: Expression) -> bool:

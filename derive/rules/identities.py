@@ -6,8 +6,8 @@ Rows of text, ``before = after``, over the metavariable u; each holds wherever i
 from __future__ import annotations
 
 from derive.algebra.rational import alpha_normal
-from derive.expression.nodes import Expression, Ref
-from derive.expression.walk import bottom_up, children
+from derive.expression.nodes import Call, Expression, Ref
+from derive.expression.walk import bottom_up, children, walk
 from derive.parse.expression import parse_expression
 from derive.rules.rule import Context, Rule
 
@@ -60,7 +60,8 @@ def _identity(name: str, before: str, after: str) -> Rule:
         result = bottom_up(e, one)
         return None if result == e else result
 
-    return Rule(name, f"{before} = {after}", apply)
+    needs = frozenset(node.function for node in walk(left) if isinstance(node, Call))
+    return Rule(name, f"{before} = {after}", apply, needs)
 
 
 IDENTITIES = tuple(_identity(*row) for row in ROWS)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from derive.algebra.eliminate import Definitions, eliminate
 from derive.algebra.rational import alpha_normal
-from derive.expression.nodes import Call, Expression, Index, Neg, Number, Ref, Where
+from derive.expression.build import mul
+from derive.expression.nodes import Call, Expression, Index, Mul, Neg, Number, Ref, Where
 from derive.expression.walk import bottom_up, free_indices, operations, rename_indices, transform, walk
 from derive.functions import FUNCTIONS
 from derive.rules.calculus import unfolded
-from derive.rules.rule import Context, Rule
+from derive.rules.rule import Context, Rewrite, Rule
+from derive.rules.sums import is_delta
 
 HELPERS = ("sigmoid", "tanh", "cosh", "sinh")  # functions that may stand in a result beside the output, as σ does in SiLU's derivative
 
@@ -34,6 +36,19 @@ def _explicit(body: Expression) -> Expression:
         inner = unfolded(body)
         return body if isinstance(inner, Where) else inner
     return body
+
+
+def _without_deltas(rewrite: Rewrite) -> Rewrite:
+    """Kronecker deltas of an elementwise derivative stay outside of the elimination."""
+
+    def apply(e: Expression, context: Context) -> Expression | None:
+        if isinstance(e, Mul) and any(is_delta(f) for f in e.factors):
+            rest = mul(*(f for f in e.factors if not is_delta(f)))
+            found = rewrite(rest, context)
+            return None if found is None else mul(found, *(f for f in e.factors if is_delta(f)))
+        return rewrite(e, context)
+
+    return apply
 
 
 def _through_output(e: Expression, context: Context) -> Expression | None:
@@ -64,6 +79,9 @@ def _beside_a_kernel(e: Expression, output: tuple[Ref, Expression]) -> Expressio
 
 def _through_helper(e: Expression, context: Context) -> Expression | None:
     """The derivative through a named function of the same kernel, and the output: SiLU's a + s*(1 - a)."""
+    known = {node for node in walk(e) if isinstance(node, Call) and node.function in ("exp", *HELPERS)}
+    if len(known) < 2 and not any(node.function == "exp" for node in known):
+        return None
     best: Expression | None = None
     length = operations(e)
     e = bottom_up(e, lambda n: unfolded(n) if isinstance(n, Call) and n.function in HELPERS else n)
@@ -101,6 +119,6 @@ def _fold(e: Expression, context: Context) -> Expression | None:
     return None if result == e else result
 
 
-THROUGH_OUTPUT = Rule("express through the output", "f' = P(f), found by elimination", _through_output)
-THROUGH_HELPER = Rule("express through a known function", "f' = P(f, s) with a known function s", _through_helper)
+THROUGH_OUTPUT = Rule("express through the output", "f' = P(f), found by elimination", _without_deltas(_through_output))
+THROUGH_HELPER = Rule("express through a known function", "f' = P(f, s) with a known function s", _without_deltas(_through_helper))
 NAME_OUTPUT = Rule("name the output", "f = a", _fold)

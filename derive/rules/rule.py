@@ -13,17 +13,39 @@ from derive.expression.nodes import Compare, Expression, Ref
 from derive.expression.walk import transform
 
 
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """A node that uses another one directly: its name, the letters of its axes, and, of the loss, its equation."""
+
+    name: str
+    indices: tuple[str, ...] = ()
+    body: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A derivative found before, at generic indices: first those of what is differentiated, then those of the name."""
+
+    indices: tuple[str, ...]
+    expr: Expression
+
+
 @dataclass(frozen=True)
 class Context:
     """What a rule may know besides the expression.
 
-    `output`: the node whose equation is being differentiated, as (element, right-hand side).  `facts`: results that
-    have been derived before, by the derivative they stand for.  `assumptions`: what the author stated.
+    `output`: the node whose equation is being differentiated, as (element, right-hand side).  `facts`: results found
+    before, by (of, with respect to).  `consumers`: of each name.  `assumptions`: what the author stated.  `axes`, `sizes`: the axes of the
+    result, for whole-array notation.
     """
 
     output: tuple[Ref, Expression] | None = None
-    facts: Mapping[Expression, Expression] = field(default_factory=dict)
+    loss: str = ""
+    facts: Mapping[tuple[str, str], Fact] = field(default_factory=dict)
+    consumers: Mapping[str, tuple[Consumer, ...]] = field(default_factory=dict)
     assumptions: tuple[Compare, ...] = ()
+    axes: tuple[str, ...] = ()
+    sizes: tuple[Expression, ...] = ()
 
 
 Rewrite = Callable[[Expression, Context], Expression | None]
@@ -31,11 +53,15 @@ Rewrite = Callable[[Expression, Context], Expression | None]
 
 @dataclass(frozen=True)
 class Rule:
-    """A named rewriting.  `statement` is the theorem, as it would stand in a table of rules."""
+    """A named rewriting.  `statement` is the theorem, as it would stand in a table of rules.
+
+    `needs`: functions without which the rule cannot fit; so that most rules need not be tried at all.
+    """
 
     name: str
     statement: str
     apply: Rewrite
+    needs: frozenset[str] = frozenset()
 
 
 def at_every_place(change: Callable[[Expression, Context], Expression | None]) -> Rewrite:

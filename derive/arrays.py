@@ -1,0 +1,319 @@
+"""Index form → whole-array notation: ``(a[i] - y[i])*x[j]`` over the axes (i, j) is ``outer(a - y, x)``.
+
+In: a core expression and the order of its axes.  Out: the same in whole-array notation, or None where that notation
+cannot say it.  It is the inverse of `derive.parse.elaborate`.  With `new_axes`, operands may be given axes of length one
+(``x[:, None]``), as numpy can and the model language does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from derive.expression.build import ONE, add, div, mul, neg, number
+from derive.expression.nodes import (
+    Add,
+    Both,
+    Call,
+    Compare,
+    Constant,
+    D,
+    Div,
+    Expression,
+    Index,
+    Item,
+    MatMul,
+    Mul,
+    Neg,
+    Number,
+    Pow,
+    Reduce,
+    Ref,
+    Slice,
+    Transpose,
+    Where,
+)
+from derive.expression.walk import children, contains, free_indices, index_names, with_children
+from derive.rules.sums import is_delta
+
+NEW_AXIS = Constant("None")
+WHOLE = Slice(None, None, None)
+
+
+class NoArrayForm(Exception):
+    """Whole-array notation cannot say this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """An array expression and the axes it has, in order."""
+
+    expr: Expression
+    axes: tuple[str, ...]
+
+
+def in_arrays(
+    e: Expression, axes: tuple[str, ...], sizes: tuple[Expression, ...] = (), new_axes: bool = False
+) -> Expression | None:
+    """The expression over `axes`, of the given sizes, in whole-array notation, or None."""
+    try:
+        return _Layout(axes, dict(zip(axes, sizes, strict=False)), new_axes).whole(e)
+    except NoArrayForm:
+        return None
+
+
+class _Layout:
+    def __init__(self, axes: tuple[str, ...], sizes: dict[str, Expression], new_axes: bool) -> None:
+        self.axes = axes
+        self.sizes = sizes
+        self.new_axes = new_axes
+
+    def whole(self, e: Expression) -> Expression:
+        laid = self.lay(e, self.axes)
+        if laid.axes != self.axes:
+            raise NoArrayForm
+        return laid.expr
+
+    def lay(self, e: Expression, order: tuple[str, ...]) -> Laid:
+        """The expression with its free indices as axes, in the given order."""
+        match e:
+            case Number() | Constant():
+                return Laid(e, ())
+            case Index():
+                raise NoArrayForm
+            case Ref():
+                return self.ref(e, order, lambda indices: Ref(e.name, indices))
+            case D(body=Ref()):
+                return self.ref(e.wrt, order, lambda indices: D(e.body, Ref(e.wrt.name, indices)))
+            case Add() | Div() | Pow() | Where() | Compare() | Both():
+                if isinstance(e, Add) and contains(e, is_delta):
+                    return self.with_deltas(e, order)
+                try:
+                    return self.elementwise(e, children(e), order, lambda parts: with_children(e, parts))
+                except NoArrayForm:
+                    if not isinstance(e, Div):
+                        raise
+                    return self.product((e,), order)
+            case Neg():
+                inner = self.lay(e.arg, order)
+                return Laid(neg(inner.expr), inner.axes)
+            case Call() if is_delta(e):
+                return self.delta(e, order)
+            case Call():
+                return self.elementwise(e, e.args, order, lambda parts: Call(e.function, parts, e.options))
+            case Mul():
+                return self.product(e.factors, order)
+            case Reduce():
+                return self.reduction(e, order)
+        raise NoArrayForm
+
+    def ref(self, e: Ref, order: tuple[str, ...], make: Callable[[tuple[Expression, ...]], Expression]) -> Laid:
+        fixed = [k for k, i in enumerate(e.indices) if not isinstance(i, Index)]
+        if any(free_indices(e.indices[k]) for k in fixed) or fixed != list(range(len(fixed))):
+            raise NoArrayForm
+        axes = tuple(i.name for i in e.indices if isinstance(i, Index))
+        if len(set(axes)) != len(axes):
+            raise NoArrayForm
+        whole = make(e.indices[: len(fixed)])
+        return self.ordered(Laid(whole, axes), order)
+
+    def ordered(self, laid: Laid, order: tuple[str, ...]) -> Laid:
+        """The axes brought into the given order."""
+        wanted = tuple(i for i in order if i in laid.axes)
+        if len(wanted) != len(laid.axes):
+            raise NoArrayForm
+        if wanted == laid.axes:
+            return laid
+        if len(wanted) == 2:
+            return Laid(laid.expr.arg if isinstance(laid.expr, Transpose) else Transpose(laid.expr), wanted)
+        raise NoArrayForm
+
+    def broadcast(self, laid: Laid, axes: tuple[str, ...]) -> Expression:
+        """The operand so that numpy's broadcasting gives it the given axes."""
+        if not laid.axes or laid.axes == axes[len(axes) - len(laid.axes) :]:
+            return laid.expr
+        if not self.new_axes:
+            raise NoArrayForm
+        first = axes.index(laid.axes[0])
+        parts = tuple(WHOLE if i in laid.axes else NEW_AXIS for i in axes[first:])
+        return Item(laid.expr, parts)
+
+    def elementwise(
+        self, e: Expression, parts: tuple[Expression, ...], order: tuple[str, ...], join: Callable[[tuple[Expression, ...]], Expression]
+    ) -> Laid:
+        laid = [self.lay(part, order) for part in parts]
+        axes = tuple(i for i in order if any(i in part.axes for part in laid))
+        if not self.new_axes and axes and not any(part.axes == axes for part in laid):
+            raise NoArrayForm
+        return Laid(join(tuple(self.broadcast(part, axes) for part in laid)), axes)
+
+    def delta(self, e: Call, order: tuple[str, ...]) -> Laid:
+        a, b = e.args
+        if isinstance(a, Index) and isinstance(b, Index) and a.name in order and b.name in order and a.name in self.sizes:
+            return Laid(Call("eye", (self.sizes[a.name],)), tuple(i for i in order if i in (a.name, b.name)))
+        raise NoArrayForm
+
+    def with_deltas(self, e: Add, order: tuple[str, ...]) -> Laid:
+        return self.elementwise(e, e.terms, order, lambda parts: add(*parts))
+
+    def product(self, factors: tuple[Expression, ...], order: tuple[str, ...]) -> Laid:
+        for k, f in enumerate(factors):
+            if is_delta(f):
+                return self.diagonal(f, [*factors[:k], *factors[k + 1 :]], order)
+            if isinstance(f, Add) and contains(f, is_delta):
+                rest = (*factors[:k], *factors[k + 1 :])
+                terms = [neg(mul(*rest, t.arg)) if isinstance(t, Neg) else mul(*rest, t) for t in f.terms]
+                return self.lay(add(*(_flat(t) for t in terms)), order)
+        above, below = _over_and_under(factors)
+        if below and not self.new_axes:
+            laid = [self.lay(f, order) for f in (*above, *below)]
+        else:
+            above, below = list(factors), []
+            laid = [self.lay(f, order) for f in factors]
+        axes = tuple(i for i in order if any(i in part.axes for part in laid))
+        if len(axes) == 2 and all(len(part.axes) < 2 for part in laid) and not self.new_axes:
+            return Laid(self.outer(laid[: len(above)], laid[len(above) :], axes), axes)
+        if below:
+            raise NoArrayForm
+        if not self.new_axes and axes and not any(part.axes == axes for part in laid):
+            raise NoArrayForm
+        return Laid(mul(*(self.broadcast(part, axes) for part in laid)), axes)
+
+    def outer(self, above: list[Laid], below: list[Laid], axes: tuple[str, ...]) -> Expression:
+        """A product of vectors over two axes; scalars go with the first."""
+        sides: list[Expression] = []
+        for own in (((), axes[:1]), (axes[1:],)):
+            top = mul(*(part.expr for part in above if part.axes in own))
+            under = [part.expr for part in below if part.axes in own]
+            sides.append(div(top, mul(*under)) if under else top)
+        return Call("outer", tuple(sides))
+
+    def diagonal(self, delta: Expression, rest: list[Expression], order: tuple[str, ...]) -> Laid:
+        """``delta(i, j)*u[i]`` is diag(u)."""
+        a, b = (arg.name if isinstance(arg, Index) else "" for arg in children(delta))
+        if a not in order or b not in order or not rest:
+            raise NoArrayForm
+        from derive.expression.walk import rename_indices
+
+        inner = self.lay(rename_indices(mul(*rest), {b: Index(a)}), order)
+        axes = tuple(i for i in order if i in (a, b))
+        if inner.axes == ():
+            return Laid(mul(inner.expr, self.delta(Call("delta", (Index(a), Index(b))), order).expr), axes)
+        if inner.axes != (a,):
+            raise NoArrayForm
+        return Laid(Call("diag", (inner.expr,)), axes)
+
+    # Reductions and contractions.
+
+    def reduction(self, e: Reduce, order: tuple[str, ...]) -> Laid:
+        if e.condition is not None:
+            raise NoArrayForm
+        if e.op == "sum":
+            found = self.contraction(e, order)
+            if found is not None:
+                return found
+        inner = self.lay(e.body, self.inside(e, order))
+        return self.summed(e.op, inner, e)
+
+    def inside(self, e: Reduce, order: tuple[str, ...]) -> tuple[str, ...]:
+        """The order of axes inside a reduction: bound ones last."""
+        if any(i in order for i in e.indices):
+            raise NoArrayForm
+        return (*order, *e.indices)
+
+    def summed(self, op: str, inner: Laid, e: Reduce) -> Laid:
+        bound = [i for i in inner.axes if i in e.indices]
+        if len(bound) != len(e.indices):
+            raise NoArrayForm
+        left = tuple(i for i in inner.axes if i not in e.indices)
+        if not left:
+            return Laid(Call(op, (inner.expr,)), ())
+        expr = inner.expr
+        for _ in bound:
+            expr = Call(op, (expr,), (("axis", number(len(inner.axes) - 1)),))
+            inner = Laid(expr, inner.axes[:-1])
+        return Laid(expr, left)
+
+    def contraction(self, e: Reduce, order: tuple[str, ...]) -> Laid | None:
+        """A sum of products over one index as ``@``, with a transpose where the index stands first."""
+        body, below = e.body, ONE
+        if isinstance(body, Neg):
+            inner = self.reduction(Reduce("sum", body.arg, e.indices), order)
+            return Laid(neg(inner.expr), inner.axes)
+        if isinstance(body, Div) and not set(e.indices) & set(free_indices(body.denominator)):
+            body, below = body.numerator, body.denominator
+        if len(e.indices) != 1 or not isinstance(body, Mul):
+            return None
+        (j,) = e.indices
+        if j not in free_indices(body):
+            return None
+        groups: dict[tuple[str, ...], list[Expression]] = {}
+        for f in _flat_factors(body):
+            own = tuple(i for i in order if i in free_indices(f))
+            groups.setdefault(own, []).append(f)
+        outside = [k for k in groups if k]
+        if len(outside) > 2 or any(len(k) > 1 for k in outside) or any(i in index_names(e.body) for i in ()):
+            return None
+        if not outside:
+            return self.dot(groups[()], j, below, order)
+        left_key = outside[0] if len(outside) == 1 else min(outside, key=lambda k: order.index(k[0]))
+        right_key = () if len(outside) == 1 else next(k for k in outside if k != left_key)
+        if right_key == () and () not in groups:
+            return None
+        left_factors = groups[left_key]
+        right_factors = groups[right_key]
+        if len(outside) == 2 and () in groups:
+            right_factors = [*groups[()], *right_factors] if len(right_factors) == 1 and not isinstance(right_factors[0], Ref) else right_factors
+            if right_factors is groups[right_key]:
+                left_factors = [*groups[()], *left_factors]
+        left = self.lay(mul(*left_factors), (*left_key, j))
+        right = self.lay(mul(*right_factors), (j, *right_key))
+        if left.axes != (*left_key, j) or right.axes != (j, *right_key):
+            return None
+        # v @ M reads better than M.T @ v
+        if not right_key and isinstance(left.expr, Transpose) and self.new_axes:
+            product: Expression = MatMul(right.expr, left.expr.arg)
+        else:
+            product = MatMul(left.expr, right.expr)
+        laid = Laid(product, (*left_key, *right_key))
+        if below != ONE:
+            under = self.lay(below, order)
+            if under.axes:
+                axes = tuple(i for i in order if i in laid.axes or i in under.axes)
+                return Laid(div(self.broadcast(laid, axes), self.broadcast(under, axes)), axes)
+            laid = Laid(div(laid.expr, under.expr), laid.axes)
+        return laid
+
+    def dot(self, factors: list[Expression], j: str, below: Expression, order: tuple[str, ...]) -> Laid | None:
+        if len(factors) != 2 or not all(isinstance(f, Ref) for f in factors) or factors[0] == factors[1]:
+            return None
+        left, right = (self.lay(f, (j,)) for f in factors)
+        whole: Expression = MatMul(left.expr, right.expr)
+        if below != ONE:
+            whole = div(whole, self.lay(below, order).expr)
+        return Laid(whole, ())
+
+
+def _over_and_under(factors: tuple[Expression, ...]) -> tuple[list[Expression], list[Expression]]:
+    above: list[Expression] = []
+    below: list[Expression] = []
+    for f in factors:
+        if isinstance(f, Div):
+            above += _flat_factors(f.numerator)
+            below += _flat_factors(f.denominator)
+        else:
+            above.append(f)
+    return above, below
+
+
+def _flat(e: Expression) -> Expression:
+    """A product of products as one product."""
+    if isinstance(e, Neg):
+        return neg(_flat(e.arg))
+    return mul(*_flat_factors(e)) if isinstance(e, Mul) else e
+
+
+def _flat_factors(e: Expression) -> list[Expression]:
+    if isinstance(e, Mul):
+        return [g for f in e.factors for g in _flat_factors(f)]
+    return [e]

@@ -1,0 +1,321 @@
+"""Model → Derivation: reverse mode over the author's own equations.
+
+1. For every edge of the graph, the local derivative of a right-hand side by one of its names (`local`).
+2. From the loss backwards, for every node: the chain rule over its direct consumers, the local derivatives put in, the
+   consumers' adjoints put in where that stays short, simplified.
+3. The same for every parameter: its gradient.
+
+The whole loss is never composed and nothing is simplified across nodes, so the work grows with the number of equations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from derive.derivation import Adjoint, Derivation, Result, Step
+from derive.differentiate.forms import INDEX_LETTERS, Cache, placeholders, renamed, respell_indices
+from derive.differentiate.local import differentiate
+from derive.differentiate.strategy import Chain, simplify
+from derive.errors import DeriveError, did_you_mean
+from derive.expression.build import ZERO
+from derive.expression.nodes import Compare, D, Expression, Index, Ref
+from derive.expression.walk import fresh, names, operations
+from derive.model import Equation, Model
+from derive.rules.chain import ADJOINTS, CHAIN_RULE, LOCAL_RESULTS, NOT_REACHED
+from derive.rules.notation import ARRAY_NOTATION
+from derive.rules.rule import Consumer, Context, Fact
+
+LONGEST = 40  # operations up to which an adjoint is expanded through its consumers
+
+Steps = tuple[Step, ...]
+
+
+def derive(model: Model, wrt: tuple[str, ...] = ()) -> Derivation:
+    """Differentiates the loss with respect to every node and parameter, and every name in `wrt` besides.
+
+    Raises DeriveError where a name is unknown or no rule differentiates an expression.
+    """
+    return _Sweep(model, wrt).derivation()
+
+
+@dataclass(frozen=True, slots=True)
+class _LocalForm:
+    expr: Expression
+    steps: Steps
+
+
+@dataclass(frozen=True, slots=True)
+class _AdjointForm:
+    by_adjoint: Expression
+    compact: Expression
+    expr: Expression
+    expanded: bool
+    steps: Steps
+
+
+_LOCAL: Cache[_LocalForm] = Cache()
+_ADJOINT: Cache[_AdjointForm] = Cache()
+
+
+def clear_caches() -> None:
+    """Forgets all derived forms (for measuring)."""
+    _LOCAL.clear()
+    _ADJOINT.clear()
+
+
+class _Sweep:
+    def __init__(self, model: Model, wrt: tuple[str, ...]) -> None:
+        self.model = model
+        self.known = {*model.variables, *model.by_name}
+        for name in wrt:
+            if name not in self.known:
+                raise DeriveError(f"there is no name '{name}' to differentiate by", hint=did_you_mean(name, self.known))
+            if name in model.variables and model.variables[name].role == "size":
+                raise DeriveError(f"'{name}' is a size, a whole number: the loss has no derivative by it")
+            if name in model.variables and model.variables[name].kind == "integer":
+                raise DeriveError(f"'{name}' takes whole numbers: the loss has no derivative by it")
+        self.wrt = wrt
+        self.letters = {letter: f"{letter}_0" for letter in sorted(INDEX_LETTERS & self.known)}
+        self.local: dict[tuple[str, str], Result] = {}
+        self.adjoints: dict[str, Adjoint] = {}
+        self.fields = [e.name for e in model.equations if e.name in model.reaches_loss]
+
+    def derivation(self) -> Derivation:
+        model = self.model
+        wanted = [*model.parameters, *(name for name in self.wrt if name not in model.parameters)]
+        targets = {*wanted, *model.by_name}
+        for equation in model.equations:
+            if equation.name not in model.reaches_loss:
+                continue
+            for name in names(equation.body):
+                if name in targets:
+                    self.local[(equation.name, name)] = self.local_derivative(equation, name)
+        nodes = [self.adjoint(e.name) for e in reversed(model.equations) if e.name != model.loss]
+        gradients = [self.adjoint(name) for name in wanted if name != model.loss]
+        return Derivation(model, tuple(self.local.values()), tuple(nodes), tuple(gradients), self.lemmas(nodes, gradients))
+
+    # Local derivatives.
+
+    def local_derivative(self, equation: Equation, name: str) -> Result:
+        shape = self.model.shapes[name]
+        taken = dict.fromkeys((*equation.indices, *_indices(equation.body)))
+        letters: list[str] = []
+        for _ in shape:
+            letters.append(fresh({**taken, **dict.fromkeys(self.letters)}, "i" if not equation.indices else "k"))
+            taken[letters[-1]] = None
+        wrt = Ref(name, tuple(Index(letter) for letter in letters))
+        output = Ref(equation.name, tuple(Index(i) for i in equation.indices))
+        form, back = self.local_form(equation.body, wrt, output, equation)
+        indices = (*equation.indices, *letters)
+        return Result(equation.name, name, self.respelled(indices), self.back(form.expr, back), (*equation.shape, *shape),
+                      self.steps(form.steps, back))
+
+    def local_form(self, body: Expression, wrt: Ref, output: Ref, equation: Equation) -> tuple[_LocalForm, dict[str, str]]:
+        mapping = placeholders(body, wrt, output)
+        canonical = (renamed(body, mapping), renamed(wrt, mapping), renamed(output, mapping))
+
+        def compute() -> _LocalForm:
+            own, x, out = canonical
+            if not isinstance(x, Ref) or not isinstance(out, Ref):
+                raise TypeError("a name stays a name")
+            expr, steps = differentiate(own, x, out)
+            return _LocalForm(expr, steps)
+
+        try:
+            return _LOCAL.get((canonical, str(canonical[0])), compute), {v: k for k, v in mapping.items()}
+        except DeriveError as error:
+            back = {v: k for k, v in mapping.items()}
+            for placeholder, name in back.items():
+                error.message = error.message.replace(placeholder, name)
+            error.args = (error.message,)
+            error.place = error.place or equation.place
+            error.message = f"in the equation of '{equation.name}': {error.message}"
+            raise error.within(self.model.text) from None
+
+    # Adjoints.
+
+    def adjoint(self, name: str) -> Adjoint:
+        if name not in self.adjoints:
+            self.adjoints[name] = self.sweep_back(name)
+        return self.adjoints[name]
+
+    def users(self, name: str) -> list[Equation]:
+        return [self.model.by_name[c] for c in self.model.consumers.get(name, ()) if c in self.model.reaches_loss]
+
+    def sweep_back(self, name: str) -> Adjoint:
+        """The chain rule at one node, in placeholders, and renamed back."""
+        model = self.model
+        shape = model.shapes[name]
+        letters: list[str] = []
+        for _ in shape:
+            letters.append(fresh({**dict.fromkeys(letters), **dict.fromkeys(self.letters)}, "i"))
+        element = Ref(name, tuple(Index(letter) for letter in letters))
+        users = self.users(name)
+        loss = Ref(model.loss)
+        start = D(loss, element)
+        parts: list[Expression] = [start]
+        for user in users:
+            own = Ref(user.name, tuple(Index(i) for i in user.indices))
+            parts.append(own)
+            parts.append(self.local[(user.name, name)].expr)
+            if user.name == model.loss:
+                parts.append(user.body)
+            else:
+                later = self.adjoints[user.name]
+                parts += [later.result.expr, later.compact]
+        parts += list(model.assumptions)
+        mapping = placeholders(*parts)
+        canonical = tuple(renamed(part, mapping) for part in parts)
+        layout = tuple((user.name == model.loss, user.indices, self.local[(user.name, name)].indices,
+                        user.name in self.adjoints and self.adjoints[user.name].expanded,
+                        self.adjoints[user.name].result.indices if user.name in self.adjoints else ()) for user in users)
+        sizes = tuple(renamed(size, mapping) for size in shape)
+
+        form = _ADJOINT.get((canonical, layout, sizes, tuple(map(str, canonical))), lambda: _at_node(canonical, layout, sizes))
+        back = {v: k for k, v in mapping.items()}
+        terms: tuple[tuple[tuple[str, str], ...], ...] = tuple(
+            ((model.loss, name),) if user.name == model.loss else ((model.loss, user.name), (user.name, name)) for user in users
+        )
+        result = Result(model.loss, name, self.respelled(tuple(letters)), self.back(form.expr, back), shape, self.steps(form.steps, back))
+        return Adjoint(result, terms, self.path(name, users), self.back(form.by_adjoint, back), self.back(form.compact, back), form.expanded)
+
+    def path(self, name: str, users: list[Equation]) -> tuple[tuple[str, str], ...]:
+        """The whole chain from the loss to the name where it is unique, else nothing."""
+        if len(users) != 1:
+            return ()
+        user = users[0]
+        if user.name == self.model.loss:
+            return ((self.model.loss, name),)
+        rest = self.adjoints[user.name].chain
+        return (*rest, (user.name, name)) if rest else ()
+
+    def lemmas(self, nodes: Iterable[Adjoint], gradients: Iterable[Adjoint]) -> dict[str, Steps]:
+        """The derivations of the functions whose derivative some step uses."""
+        from derive.differentiate.lemma import lemma
+        from derive.functions import FUNCTIONS
+
+        found: dict[str, Steps] = {}
+        pending = [step.rule for result in self.local.values() for step in result.steps]
+        while pending:
+            rule = pending.pop(0)
+            function = rule.removeprefix("derivative of ").removeprefix("chain rule for ")
+            if function == rule or function not in FUNCTIONS or function in found or FUNCTIONS[function].partials:
+                continue
+            for k in range(len(FUNCTIONS[function].parameters)):
+                key = function if k == 0 else f"{function} by {FUNCTIONS[function].parameters[k]}"
+                found[key] = lemma(function, k).steps
+                pending += [step.rule for step in found[key]]
+        return found
+
+    # Renaming back.
+
+    def respelled(self, indices: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(self.letters.get(i, i) for i in indices)
+
+    def back(self, e: Expression, mapping: dict[str, str]) -> Expression:
+        return respell_indices(renamed(e, mapping), self.letters)
+
+    def steps(self, steps: Steps, mapping: dict[str, str]) -> Steps:
+        memo: dict[Expression, Expression] = {}
+
+        def back(e: Expression) -> Expression:
+            if e not in memo:
+                memo[e] = self.back(e, mapping)
+            return memo[e]
+
+        return tuple(
+            Step(s.rule, back(s.before), back(s.after), _text_back(s.condition, mapping), _text_back(s.assumption, mapping), s.proof)
+            for s in steps
+        )
+
+
+def _text_back(text: str | None, mapping: dict[str, str]) -> str | None:
+    if text is None or "§" not in text:
+        return text
+    for placeholder in sorted(mapping, key=len, reverse=True):
+        text = text.replace(placeholder, mapping[placeholder])
+    return text
+
+
+def _indices(e: Expression) -> dict[str, None]:
+    from derive.expression.walk import index_names
+
+    return index_names(e)
+
+
+Layout = tuple[tuple[bool, tuple[str, ...], tuple[str, ...], bool, tuple[str, ...]], ...]
+
+
+def _at_node(parts: tuple[Expression, ...], layout: Layout, sizes: tuple[Expression, ...]) -> _AdjointForm:
+    """The adjoint of one node from its consumers' local derivatives and adjoints, all in placeholders."""
+    queue = list(parts)
+    start = queue.pop(0)
+    if not isinstance(start, D) or not isinstance(start.body, Ref):
+        raise TypeError("an adjoint is a derivative of the loss")
+    loss, wrt = start.body.name, start.wrt
+    facts: dict[tuple[str, str], Fact] = {}
+    compact_facts: dict[tuple[str, str], Fact] = {}
+    consumers: list[Consumer] = []
+    lengths = 0
+    expandable = bool(layout)
+    for is_loss, own_indices, local_indices, expanded, adjoint_indices in layout:
+        own = queue.pop(0)
+        local = queue.pop(0)
+        if not isinstance(own, Ref):
+            raise TypeError("a consumer is a name")
+        if is_loss:
+            body = queue.pop(0)
+            consumers.append(Consumer(own.name, (), body))
+            facts[(f"{own.name} itself", wrt.name)] = Fact(local_indices, local)
+            continue
+        consumers.append(Consumer(own.name, own_indices))
+        facts[(own.name, wrt.name)] = Fact(local_indices, local)
+        adjoint, compact = queue.pop(0), queue.pop(0)
+        facts[(loss, own.name)] = Fact(adjoint_indices, adjoint)
+        compact_facts[(loss, own.name)] = Fact(adjoint_indices, compact)
+        lengths += operations(adjoint)
+        expandable = expandable and expanded
+    assumptions = tuple(a for a in queue if isinstance(a, Compare))
+    axes = tuple(i.name for i in wrt.indices if isinstance(i, Index))
+    context = Context(loss=loss, facts=facts, consumers={wrt.name: tuple(consumers)} if consumers else {}, assumptions=assumptions,
+                      axes=axes, sizes=sizes)
+    chain = Chain(start, context)
+    if not consumers:
+        chain.apply(NOT_REACHED)
+        return _AdjointForm(ZERO, ZERO, ZERO, True, tuple(chain.steps))
+    chain.apply(CHAIN_RULE)
+    chain.apply(LOCAL_RESULTS)
+    simplify(chain)
+    by_adjoint = chain.expr
+    compact_expr = _compact(by_adjoint, context, compact_facts)
+    expanded_chain = chain.fork()
+    expanded = expandable
+    if expandable and lengths <= 2 * LONGEST and expanded_chain.apply(ADJOINTS):
+        simplify(expanded_chain)
+        if operations(expanded_chain.expr) <= LONGEST:
+            chain = expanded_chain
+        else:
+            expanded = False
+    elif lengths > 2 * LONGEST:
+        expanded = False
+    if operations(chain.expr) > LONGEST:
+        expanded = False
+    core = chain.expr
+    if axes:
+        chain.apply(ARRAY_NOTATION)
+    return _AdjointForm(by_adjoint, compact_expr, core, expanded, tuple(chain.steps))
+
+
+def _compact(by_adjoint: Expression, context: Context, facts: dict[tuple[str, str], Fact]) -> Expression:
+    """The adjoint with a consumer's adjoint put in where something cancels: what code computes."""
+    inner = Context(loss=context.loss, facts=facts, consumers=context.consumers, assumptions=context.assumptions)
+    chain = Chain(by_adjoint, inner)
+    if not chain.apply(ADJOINTS):
+        return by_adjoint
+    apart = operations(chain.expr)
+    simplify(chain)
+    shorter = operations(chain.expr) < apart
+    return chain.expr if shorter and operations(chain.expr) <= operations(by_adjoint) + 2 else by_adjoint
+
+

@@ -1,0 +1,74 @@
+"""The chain rule over the graph, and putting in what was found before."""
+
+from __future__ import annotations
+
+from derive.expression.build import add, mul
+from derive.expression.nodes import D, Expression, Index, Reduce, Ref
+from derive.expression.walk import fresh, index_names, names, rename_indices, transform
+from derive.rules.rule import Context, Rule, at_every_place
+
+
+def _chain(e: Expression, context: Context) -> Expression | None:
+    """An adjoint as the sum over the node's direct consumers of adjoint times local derivative.
+
+    What stands in the loss itself contributes the derivative of the loss's right-hand side.
+    """
+    if not isinstance(e, D) or e.body != Ref(context.loss) or e.wrt.name not in context.consumers:
+        return None
+    terms: list[Expression] = []
+    for consumer in context.consumers[e.wrt.name]:
+        if consumer.body is not None:
+            terms.append(D(consumer.body, e.wrt))
+            continue
+        taken = {**index_names(e), **names(e), consumer.name: None}
+        letters = []
+        for letter in consumer.indices:
+            letters.append(fresh(taken, "k" if letter in taken else letter))
+            taken[letters[-1]] = None
+        element = Ref(consumer.name, tuple(Index(letter) for letter in letters))
+        term = mul(D(e.body, element), D(element, e.wrt))
+        terms.append(Reduce("sum", term, tuple(letters)) if letters else term)
+    return add(*terms)
+
+
+def _found(node: Expression, context: Context, of_loss: bool) -> Expression | None:
+    """The result that a derivative stands for, moved from its generic indices to the ones asked for."""
+    if not isinstance(node, D):
+        return None
+    if isinstance(node.body, Ref):
+        if (node.body.name == context.loss) != of_loss:
+            return None
+        of, indices = node.body.name, node.body.indices
+    else:
+        own = [c for c in context.consumers.get(node.wrt.name, ()) if c.body == node.body]
+        if not own or of_loss:
+            return None
+        of, indices = f"{own[0].name} itself", ()
+    fact = context.facts.get((of, node.wrt.name))
+    if fact is None:
+        return None
+    return rename_indices(fact.expr, dict(zip(fact.indices, (*indices, *node.wrt.indices), strict=True)))
+
+
+def _put_local(e: Expression, context: Context) -> Expression | None:
+    result = transform(e, lambda node: _found(node, context, of_loss=False))
+    return None if result == e else result
+
+
+def _put_adjoints(e: Expression, context: Context) -> Expression | None:
+    result = transform(e, lambda node: _found(node, context, of_loss=True))
+    return None if result == e else result
+
+
+def _unreached(e: Expression, context: Context) -> Expression | None:
+    if isinstance(e, D) and e.body == Ref(context.loss) and e.wrt.name not in context.consumers:
+        from derive.expression.build import ZERO
+
+        return ZERO
+    return None
+
+
+CHAIN_RULE = Rule("chain rule", "D(L, v) = sum over the consumers c of v of D(L, c)*D(c, v)", at_every_place(_chain))
+LOCAL_RESULTS = Rule("local derivatives", "the local derivatives found before are put in", _put_local)
+ADJOINTS = Rule("adjoints", "the adjoints found before are put in", _put_adjoints)
+NOT_REACHED = Rule("not reached", "D(L, v) = 0 where the loss does not depend on v", at_every_place(_unreached))

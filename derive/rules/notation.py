@@ -1,0 +1,15 @@
+"""The passage from index form to whole-array notation, as a rule."""
+
+from __future__ import annotations
+
+from derive.arrays import in_arrays
+from derive.expression.nodes import Expression
+from derive.rules.rule import Context, Rule
+
+
+def _arrays(e: Expression, context: Context) -> Expression | None:
+    result = in_arrays(e, context.axes, context.sizes)
+    return None if result is None or result == e else result
+
+
+ARRAY_NOTATION = Rule("array notation", "u[i]*v[j] is outer(u, v), sum(W[i, j]*x[j], j) is W @ x, and so on", _arrays)

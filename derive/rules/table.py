@@ -1,0 +1,33 @@
+"""All rules by name: what `replay` looks up, and what the tests mutate row by row."""
+
+from __future__ import annotations
+
+from derive.rules.arithmetic import ARITHMETIC
+from derive.rules.calculus import DEFINITION_RULES, FUNCTION_RULES, INVERSE_RULES
+from derive.rules.calculus import RULES as CALCULUS
+from derive.rules.chain import ADJOINTS, CHAIN_RULE, LOCAL_RESULTS, NOT_REACHED
+from derive.rules.fractions import (
+    CANCEL,
+    COMMON_DENOMINATOR,
+    EXPAND,
+    FACTOR,
+    LOWEST_TERMS,
+    MERGE_FRACTIONS,
+    ORDER_TERMS,
+    SIGNS,
+)
+from derive.rules.identities import IDENTITIES
+from derive.rules.notation import ARRAY_NOTATION
+from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
+from derive.rules.rule import Rule
+from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, JOIN_SUMS, MERGE_SUMS, PULL_OUT, SPLIT
+
+ALL_RULES: tuple[Rule, ...] = (
+    *CALCULUS, *FUNCTION_RULES, *DEFINITION_RULES.values(), *INVERSE_RULES.values(),
+    CHAIN_RULE, LOCAL_RESULTS, ADJOINTS, NOT_REACHED,
+    ARITHMETIC, CANCEL, MERGE_FRACTIONS, COMMON_DENOMINATOR, EXPAND, FACTOR, LOWEST_TERMS, ORDER_TERMS, SIGNS, *IDENTITIES,
+    THROUGH_OUTPUT, THROUGH_HELPER, NAME_OUTPUT,
+    ASSUME, CONTRACT, DISTRIBUTE, JOIN_SUMS, MERGE_SUMS, PULL_OUT, SPLIT, ARRAY_NOTATION,
+)
+
+RULES: dict[str, Rule] = {rule.name: rule for rule in ALL_RULES}
