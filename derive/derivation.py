@@ -5,7 +5,7 @@ Everything here is data.  Renderers print it; they compute no mathematics of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ class Result:
     indices: tuple[str, ...]
     expr: Expression
     shape: Shape
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,13 @@ class Derivation:
     local: tuple[Result, ...]
     nodes: tuple[Adjoint, ...]
     gradients: tuple[Adjoint, ...]
-    lemmas: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    lemmas: Mapping[str, Sequence[Step]] = field(default_factory=dict)
 
     def prove(self) -> Derivation:
         """The same derivation, every step proved; a step that cannot be established is an internal error."""
-        from derive.prove.derivations import prove
+        from derive.differentiate.derive import proved
 
-        return prove(self)
+        return proved(self)
 
     def replay(self, step: Step) -> Expression:
         """Applies the step's named rule to its `before` again."""

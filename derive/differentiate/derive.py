@@ -10,25 +10,26 @@ The whole loss is never composed and nothing is simplified across nodes, so the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from derive.derivation import Adjoint, Derivation, Result, Step
-from derive.differentiate.forms import INDEX_LETTERS, Cache, placeholders, renamed, respell_indices
+from derive.differentiate.forms import INDEX_LETTERS, Cache, Form, RenamedSteps, placeholders, renamed, respell_indices
 from derive.differentiate.local import differentiate
 from derive.differentiate.strategy import Chain, simplify
 from derive.errors import DeriveError, did_you_mean
 from derive.expression.build import ZERO
 from derive.expression.nodes import Compare, D, Expression, Index, Ref
 from derive.expression.walk import fresh, names, operations
-from derive.model import Equation, Model
+from derive.model import Equation, Model, Shape
+from derive.prove.setting import Setting
 from derive.rules.chain import ADJOINTS, CHAIN_RULE, LOCAL_RESULTS, NOT_REACHED
 from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.rule import Consumer, Context, Fact
 
 LONGEST = 40  # operations up to which an adjoint is expanded through its consumers
 
-Steps = tuple[Step, ...]
+Steps = Sequence[Step]
 
 
 def derive(model: Model, wrt: tuple[str, ...] = ()) -> Derivation:
@@ -42,7 +43,7 @@ def derive(model: Model, wrt: tuple[str, ...] = ()) -> Derivation:
 @dataclass(frozen=True, slots=True)
 class _LocalForm:
     expr: Expression
-    steps: Steps
+    form: Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class _AdjointForm:
     compact: Expression
     expr: Expression
     expanded: bool
-    steps: Steps
+    form: Form
 
 
 _LOCAL: Cache[_LocalForm] = Cache()
@@ -93,7 +94,7 @@ class _Sweep:
                     self.local[(equation.name, name)] = self.local_derivative(equation, name)
         nodes = [self.adjoint(e.name) for e in reversed(model.equations) if e.name != model.loss]
         gradients = [self.adjoint(name) for name in wanted if name != model.loss]
-        return Derivation(model, tuple(self.local.values()), tuple(nodes), tuple(gradients), self.lemmas(nodes, gradients))
+        return Derivation(model, tuple(self.local.values()), tuple(nodes), tuple(gradients), self.lemmas())
 
     # Local derivatives.
 
@@ -109,21 +110,29 @@ class _Sweep:
         form, back = self.local_form(equation.body, wrt, output, equation)
         indices = (*equation.indices, *letters)
         return Result(equation.name, name, self.respelled(indices), self.back(form.expr, back), (*equation.shape, *shape),
-                      self.steps(form.steps, back))
+                      RenamedSteps(form.form, back, self.letters))
+
+    def shapes_of(self, mapping: Mapping[str, str]) -> dict[str, tuple[Expression, ...]]:
+        """The shapes of the names that placeholders stand for."""
+        return {p: tuple(renamed(size, mapping) for size in self.model.shapes[name]) for name, p in mapping.items()
+                if self.model.shapes.get(name)}
 
     def local_form(self, body: Expression, wrt: Ref, output: Ref, equation: Equation) -> tuple[_LocalForm, dict[str, str]]:
         mapping = placeholders(body, wrt, output)
+        mapping = self.with_sizes(mapping)
         canonical = (renamed(body, mapping), renamed(wrt, mapping), renamed(output, mapping))
+        shapes = self.shapes_of(mapping)
 
         def compute() -> _LocalForm:
             own, x, out = canonical
             if not isinstance(x, Ref) or not isinstance(out, Ref):
                 raise TypeError("a name stays a name")
             expr, steps = differentiate(own, x, out)
-            return _LocalForm(expr, steps)
+            setting = Setting(equations=((out, own),), shapes=shapes, assumptions=())
+            return _LocalForm(expr, Form(steps, setting))
 
         try:
-            return _LOCAL.get((canonical, str(canonical[0])), compute), {v: k for k, v in mapping.items()}
+            return _LOCAL.get((canonical, str(canonical[0]), tuple(shapes.items())), compute), {v: k for k, v in mapping.items()}
         except DeriveError as error:
             back = {v: k for k, v in mapping.items()}
             for placeholder, name in back.items():
@@ -132,6 +141,16 @@ class _Sweep:
             error.place = error.place or equation.place
             error.message = f"in the equation of '{equation.name}': {error.message}"
             raise error.within(self.model.text) from None
+
+    def with_sizes(self, mapping: dict[str, str]) -> dict[str, str]:
+        """Placeholders for the sizes too, so that shapes can be told in them."""
+        found = dict(mapping)
+        for name in mapping:
+            for size in self.model.shapes.get(name, ()):
+                for n in names(size):
+                    if n not in found:
+                        found[n] = f"§{len(found)}"
+        return found
 
     # Adjoints.
 
@@ -157,27 +176,25 @@ class _Sweep:
         parts: list[Expression] = [start]
         for user in users:
             own = Ref(user.name, tuple(Index(i) for i in user.indices))
-            parts.append(own)
-            parts.append(self.local[(user.name, name)].expr)
-            if user.name == model.loss:
-                parts.append(user.body)
-            else:
+            parts += [own, self.local[(user.name, name)].expr, user.body]
+            if user.name != model.loss:
                 later = self.adjoints[user.name]
                 parts += [later.result.expr, later.compact]
         parts += list(model.assumptions)
-        mapping = placeholders(*parts)
+        mapping = self.with_sizes(placeholders(*parts))
         canonical = tuple(renamed(part, mapping) for part in parts)
         layout = tuple((user.name == model.loss, user.indices, self.local[(user.name, name)].indices,
                         user.name in self.adjoints and self.adjoints[user.name].expanded,
                         self.adjoints[user.name].result.indices if user.name in self.adjoints else ()) for user in users)
-        sizes = tuple(renamed(size, mapping) for size in shape)
-
-        form = _ADJOINT.get((canonical, layout, sizes, tuple(map(str, canonical))), lambda: _at_node(canonical, layout, sizes))
+        shapes = self.shapes_of(mapping)
+        key = (canonical, layout, tuple(shapes.items()), tuple(map(str, canonical)))
+        form = _ADJOINT.get(key, lambda: _at_node(canonical, layout, shapes))
         back = {v: k for k, v in mapping.items()}
         terms: tuple[tuple[tuple[str, str], ...], ...] = tuple(
             ((model.loss, name),) if user.name == model.loss else ((model.loss, user.name), (user.name, name)) for user in users
         )
-        result = Result(model.loss, name, self.respelled(tuple(letters)), self.back(form.expr, back), shape, self.steps(form.steps, back))
+        result = Result(model.loss, name, self.respelled(tuple(letters)), self.back(form.expr, back), shape,
+                        RenamedSteps(form.form, back, self.letters))
         return Adjoint(result, terms, self.path(name, users), self.back(form.by_adjoint, back), self.back(form.compact, back), form.expanded)
 
     def path(self, name: str, users: list[Equation]) -> tuple[tuple[str, str], ...]:
@@ -190,13 +207,14 @@ class _Sweep:
         rest = self.adjoints[user.name].chain
         return (*rest, (user.name, name)) if rest else ()
 
-    def lemmas(self, nodes: Iterable[Adjoint], gradients: Iterable[Adjoint]) -> dict[str, Steps]:
+    def lemmas(self) -> dict[str, Steps]:
         """The derivations of the functions whose derivative some step uses."""
         from derive.differentiate.lemma import lemma
         from derive.functions import FUNCTIONS
 
         found: dict[str, Steps] = {}
-        pending = [step.rule for result in self.local.values() for step in result.steps]
+        forms = {id(r.steps.form): r.steps.form for r in self.local.values() if isinstance(r.steps, RenamedSteps)}
+        pending = [step.rule for form in forms.values() for step in form.steps]
         while pending:
             rule = pending.pop(0)
             function = rule.removeprefix("derivative of ").removeprefix("chain rule for ")
@@ -204,7 +222,7 @@ class _Sweep:
                 continue
             for k in range(len(FUNCTIONS[function].parameters)):
                 key = function if k == 0 else f"{function} by {FUNCTIONS[function].parameters[k]}"
-                found[key] = lemma(function, k).steps
+                found[key] = RenamedSteps(lemma(function, k).form, {}, {})
                 pending += [step.rule for step in found[key]]
         return found
 
@@ -216,26 +234,26 @@ class _Sweep:
     def back(self, e: Expression, mapping: dict[str, str]) -> Expression:
         return respell_indices(renamed(e, mapping), self.letters)
 
-    def steps(self, steps: Steps, mapping: dict[str, str]) -> Steps:
-        memo: dict[Expression, Expression] = {}
 
-        def back(e: Expression) -> Expression:
-            if e not in memo:
-                memo[e] = self.back(e, mapping)
-            return memo[e]
+def proved(derivation: Derivation) -> Derivation:
+    """The derivation with every step proved, equal forms once."""
 
-        return tuple(
-            Step(s.rule, back(s.before), back(s.after), _text_back(s.condition, mapping), _text_back(s.assumption, mapping), s.proof)
-            for s in steps
-        )
+    def steps(old: Steps) -> Steps:
+        return old.prove() if isinstance(old, RenamedSteps) else old
 
+    def result(old: Result) -> Result:
+        return replace(old, steps=steps(old.steps))
 
-def _text_back(text: str | None, mapping: dict[str, str]) -> str | None:
-    if text is None or "§" not in text:
-        return text
-    for placeholder in sorted(mapping, key=len, reverse=True):
-        text = text.replace(placeholder, mapping[placeholder])
-    return text
+    def adjoint(old: Adjoint) -> Adjoint:
+        return replace(old, result=result(old.result))
+
+    return replace(
+        derivation,
+        local=tuple(map(result, derivation.local)),
+        nodes=tuple(map(adjoint, derivation.nodes)),
+        gradients=tuple(map(adjoint, derivation.gradients)),
+        lemmas={name: steps(old) for name, old in derivation.lemmas.items()},
+    )
 
 
 def _indices(e: Expression) -> dict[str, None]:
@@ -247,7 +265,7 @@ def _indices(e: Expression) -> dict[str, None]:
 Layout = tuple[tuple[bool, tuple[str, ...], tuple[str, ...], bool, tuple[str, ...]], ...]
 
 
-def _at_node(parts: tuple[Expression, ...], layout: Layout, sizes: tuple[Expression, ...]) -> _AdjointForm:
+def _at_node(parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str, Shape]) -> _AdjointForm:
     """The adjoint of one node from its consumers' local derivatives and adjoints, all in placeholders."""
     queue = list(parts)
     start = queue.pop(0)
@@ -257,15 +275,16 @@ def _at_node(parts: tuple[Expression, ...], layout: Layout, sizes: tuple[Express
     facts: dict[tuple[str, str], Fact] = {}
     compact_facts: dict[tuple[str, str], Fact] = {}
     consumers: list[Consumer] = []
+    equations: list[tuple[Ref, Expression]] = []
     lengths = 0
     expandable = bool(layout)
     for is_loss, own_indices, local_indices, expanded, adjoint_indices in layout:
         own = queue.pop(0)
-        local = queue.pop(0)
+        local, body = queue.pop(0), queue.pop(0)
         if not isinstance(own, Ref):
             raise TypeError("a consumer is a name")
+        equations.append((own, body))
         if is_loss:
-            body = queue.pop(0)
             consumers.append(Consumer(own.name, (), body))
             facts[(f"{own.name} itself", wrt.name)] = Fact(local_indices, local)
             continue
@@ -279,11 +298,14 @@ def _at_node(parts: tuple[Expression, ...], layout: Layout, sizes: tuple[Express
     assumptions = tuple(a for a in queue if isinstance(a, Compare))
     axes = tuple(i.name for i in wrt.indices if isinstance(i, Index))
     context = Context(loss=loss, facts=facts, consumers={wrt.name: tuple(consumers)} if consumers else {}, assumptions=assumptions,
-                      axes=axes, sizes=sizes)
+                      axes=axes, sizes=tuple(shapes.get(wrt.name, ())))
+    setting = Setting(tuple(equations), loss, wrt.name, tuple(c.name for c in consumers),
+                      {name: (fact.indices, fact.expr) for (of, name), fact in facts.items() if of == loss},
+                      assumptions, shapes, axes)
     chain = Chain(start, context)
     if not consumers:
         chain.apply(NOT_REACHED)
-        return _AdjointForm(ZERO, ZERO, ZERO, True, tuple(chain.steps))
+        return _AdjointForm(ZERO, ZERO, ZERO, True, Form(chain.steps, setting))
     chain.apply(CHAIN_RULE)
     chain.apply(LOCAL_RESULTS)
     simplify(chain)
@@ -304,7 +326,8 @@ def _at_node(parts: tuple[Expression, ...], layout: Layout, sizes: tuple[Express
     core = chain.expr
     if axes:
         chain.apply(ARRAY_NOTATION)
-    return _AdjointForm(by_adjoint, compact_expr, core, expanded, tuple(chain.steps))
+    unseen = [Step("compact form", by_adjoint, compact_expr), Step("by the adjoints", start, by_adjoint)]
+    return _AdjointForm(by_adjoint, compact_expr, core, expanded, Form(chain.steps, setting, unseen))
 
 
 def _compact(by_adjoint: Expression, context: Context, facts: dict[tuple[str, str], Fact]) -> Expression:

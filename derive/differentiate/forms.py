@@ -6,12 +6,16 @@ the order of first appearance, so a renamed derivation is the derivation of the 
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
+from derive.derivation import Step
 from derive.expression.nodes import Expression, Index, Reduce
 from derive.expression.walk import bottom_up, names, rename
+from derive.prove.setting import Setting
 
 Value = TypeVar("Value")
 
@@ -45,6 +49,75 @@ def respell_indices(e: Expression, mapping: Mapping[str, str]) -> Expression:
         return node
 
     return bottom_up(e, change)
+
+
+class Form:
+    """A derivation in placeholders: its steps, and the setting in which they are proved, once for all that share it.
+
+    `unseen` are equalities that hold beside the steps: what code computes, against what the report prints.
+    """
+
+    def __init__(self, steps: Sequence[Step], setting: Setting, unseen: Sequence[Step] = ()) -> None:
+        self.steps = tuple(steps)
+        self.setting = setting
+        self.unseen = tuple(unseen)
+
+    @cached_property
+    def proofs(self) -> tuple[str, ...]:
+        """How each step is proved; ProofError where one cannot be established."""
+        from derive.prove.steps import prove
+
+        found = [prove(step.before, step.after, self.setting, step.rule) for step in (*self.steps, *self.unseen)]
+        return tuple(found[: len(self.steps)])
+
+
+class RenamedSteps(Sequence[Step]):
+    """The steps of a form under the names of a model, made when somebody looks at them."""
+
+    def __init__(self, form: Form, back: Mapping[str, str], letters: Mapping[str, str], proved: bool = False) -> None:
+        self.form = form
+        self.back = back
+        self.letters = letters
+        self.proved = proved
+
+    def prove(self) -> RenamedSteps:
+        _ = self.form.proofs
+        return RenamedSteps(self.form, self.back, self.letters, proved=True)
+
+    @cached_property
+    def _steps(self) -> tuple[Step, ...]:
+        proofs: Sequence[str | None] = self.form.proofs if self.proved else [None] * len(self.form.steps)
+        memo: dict[Expression, Expression] = {}
+
+        def named(e: Expression) -> Expression:
+            if e not in memo:
+                memo[e] = respell_indices(renamed(e, self.back), self.letters)
+            return memo[e]
+
+        return tuple(
+            Step(s.rule, named(s.before), named(s.after), self._text(s.condition), self._text(s.assumption), proof)
+            for s, proof in zip(self.form.steps, proofs, strict=True)
+        )
+
+    def _text(self, text: str | None) -> str | None:
+        if text is None:
+            return None
+        return re.sub(r"§\d+", lambda match: self.back.get(match[0], match[0]), text)
+
+    def __getitem__(self, k: Any) -> Any:
+        return self._steps[k]
+
+    def __len__(self) -> int:
+        return len(self.form.steps)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self._steps)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return hash(self._steps)
 
 
 class Cache(Generic[Value]):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from derive.derivation import Step
+from derive.differentiate.forms import Form
 from derive.differentiate.local import differentiate
 from derive.expression.nodes import Call, Expression, Ref
 from derive.expression.walk import replace
 from derive.functions import FUNCTIONS
 from derive.parse.expression import parse_expression
+from derive.prove.setting import Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Lemma:
 
     function: str
     result: Expression
-    steps: tuple[Step, ...]
+    form: Form
 
 
 OUTPUT = "value"
@@ -36,7 +37,7 @@ def lemma(name: str, argument: int = 0) -> Lemma:
     call = Call(name, tuple(Ref(p) for p in row.parameters))
     output = Ref(OUTPUT)
     result, steps = differentiate(call, Ref(row.parameters[argument]), output)
-    return Lemma(name, replace(result, {output: call}), steps)
+    return Lemma(name, replace(result, {output: call}), Form(steps, Setting(equations=((output, call),))))
 
 
 @cache

@@ -1,0 +1,126 @@
+"""Whether `after` is defined wherever `before` is: a pole or a branch that was not there refutes a step.
+
+Every new divisor, and every new argument of a logarithm or a root, is driven to the edge of its domain, and `before` is
+evaluated there.
+"""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import sympy
+
+from derive.expression.nodes import Call, D, Div, Expression, Mul, Neg, Number, Pow
+from derive.expression.walk import contains, names, walk
+from derive.prove.numeric import DIGITS, Evaluator, Undefined
+from derive.prove.setting import Setting
+from derive.prove.symbolic import Converter, Unconvertible
+
+STARTS = 24
+_BOUNDED_BELOW = {"log", "sqrt", "lgamma", "log2", "log10"}
+
+
+def edges(e: Expression) -> dict[Expression, None]:
+    """The factors that must not vanish, or must not be negative, for the expression to be defined."""
+    found: dict[Expression, None] = {}
+    for node in walk(e):
+        if isinstance(node, Div):
+            found |= dict.fromkeys(_bases(node.denominator))
+        elif isinstance(node, Pow) and isinstance(node.exponent, Neg):
+            found |= dict.fromkeys(_bases(node.base))
+        elif isinstance(node, Call) and node.function in _BOUNDED_BELOW:
+            found |= dict.fromkeys(_bases(node.args[0]))
+    return found
+
+
+def _bases(e: Expression) -> list[Expression]:
+    match e:
+        case Mul():
+            return [b for f in e.factors for b in _bases(f)]
+        case Div():
+            return [*_bases(e.numerator), *_bases(e.denominator)]
+        case Pow() | Neg():
+            return _bases(e.base if isinstance(e, Pow) else e.arg)
+        case Number():
+            return []
+        case Call(function="exp" | "cosh"):
+            return []
+    return [e]
+
+
+def new_edge(before: Expression, after: Expression, setting: Setting) -> str | None:
+    """A place where `before` is defined and `after` is not, described; None where none was found."""
+    old = edges(before)
+    fresh = [edge for edge in edges(after) if edge not in old]
+    if not fresh or any(contains(e, lambda n: isinstance(n, D)) for e in fresh):
+        return None
+    for edge in fresh:
+        for name in names(edge):
+            if setting.shapes.get(name) or name in {element.name for element, _ in setting.equations}:
+                continue
+            for point in _roots(edge, name, setting):
+                if _defined(before, point, setting) and not _defined(after, point, setting):
+                    return f"{edge} vanishes at {name} = {mpmath.nstr(point[name], 6)}"
+    return None
+
+
+def _roots(edge: Expression, name: str, setting: Setting) -> list[dict[str, Any]]:
+    """Points at which the edge vanishes, found by solving for one name at random values of the others."""
+    generator = random.Random(7)
+    found: list[dict[str, Any]] = []
+    with mpmath.workdps(DIGITS):
+        others = {n for n in names(edge) if n != name}
+        for element, body in setting.equations:
+            if element.name in others:
+                others |= set(names(body))
+        for start in range(STARTS):
+            point = {n: mpmath.mpf(generator.randint(-3000, 3000)) / 997 for n in sorted(others)}
+            exact = _solved(edge, name, point, setting) if start < 4 else []
+            for x in exact:
+                found.append({**point, name: x})
+        return found
+
+
+def _solved(edge: Expression, name: str, point: dict[str, Any], setting: Setting) -> list[Any]:
+    try:
+        shown = Converter(setting)(edge)
+    except (Unconvertible, RecursionError):
+        return []
+    x = sympy.Symbol(name, real=True)
+    fixed = {s: sympy.Rational(str(mpmath.nstr(point[s.name], 12))) for s in shown.free_symbols if s.name in point}
+    value = shown.xreplace(fixed)
+    try:
+        if value.is_polynomial(x) and sympy.degree(value, x) <= 4:
+            roots = sympy.Poly(value, x).nroots(n=40)
+        else:
+            roots = [sympy.nsolve(value, x, Fraction(1, 3), prec=40)]
+    except (ValueError, TypeError, NotImplementedError, ZeroDivisionError, sympy.PolynomialError, KeyError, OverflowError):
+        return []
+    for s, v in fixed.items():
+        point[s.name] = mpmath.mpf(v.p) / v.q
+    return [mpmath.mpf(str(sympy.re(r))) for r in roots if abs(sympy.im(r)) < Fraction(1, 10**30)]
+
+
+def _defined(e: Expression, point: dict[str, Any], setting: Setting) -> bool:
+    with mpmath.workdps(DIGITS):
+        values = dict(point)
+        for name in names(e):
+            values.setdefault(name, mpmath.mpf(1) / 3)
+        for _, body in setting.equations:
+            for name in names(body):
+                values.setdefault(name, mpmath.mpf(1) / 3)
+        evaluator = Evaluator(setting, values, dict.fromkeys(values, mpmath.mpf(1) / 3))
+        try:
+            for element, body in setting.equations:
+                if element.name != setting.loss:
+                    evaluator.values[element.name] = evaluator.value(body, {})
+            value = evaluator.value(e, {})
+        except (Undefined, KeyError):
+            return False
+        size = abs(float(value)) if not isinstance(value, Fraction) else 0
+        return size < 1e25
+
+

@@ -1,0 +1,220 @@
+"""Numerical proof: both sides of a step at many points, with 50 digits or exactly.
+
+Points have both signs and several magnitudes; sizes of tensors are unequal primes, so nothing is square that need not
+be.  Wherever `before` is defined, `after` must be defined and equal.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from derive.expression.nodes import Add, Compare, D, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
+from derive.expression.walk import free_indices, names, walk
+from derive.prove.numeric import DIGITS, Evaluator, Undefined
+from derive.prove.setting import Setting
+
+POINTS = 12  # points at which both sides are compared
+TRIES = 600  # points tried to find them
+TOLERANCE = mpmath.mpf(10) ** -30
+PRIMES = (3, 5, 2, 7, 11, 13)
+
+
+def agree_numerically(before: Expression, after: Expression, setting: Setting) -> bool | None:
+    """True where both sides agreed at every point, False where they differed, None where no point was found."""
+    generator = random.Random(20190203)
+    with mpmath.workdps(DIGITS):
+        compared = 0
+        for attempt in range(TRIES):
+            evaluator = _sample(before, after, setting, generator, attempt)
+            if evaluator is None:
+                continue
+            outcome = _compare_everywhere(before, after, setting, evaluator, generator)
+            if outcome is False:
+                return False
+            compared += outcome is True
+            if compared >= POINTS or (compared >= 3 and setting.shapes):
+                return True
+        return True if compared >= 2 else None
+
+
+def _sizes(setting: Setting) -> dict[str, int]:
+    """A prime for each size name, all different."""
+    found: dict[str, int] = {}
+    for shape in setting.shapes.values():
+        for size in shape:
+            for name in names(size):
+                if name not in found:
+                    found[name] = PRIMES[len(found) % len(PRIMES)] if len(found) < len(PRIMES) else 2 + len(found)
+    return found
+
+
+def _sample(before: Expression, after: Expression, setting: Setting, generator: random.Random, attempt: int) -> Evaluator | None:
+    sizes = _sizes(setting)
+    exact = _polynomial(before) and _polynomial(after) and not setting.equations
+    computed = {element.name for element, _ in setting.equations}
+    wanted = dict.fromkeys(names(before)) | dict.fromkeys(names(after))
+    for element, body in setting.equations:
+        wanted |= dict.fromkeys((element.name, *names(body)))
+    for _, expr in setting.adjoints.values():
+        wanted |= dict.fromkeys(names(expr))
+    evaluator = Evaluator(setting, {}, {}, exact)
+    evaluator.values = {name: evaluator.lift(n) for name, n in sizes.items()}
+    adjoints: dict[str, Any] = {}
+    evaluator.adjoints = adjoints
+    try:
+        for name in wanted:
+            shape = _concrete(setting.shapes.get(name, ()), evaluator)
+            if name not in sizes and name not in computed:
+                evaluator.values[name] = _random(shape, generator, attempt, exact)
+            adjoints[name] = _random(shape, generator, 0, exact)
+        _solve_assumptions(setting, evaluator)
+        for element, body in setting.equations:
+            if element.name in wanted and element.name != setting.loss:
+                evaluator.values[element.name] = _computed(element, body, setting, evaluator)
+            elif element.name == setting.loss:
+                evaluator.values.setdefault(element.name, evaluator.lift(1))
+    except Undefined:
+        return None
+    return evaluator
+
+
+def _concrete(shape: tuple[Expression, ...], evaluator: Evaluator) -> tuple[int, ...]:
+    return tuple(min(int(evaluator.value(size, {})), 40) for size in shape)
+
+
+def _random(shape: tuple[int, ...], generator: random.Random, attempt: int, exact: bool) -> Any:
+    if not shape:
+        return _number(generator, attempt, exact)
+    out = np.empty(shape, dtype=object)
+    for position in np.ndindex(*shape):
+        out[position] = _number(generator, attempt, exact)
+    return out
+
+
+def _number(generator: random.Random, attempt: int, exact: bool) -> Any:
+    """Both signs and several magnitudes; every third point in (0, 1), where logarithms and probabilities live."""
+    low, high = ((-2, 2), (0, 1), (-1, 1), (0, 4), (-12, 12), (1, 30))[attempt % 6]
+    value = Fraction(generator.randint(low * 997, high * 997) or 1, 997)
+    return value if exact else mpmath.mpf(value.numerator) / value.denominator
+
+
+def _computed(element: Ref, body: Expression, setting: Setting, evaluator: Evaluator) -> Any:
+    shape = _concrete(setting.shapes.get(element.name, ()), evaluator)
+    if not shape:
+        return evaluator.value(body, {})
+    out = np.empty(shape, dtype=object)
+    for position in np.ndindex(*shape):
+        at = {i.name: p for i, p in zip(element.indices, position, strict=True) if isinstance(i, Index)}
+        out[position] = evaluator.value(body, at)
+    return out
+
+
+def _solve_assumptions(setting: Setting, evaluator: Evaluator) -> None:
+    """Makes the values satisfy what is assumed: a linear equation is solved for one entry, a bound is tested."""
+    for assumption in setting.assumptions:
+        if not set(names(assumption)) <= set(evaluator.values):
+            continue
+        if assumption.op == "==":
+            _solve(assumption, evaluator)
+        elif not free_indices(assumption) and not evaluator.truth(assumption, {}):
+            raise Undefined
+
+
+def _solve(assumption: Compare, evaluator: Evaluator) -> None:
+    for name in names(assumption):
+        array = evaluator.values[name]
+        position: tuple[int, ...] = tuple(0 for _ in np.shape(array))
+
+        def residual(x: Any, name: str = name, array: Any = array, position: tuple[int, ...] = position) -> Any:
+            if position:
+                moved = array.copy()
+                moved[position] = x
+                evaluator.values[name] = moved
+            else:
+                evaluator.values[name] = x
+            return evaluator.value(assumption.left, {}) - evaluator.value(assumption.right, {})
+
+        start = array[position] if position else array
+        first, second = residual(start), residual(start + 1)
+        if second == first:
+            continue
+        x = start - first / (second - first)
+        if abs(residual(x)) < mpmath.mpf(10) ** -45:
+            return
+    raise Undefined
+
+
+def _polynomial(e: Expression) -> bool:
+    """Whether only sums, products and whole powers occur, so that fractions stay exact."""
+    allowed = (Add, Mul, Neg, Number, Ref, Index, Reduce)
+    return all(isinstance(n, allowed) or (isinstance(n, Pow) and isinstance(n.exponent, Number)) for n in walk(e)) and not any(
+        isinstance(n, D) for n in walk(e)
+    )
+
+
+def _points(before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, generator: random.Random) -> Iterator[dict[str, int]]:
+    """Positions of the free indices: the first few, and some drawn at random."""
+    free = list(dict.fromkeys((*free_indices(before), *free_indices(after))))
+    if not free:
+        yield {}
+        return
+    ranges = {}
+    for index in free:
+        for e in (before, after):
+            try:
+                ranges[index] = evaluator.range(index, e)
+                break
+            except Undefined:
+                continue
+        ranges.setdefault(index, _axis(index, setting, evaluator))
+    yield dict.fromkeys(free, 0)
+    for _ in range(5):
+        yield {index: generator.randrange(size) for index, size in ranges.items()}
+
+
+def _axis(index: str, setting: Setting, evaluator: Evaluator) -> int:
+    """The range of an index that the step itself does not fix: that of the same letter in the equations."""
+    for _, body in setting.equations:
+        try:
+            return evaluator.range(index, body)
+        except Undefined:
+            continue
+    return 2
+
+
+def _compare_everywhere(before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, generator: random.Random) -> bool | None:
+    found: bool | None = None
+    for at in list(_points(before, after, setting, evaluator, generator)):
+        try:
+            left = evaluator.value(before, at)
+        except Undefined:
+            continue
+        try:
+            right = evaluator.value(after, at)
+        except Undefined:
+            return False
+        if isinstance(right, np.ndarray) and not isinstance(left, np.ndarray):
+            right = right[tuple(at[i] for i in setting.axes)]
+        if not _close(left, right):
+            return False
+        found = True
+    return found
+
+
+def _close(left: Any, right: Any) -> bool:
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        return np.shape(left) == np.shape(right) and all(
+            _close(a, b) for a, b in zip(np.ravel(left), np.ravel(right), strict=True)
+        )
+    if isinstance(left, (int, Fraction)) and isinstance(right, (int, Fraction)):
+        return left == right
+    left, right = (mpmath.mpf(v.numerator) / v.denominator if isinstance(v, Fraction) else mpmath.mpf(v) for v in (left, right))
+    return bool(abs(left - right) <= TOLERANCE * max(1, abs(left), abs(right)))
+
+

@@ -1,0 +1,33 @@
+"""What a step is judged in: the equations around it, what adjoints stand for, what may be assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from derive.expression.nodes import Compare, Expression, Ref
+from derive.model import Shape
+
+
+class ProofError(Exception):
+    """A step that could not be established: an error of derive itself, never the user's."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The surroundings of a step.
+
+    `equations`: nodes whose values follow from others, as (element, right-hand side), in topological order.
+    `node`: the name whose adjoint ``D(loss, node)`` is being derived; its value is the sum over `consumers` of their
+    adjoint times the derivative of their equation, read off the equations.  `adjoints`: what is known of the consumers'
+    adjoints, at generic indices.  `shapes` of all names; a name without one is a scalar.
+    """
+
+    equations: tuple[tuple[Ref, Expression], ...] = ()
+    loss: str = ""
+    node: str = ""
+    consumers: tuple[str, ...] = ()
+    adjoints: Mapping[str, tuple[tuple[str, ...], Expression]] = field(default_factory=dict)
+    assumptions: tuple[Compare, ...] = ()
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+    axes: tuple[str, ...] = ()
