@@ -99,6 +99,9 @@ class _Layout:
                 return Laid(neg(inner.expr), inner.axes)
             case Call() if is_delta(e):
                 return self.delta(e, order)
+            case Call(options=(("axis", Index() as axis),)):
+                inner = self.lay(e.args[0], order)
+                return Laid(Call(e.function, (inner.expr,), (("axis", _position(axis.name, inner.axes)),)), inner.axes)
             case Call():
                 return self.elementwise(e, e.args, order, lambda parts: Call(e.function, parts, e.options))
             case Mul():
@@ -212,14 +215,14 @@ class _Layout:
             found = self.contraction(e, order)
             if found is not None:
                 return found
-        inner = self.lay(e.body, self.inside(e, order))
-        return self.summed(e.op, inner, e)
-
-    def inside(self, e: Reduce, order: tuple[str, ...]) -> tuple[str, ...]:
-        """The order of axes inside a reduction: bound ones last."""
         if any(i in order for i in e.indices):
             raise NoArrayForm
-        return (*order, *e.indices)
+        last = self.lay(e.body, (*order, *e.indices))  # bound axes behind the others, or before: whichever needs no transpose
+        if contains(last.expr, lambda node: isinstance(node, Transpose)) and len(e.indices) == 1:
+            first = self.lay(e.body, (*e.indices, *order))
+            if not contains(first.expr, lambda node: isinstance(node, Transpose)):
+                return self.summed(e.op, first, e)
+        return self.summed(e.op, last, e)
 
     def summed(self, op: str, inner: Laid, e: Reduce) -> Laid:
         bound = [i for i in inner.axes if i in e.indices]
@@ -228,17 +231,18 @@ class _Layout:
         left = tuple(i for i in inner.axes if i not in e.indices)
         if not left:
             return Laid(Call(op, (inner.expr,)), ())
-        expr = inner.expr
-        for _ in bound:
-            expr = Call(op, (expr,), (("axis", number(len(inner.axes) - 1)),))
-            inner = Laid(expr, inner.axes[:-1])
+        expr, axes = inner.expr, list(inner.axes)
+        for index in reversed(bound):
+            axis = axes.index(index)
+            expr = Call(op, (expr,), (("axis", number(axis)),))
+            axes.pop(axis)
         return Laid(expr, left)
 
     def contraction(self, e: Reduce, order: tuple[str, ...]) -> Laid | None:
         """A sum of products over one index as ``@``, with a transpose where the index stands first."""
         body, below = e.body, ONE
         if isinstance(body, Neg):
-            inner = self.reduction(Reduce("sum", body.arg, e.indices), order)
+            inner = self.reduction(Reduce("sum", body.arg, e.indices, None, e.ranges), order)
             return Laid(neg(inner.expr), inner.axes)
         if isinstance(body, Div) and not set(e.indices) & set(free_indices(body.denominator)):
             body, below = body.numerator, body.denominator
@@ -292,6 +296,13 @@ class _Layout:
         if below != ONE:
             whole = div(whole, self.lay(below, order).expr)
         return Laid(whole, ())
+
+
+def _position(axis: str, axes: tuple[str, ...]) -> Expression:
+    """An axis by its number, counted from the end."""
+    if axis not in axes:
+        raise NoArrayForm
+    return neg(number(len(axes) - axes.index(axis)))
 
 
 def _over_and_under(factors: tuple[Expression, ...]) -> tuple[list[Expression], list[Expression]]:

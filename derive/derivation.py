@@ -46,6 +46,12 @@ class Result:
     shape: Shape
     steps: Sequence[Step]
 
+    def to_sympy(self) -> Any:
+        """The derivative as a SymPy expression (scalars)."""
+        from derive.algebra.sympy_models import expression_to_sympy
+
+        return expression_to_sympy(self.expr)
+
 
 @dataclass(frozen=True, slots=True)
 class Adjoint:

@@ -76,6 +76,16 @@ class DeriveError(Exception):
         return [f"    {shown}", "    " + " " * (start - first) + "^" * min(width, window - (start - first))]
 
 
+def printable(text: object) -> str:
+    """A name as a message shows it: on one line, without what would steer a terminal, never longer than is useful.
+
+    >>> printable("a\\nb")
+    'a?b'
+    """
+    shown = "".join(c if c.isprintable() else "?" for c in str(text))
+    return shown if len(shown) <= 200 else f"{shown[:197]}..."
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A hint that names the closest known word, if one is close.
 

@@ -53,7 +53,7 @@ def alpha_normal(e: Expression) -> Expression:
                 counter[0] += 1
             body = rename_indices(node.body, swap)
             condition = None if node.condition is None else rename_indices(node.condition, swap)
-            node = Reduce(node.op, body, tuple(names), condition)
+            node = Reduce(node.op, body, tuple(names), condition, node.ranges)
         return with_children(node, tuple(visit(c) for c in children(node)))
 
     return visit(e)

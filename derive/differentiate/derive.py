@@ -122,17 +122,20 @@ class _Sweep:
         mapping = self.with_sizes(mapping)
         canonical = (renamed(body, mapping), renamed(wrt, mapping), renamed(output, mapping))
         shapes = self.shapes_of(mapping)
+        ranges = {i: renamed(size, mapping) for i, size in (
+            *zip(equation.indices, equation.shape, strict=True),
+            *zip((i.name for i in wrt.indices if isinstance(i, Index)), self.model.shapes[wrt.name], strict=True))}
 
         def compute() -> _LocalForm:
             own, x, out = canonical
             if not isinstance(x, Ref) or not isinstance(out, Ref):
                 raise TypeError("a name stays a name")
-            expr, steps = differentiate(own, x, out)
-            setting = Setting(equations=((out, own),), shapes=shapes, assumptions=())
+            expr, steps = differentiate(own, x, out, ranges)
+            setting = Setting(equations=((out, own),), shapes=shapes, ranges=ranges)
             return _LocalForm(expr, Form(steps, setting))
 
         try:
-            return _LOCAL.get((canonical, str(canonical[0]), tuple(shapes.items())), compute), {v: k for k, v in mapping.items()}
+            return _LOCAL.get((canonical, str(canonical[0]), tuple(shapes.items()), tuple(ranges.items())), compute), {v: k for k, v in mapping.items()}
         except DeriveError as error:
             back = {v: k for k, v in mapping.items()}
             for placeholder, name in back.items():
@@ -288,7 +291,7 @@ def _at_node(parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str,
             consumers.append(Consumer(own.name, (), body))
             facts[(f"{own.name} itself", wrt.name)] = Fact(local_indices, local)
             continue
-        consumers.append(Consumer(own.name, own_indices))
+        consumers.append(Consumer(own.name, own_indices, None, tuple(shapes.get(own.name, ()))))
         facts[(own.name, wrt.name)] = Fact(local_indices, local)
         adjoint, compact = queue.pop(0), queue.pop(0)
         facts[(loss, own.name)] = Fact(adjoint_indices, adjoint)
@@ -297,11 +300,12 @@ def _at_node(parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str,
         expandable = expandable and expanded
     assumptions = tuple(a for a in queue if isinstance(a, Compare))
     axes = tuple(i.name for i in wrt.indices if isinstance(i, Index))
+    ranges = dict(zip(axes, shapes.get(wrt.name, ()), strict=True))
     context = Context(loss=loss, facts=facts, consumers={wrt.name: tuple(consumers)} if consumers else {}, assumptions=assumptions,
-                      axes=axes, sizes=tuple(shapes.get(wrt.name, ())))
+                      axes=axes, sizes=tuple(shapes.get(wrt.name, ())), ranges=ranges)
     setting = Setting(tuple(equations), loss, wrt.name, tuple(c.name for c in consumers),
                       {name: (fact.indices, fact.expr) for (of, name), fact in facts.items() if of == loss},
-                      assumptions, shapes, axes)
+                      assumptions, shapes, axes, ranges)
     chain = Chain(start, context)
     if not consumers:
         chain.apply(NOT_REACHED)
@@ -332,7 +336,8 @@ def _at_node(parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str,
 
 def _compact(by_adjoint: Expression, context: Context, facts: dict[tuple[str, str], Fact]) -> Expression:
     """The adjoint with a consumer's adjoint put in where something cancels: what code computes."""
-    inner = Context(loss=context.loss, facts=facts, consumers=context.consumers, assumptions=context.assumptions)
+    inner = Context(loss=context.loss, facts=facts, consumers=context.consumers, assumptions=context.assumptions,
+                    ranges=context.ranges)
     chain = Chain(by_adjoint, inner)
     if not chain.apply(ADJOINTS):
         return by_adjoint

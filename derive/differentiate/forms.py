@@ -45,7 +45,7 @@ def respell_indices(e: Expression, mapping: Mapping[str, str]) -> Expression:
         if isinstance(node, Index):
             return Index(mapping.get(node.name, node.name))
         if isinstance(node, Reduce):
-            return Reduce(node.op, node.body, tuple(mapping.get(i, i) for i in node.indices), node.condition)
+            return Reduce(node.op, node.body, tuple(mapping.get(i, i) for i in node.indices), node.condition, node.ranges)
         return node
 
     return bottom_up(e, change)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from derive.derivation import Step
 from derive.differentiate.strategy import Chain, simplify
 from derive.errors import DeriveError
@@ -15,12 +17,15 @@ from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
 from derive.rules.rule import Context
 
 
-def differentiate(body: Expression, wrt: Ref, output: Ref | None) -> tuple[Expression, tuple[Step, ...]]:
-    """∂body/∂wrt with its steps; `output` is the name that the right-hand side defines, if it has one.
+def differentiate(
+    body: Expression, wrt: Ref, output: Ref | None, ranges: Mapping[str, Expression] | None = None
+) -> tuple[Expression, tuple[Step, ...]]:
+    """∂body/∂wrt with its steps; `output` is the name that the right-hand side defines, if it has one; `ranges` are the
+    sizes that free indices run over.
 
     Raises DeriveError where no rule applies.
     """
-    chain = Chain(D(body, wrt), Context(output=None if output is None else (output, body)))
+    chain = Chain(D(body, wrt), Context(output=None if output is None else (output, body), ranges=ranges or {}))
     chain.apply(ELEMENTWISE)
     unfold(chain, body, wrt)
     carry_out(chain)

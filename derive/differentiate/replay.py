@@ -32,7 +32,8 @@ def _contexts(derivation: Derivation) -> list[Context]:
     consumers: dict[str, tuple[Consumer, ...]] = {}
     for name, users in model.consumers.items():
         consumers[name] = tuple(
-            Consumer(user, () if user == model.loss else model.by_name[user].indices, model.by_name[user].body if user == model.loss else None)
+            Consumer(user, () if user == model.loss else model.by_name[user].indices, model.by_name[user].body if user == model.loss else None,
+                     model.by_name[user].shape)
             for user in users if user in model.reaches_loss
         )
     common = {"loss": model.loss, "facts": facts, "consumers": {k: v for k, v in consumers.items() if v}, "assumptions": model.assumptions}
@@ -40,7 +41,13 @@ def _contexts(derivation: Derivation) -> list[Context]:
     for e in model.equations:
         output = (Ref(e.name, tuple(Index(i) for i in e.indices)), e.body)
         found.append(Context(output=output, **common))  # type: ignore[arg-type]
+    for r in derivation.local:
+        e = model.by_name[r.of]
+        output = (Ref(e.name, tuple(Index(i) for i in e.indices)), e.body)
+        ranges = dict(zip(r.indices, r.shape, strict=True))
+        if ranges:
+            found.append(Context(output=output, ranges=ranges, **common))  # type: ignore[arg-type]
     for a in (*derivation.nodes, *derivation.gradients):
         if a.result.shape:
-            found.append(Context(axes=a.result.indices, sizes=a.result.shape, **common))  # type: ignore[arg-type]
+            found.append(Context(axes=a.result.indices, sizes=a.result.shape, ranges=dict(zip(a.result.indices, a.result.shape, strict=True)), **common))  # type: ignore[arg-type]
     return found

@@ -122,12 +122,17 @@ class Call(Expression):
 
 @_node
 class Reduce(Expression):
-    """``sum(body, i, j, condition)``: a reduction (sum, prod, max, min) over bound indices."""
+    """``sum(body, i, j, condition)``: a reduction (sum, prod, max, min) over bound indices.
+
+    `ranges` are the sizes that the indices run over, once the model is resolved.  They take no part in comparison: the
+    text says them too, by what the indices subscript and by the condition.
+    """
 
     op: str
     body: Expression
     indices: tuple[str, ...]
     condition: Expression | None = None
+    ranges: tuple[Expression, ...] = field(default=(), compare=False)
 
 
 @_node

@@ -43,7 +43,7 @@ def _slice_with(e: Slice, parts: Children) -> Expression:
 
 
 def _reduce_with(e: Reduce, c: Children) -> Expression:
-    return Reduce(e.op, c[0], e.indices, c[1] if len(c) > 1 else None, place=e.place)
+    return Reduce(e.op, c[0], e.indices, c[1] if len(c) > 1 else None, e.ranges, place=e.place)
 
 
 def _d_with(e: D, c: Children) -> Expression:
@@ -190,7 +190,7 @@ def rename_indices(e: Expression, mapping: Mapping[str, Expression]) -> Expressi
                 new[new.index(name)] = fresh(taken, name)
                 taken.add(new[-1])
             inner |= {old: Index(n) for old, n in zip(e.indices, new, strict=True) if old != n}
-            e = Reduce(e.op, e.body, tuple(new), e.condition, place=e.place)
+            e = Reduce(e.op, e.body, tuple(new), e.condition, e.ranges, place=e.place)
         return with_children(e, tuple(rename_indices(c, inner) for c in children(e)))
     return with_children(e, tuple(rename_indices(c, mapping) for c in children(e)))
 
@@ -206,6 +206,9 @@ def rename(e: Expression, mapping: Mapping[str, str]) -> Expression:
     def change(node: Expression) -> Expression:
         if isinstance(node, Ref) and node.name in mapping:
             return Ref(mapping[node.name], node.indices, place=node.place)
+        if isinstance(node, Reduce) and node.ranges:
+            ranges = tuple(rename(size, mapping) for size in node.ranges)
+            return Reduce(node.op, node.body, node.indices, node.condition, ranges, place=node.place)
         return node
 
     return bottom_up(e, change)

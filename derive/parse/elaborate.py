@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import cache
 
 from derive.errors import DeriveError, Place
-from derive.expression.build import ONE, ZERO, add, div, mul, number
+from derive.expression.build import ONE, ZERO, add, div, mul, number, power
 from derive.expression.nodes import (
     Add,
     Both,
@@ -37,7 +37,7 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
-from derive.expression.walk import contains, fresh, index_names, rename_indices, transform
+from derive.expression.walk import contains, fresh, free_indices, index_names, rename_indices, transform
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS
 from derive.parse import limits
 from derive.parse.expression import constant_value, parse_expression
@@ -161,7 +161,7 @@ class Elaborator:
             case Div():
                 return self.elementwise(e, (e.numerator, e.denominator), lambda c: div(*c), local)
             case Pow():
-                return self.power(e, local)
+                return self.elementwise(e, (e.base, e.exponent), lambda c: Pow(*c), local)
             case Where():
                 return self.elementwise(e, (e.condition, e.then, e.otherwise), lambda c: Where(*c), local)
             case Compare():
@@ -292,9 +292,6 @@ class Elaborator:
             )
         return full
 
-    def power(self, e: Pow, local: Mapping[str, Array]) -> Array:
-        return self.elementwise(e, (e.base, e.exponent), lambda c: Pow(*c), local)
-
     def reduce(self, e: Reduce, local: Mapping[str, Array]) -> Array:
         """A reduction over named indices; what is left of the body's axes stays."""
         renamed = {name: self.new_index(name) if name in self.taken else name for name in e.indices}
@@ -313,7 +310,27 @@ class Elaborator:
         self.bound |= ranges
         if e.op in AXIS_FUNCTIONS:
             return self.axis_function(e.op, inner, indices, test, tuple(self.bound[i] for i in indices), e)
-        return Array(inner.shape, lambda i: Reduce(e.op, inner.at(i), indices, test))
+        return Array(inner.shape, lambda i: self.reduced(e.op, inner.at(i), indices, test))
+
+    def reduced(self, op: str, body: Expression, indices: tuple[str, ...], condition: Expression | None = None) -> Expression:
+        """A reduction over indices whose sizes are known; where the body does not tell a size, a condition does.
+
+        The sum and the other reductions of what an index does not enter need no index.
+        """
+        kept = tuple(i for i in indices if i in free_indices(body) or (condition is not None and i in free_indices(condition)))
+        sizes = tuple(self.bound[i] for i in kept)
+        inferred = ranges_of(body, self.shapes, kept)
+        bounds = [Compare("<", Index(i), size) for i, size in zip(kept, sizes, strict=True)
+                  if i not in inferred or not same_size(inferred[i], size)]
+        tests = [*(_flat_conditions(condition)), *bounds]
+        test = None if not tests else tests[0] if len(tests) == 1 else Both(tuple(tests))
+        result: Expression = Reduce(op, body, kept, test, sizes) if kept else body
+        left_out = [self.bound[i] for i in indices if i not in kept]
+        if op == "sum" and left_out:
+            return mul(*left_out, result)
+        if op == "prod" and left_out:
+            return power(result, mul(*left_out))
+        return result
 
     def axis_function(
         self, name: str, inner: Array, indices: tuple[str, ...], test: Expression | None, sizes: Shape, e: Expression
@@ -321,6 +338,7 @@ class Elaborator:
         """``softmax(u[j], j)`` and its kin: the body is already a function of the named indices."""
         row = AXIS_FUNCTIONS[name]
         bound = {old: self.new_index(old) for old in indices} if row.keeps_axis else {i: i for i in indices}
+        self.bound |= {new: self.bound[old] for old, new in bound.items()}
         to_bound = {old: Index(new) for old, new in bound.items()}
         condition = None if test is None else rename_indices(test, to_bound)
         if test is not None and name == "mean":
@@ -328,7 +346,7 @@ class Elaborator:
 
         def at(i: Indices) -> Expression:
             element = inner.at(i)
-            return _instantiate(name, element, rename_indices(element, to_bound), tuple(bound.values()), condition, sizes)
+            return self.instantiate(name, element, rename_indices(element, to_bound), tuple(bound.values()), condition, sizes)
 
         return Array(inner.shape, at)
 
@@ -364,10 +382,38 @@ class Elaborator:
             if e.function in AXIS_FUNCTIONS:
                 own = inner.at(tuple(kept)) if keeps else body
                 pairs = tuple((kept[axis], name) for axis, name in zip(axes, bound, strict=True))
-                return _instantiate(e.function, own, body, bound, None, sizes, pairs)
-            return Reduce(e.function, body, bound)
+                return self.instantiate(e.function, own, body, bound, None, sizes, pairs)
+            return self.reduced(e.function, body, bound)
 
         return Array(shape, at)
+
+    def instantiate(
+        self,
+        name: str,
+        own: Expression,
+        bound_body: Expression,
+        bound: tuple[str, ...],
+        condition: Expression | None,
+        sizes: Shape,
+        pairs: tuple[tuple[Expression, str], ...] = (),
+    ) -> Expression:
+        """A row of the axis functions, written out: ``u[i]`` is `own`, ``u[j]`` is `bound_body`, j runs over `bound`."""
+
+        def change(node: Expression) -> Expression | None:
+            match node:
+                case Ref(name="u"):
+                    return own if node.indices == (Index("i"),) else bound_body
+                case Ref(name="size"):
+                    return count(sizes)
+                case Reduce():
+                    inner = transform(node.body, change)
+                    test = condition
+                    if node.condition is not None:  # cumsum: j <= i on its one axis
+                        test = Compare("<=", Index(bound[0]), pairs[0][0])
+                    return self.reduced(node.op, inner, bound, test)
+            return None
+
+        return transform(_definition(name), change)
 
     def matmul(self, e: Expression, left: Array, right: Array) -> Array:
         if not left.shape or not right.shape:
@@ -386,7 +432,7 @@ class Elaborator:
             self.spend(e)
             k = self.new_index()
             self.bound[k] = inner
-            return Reduce("sum", mul(left.at((*i[:rows], Index(k))), right.at((Index(k), *i[rows:]))), (k,))
+            return self.reduced("sum", mul(left.at((*i[:rows], Index(k))), right.at((Index(k), *i[rows:]))), (k,))
 
         return Array((*left.shape[:-1], *right.shape[1:]), at)
 
@@ -410,7 +456,7 @@ class Elaborator:
                 k = self.new_index("k")
                 self.bound[k] = piece.shape[0]
                 entry = mul(Call("delta", (i[0], _affine(start, 1, Index(k)))), piece.at((Index(k),)))
-                terms.append(Reduce("sum", entry, (k,)))
+                terms.append(self.reduced("sum", entry, (k,)))
             return add(*terms)
 
         return Array((offset,), at)
@@ -458,7 +504,7 @@ class Elaborator:
             raise DeriveError(f"trace needs a square matrix, this one is {print_shape(matrix.shape)}", e.place)
         k = self.new_index()
         self.bound[k] = matrix.shape[0]
-        return scalar(Reduce("sum", matrix.at((Index(k), Index(k))), (k,)))
+        return scalar(self.reduced("sum", matrix.at((Index(k), Index(k))), (k,)))
 
     def own_function(self, e: Call, local: Mapping[str, Array]) -> Array:
         body = self.bodies[e.function]
@@ -529,32 +575,8 @@ def _definition(name: str) -> Expression:
     return parse_expression(AXIS_FUNCTIONS[name].definition)
 
 
-def _instantiate(
-    name: str,
-    own: Expression,
-    bound_body: Expression,
-    bound: tuple[str, ...],
-    condition: Expression | None,
-    sizes: Shape,
-    pairs: tuple[tuple[Expression, str], ...] = (),
-) -> Expression:
-    """A row of the axis functions, written out: ``u[i]`` is `own`, ``u[j]`` is `bound_body`, j runs over `bound`."""
-
-    def change(node: Expression) -> Expression | None:
-        match node:
-            case Ref(name="u"):
-                return own if node.indices == (Index("i"),) else bound_body
-            case Ref(name="size"):
-                return count(sizes)
-            case Reduce():
-                inner = transform(node.body, change)
-                test = condition
-                if node.condition is not None:  # cumsum: j <= i on its one axis
-                    test = Compare("<=", Index(bound[0]), pairs[0][0])
-                return Reduce(node.op, inner, bound, test)
-        return None
-
-    return transform(_definition(name), change)
+def _flat_conditions(condition: Expression | None) -> tuple[Expression, ...]:
+    return () if condition is None else condition.conditions if isinstance(condition, Both) else (condition,)
 
 
 def in_index_form(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from derive.errors import DeriveError, did_you_mean
+from derive.errors import DeriveError, did_you_mean, printable
 from derive.model import Model
 from derive.parse import limits
 from derive.parse.model import parse_model
@@ -31,12 +31,12 @@ def read_text(path: str | Path) -> str:
     file = Path(path)
     try:
         if not file.is_file():
-            raise DeriveError(f"there is no file '{file}'")
+            raise DeriveError(f"there is no file '{printable(file)}'")
         if file.stat().st_size > 4 * limits.TEXT:
-            raise DeriveError(f"the file '{file}' is too large for a model")
+            raise DeriveError(f"the file '{printable(file)}' is too large for a model")
         data = file.read_bytes()
     except (OSError, ValueError) as error:
-        raise DeriveError(f"the file '{path}' cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise DeriveError(f"the file '{printable(path)}' cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return decode(data, str(file))
 
 
@@ -45,7 +45,7 @@ def decode(data: bytes, source: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise DeriveError(f"'{source}' is not text in UTF-8: line {line} has unreadable bytes") from None
+        raise DeriveError(f"'{printable(source)}' is not text in UTF-8: line {line} has unreadable bytes") from None
 
 
 def load_model(path: str | Path) -> Model:

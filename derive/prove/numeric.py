@@ -210,8 +210,8 @@ class Evaluator:
 
     def points(self, e: Reduce, at: Mapping[str, int]) -> list[dict[str, int]]:
         points = [dict(at)]
-        for index in e.indices:
-            size = self.range(index, e)
+        for k, index in enumerate(e.indices):
+            size = int(self.value(e.ranges[k], {})) if e.ranges else self.range(index, e)
             points = [{**point, index: n} for point in points for n in range(size)]
         return points
 

@@ -46,7 +46,7 @@ def agree_numerically(before: Expression, after: Expression, setting: Setting) -
 def _sizes(setting: Setting) -> dict[str, int]:
     """A prime for each size name, all different."""
     found: dict[str, int] = {}
-    for shape in setting.shapes.values():
+    for shape in (*setting.shapes.values(), tuple(setting.ranges.values())):
         for size in shape:
             for name in names(size):
                 if name not in found:
@@ -75,10 +75,8 @@ def _sample(before: Expression, after: Expression, setting: Setting, generator: 
             adjoints[name] = _random(shape, generator, 0, exact)
         _solve_assumptions(setting, evaluator)
         for element, body in setting.equations:
-            if element.name in wanted and element.name != setting.loss:
+            if element.name in wanted:
                 evaluator.values[element.name] = _computed(element, body, setting, evaluator)
-            elif element.name == setting.loss:
-                evaluator.values.setdefault(element.name, evaluator.lift(1))
     except Undefined:
         return None
     return evaluator
@@ -164,8 +162,10 @@ def _points(before: Expression, after: Expression, setting: Setting, evaluator: 
     if not free:
         yield {}
         return
-    ranges = {}
+    ranges = {index: int(evaluator.value(size, {})) for index, size in setting.ranges.items() if index in free}
     for index in free:
+        if index in ranges:
+            continue
         for e in (before, after):
             try:
                 ranges[index] = evaluator.range(index, e)

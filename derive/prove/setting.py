@@ -21,6 +21,7 @@ class Setting:
     `node`: the name whose adjoint ``D(loss, node)`` is being derived; its value is the sum over `consumers` of their
     adjoint times the derivative of their equation, read off the equations.  `adjoints`: what is known of the consumers'
     adjoints, at generic indices.  `shapes` of all names; a name without one is a scalar.
+    `axes` are the free indices of the result, `ranges` the sizes that free indices run over.
     """
 
     equations: tuple[tuple[Ref, Expression], ...] = ()
@@ -31,3 +32,4 @@ class Setting:
     assumptions: tuple[Compare, ...] = ()
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     axes: tuple[str, ...] = ()
+    ranges: Mapping[str, Expression] = field(default_factory=dict)

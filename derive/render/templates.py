@@ -16,7 +16,7 @@ from derive.resources import template_dir
 
 @cache
 def environment(kind: str) -> Environment:
-    """The environment for `html` or `latex` templates."""
+    """The environment for `html`, `latex` or `python` templates."""
     latex = kind == "latex"
     opening, closing = ("<", ">") if latex else ("{", "}")
     return Environment(
@@ -25,7 +25,7 @@ def environment(kind: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=not latex,
+        autoescape=kind == "html",
         block_start_string=f"{opening}%",
         block_end_string=f"%{closing}",
         variable_start_string=opening * 2,

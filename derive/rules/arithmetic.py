@@ -162,8 +162,8 @@ def _one_node(e: Expression) -> Expression:
             return _power(e)
         case Where() if e.then == e.otherwise:
             return e.then
-        case Compare():
-            return e
+        case Where(condition=Compare() as test) if (known := _decided(test)) is not None:
+            return e.then if known else e.otherwise
         case Reduce(op="sum") if exact(e.body) == 0:
             return ZERO
         case Call(function="delta") if e.args[0] == e.args[1]:
@@ -171,6 +171,14 @@ def _one_node(e: Expression) -> Expression:
         case Call(function="delta") if _differ(e.args[0], e.args[1]):
             return ZERO
     return e
+
+
+def _decided(test: Compare) -> bool | None:
+    """Whether a comparison of two numbers holds."""
+    left, right = exact(test.left), exact(test.right)
+    if left is None or right is None:
+        return None
+    return {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right, "==": left == right, "!=": left != right}[test.op]
 
 
 def _differ(a: Expression, b: Expression) -> bool:

@@ -168,7 +168,7 @@ def _reduced_sum(e: Expression, x: Ref) -> Expression | None:
     if not isinstance(e, Reduce) or e.op != "sum" or is_constant(e, x):
         return None
     e = _apart(e, x)
-    return Reduce("sum", D(e.body, x), e.indices, e.condition)
+    return Reduce("sum", D(e.body, x), e.indices, e.condition, e.ranges)
 
 
 @_rule("derivative of a product over an index", "D(prod(u[j], j), x) = sum(D(u[j], x)*prod(u[k], k, k != j), j)")
@@ -181,8 +181,8 @@ def _reduced_product(e: Expression, x: Ref) -> Expression | None:
     other = Compare("!=", Index(k), Index(j))
     given = None if e.condition is None else rename_indices(e.condition, {j: Index(k)})
     condition = other if given is None else Both((other, *(given.conditions if isinstance(given, Both) else (given,))))
-    rest = Reduce("prod", rename_indices(e.body, {j: Index(k)}), (k,), condition)
-    return Reduce("sum", mul(D(e.body, x), rest), (j,), e.condition)
+    rest = Reduce("prod", rename_indices(e.body, {j: Index(k)}), (k,), condition, e.ranges)
+    return Reduce("sum", mul(D(e.body, x), rest), (j,), e.condition, e.ranges)
 
 
 @_rule("derivative of a maximum over an index",
@@ -197,11 +197,11 @@ def _reduced_maximum(e: Expression, x: Ref) -> Expression | None:
         again[j] = Index(fresh(taken, "k"))
         taken[str(again[j])] = None
     inner = Reduce(e.op, rename_indices(e.body, again), tuple(str(i) for i in again.values()),
-                   None if e.condition is None else rename_indices(e.condition, again))
+                   None if e.condition is None else rename_indices(e.condition, again), e.ranges)
     attained = Where(Compare("==", e.body, inner), ONE, ZERO)
     return div(
-        Reduce("sum", mul(attained, D(e.body, x)), e.indices, e.condition),
-        Reduce("sum", attained, e.indices, e.condition),
+        Reduce("sum", mul(attained, D(e.body, x)), e.indices, e.condition, e.ranges),
+        Reduce("sum", attained, e.indices, e.condition, e.ranges),
     )
 
 
@@ -217,7 +217,7 @@ def _apart(e: Reduce, x: Ref) -> Reduce:
         taken[str(swap[name])] = None
     indices = tuple(str(swap.get(i, i)) for i in e.indices)
     condition = None if e.condition is None else rename_indices(e.condition, swap)
-    return Reduce(e.op, rename_indices(e.body, swap), indices, condition)
+    return Reduce(e.op, rename_indices(e.body, swap), indices, condition, e.ranges)
 
 
 @_rule("constant", "D(c, x) = 0 where c does not depend on x")

@@ -27,7 +27,7 @@ def _chain(e: Expression, context: Context) -> Expression | None:
             taken[letters[-1]] = None
         element = Ref(consumer.name, tuple(Index(letter) for letter in letters))
         term = mul(D(e.body, element), D(element, e.wrt))
-        terms.append(Reduce("sum", term, tuple(letters)) if letters else term)
+        terms.append(Reduce("sum", term, tuple(letters), None, consumer.sizes) if letters else term)
     return add(*terms)
 
 

@@ -15,11 +15,13 @@ from derive.expression.walk import transform
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A node that uses another one directly: its name, the letters of its axes, and, of the loss, its equation."""
+    """A node that uses another one directly: its name, letters and sizes of its axes, and, of the loss, its equation."""
 
     name: str
     indices: tuple[str, ...] = ()
     body: Expression | None = None
+    sizes: tuple[Expression, ...] = ()
+    ranges: Mapping[str, Expression] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Context:
 
     `output`: the node whose equation is being differentiated, as (element, right-hand side).  `facts`: results found
     before, by (of, with respect to).  `consumers`: of each name.  `assumptions`: what the author stated.  `axes`, `sizes`: the axes of the
-    result, for whole-array notation.
+    result, for whole-array notation.  `ranges`: the sizes that free indices run over.
     """
 
     output: tuple[Ref, Expression] | None = None
@@ -46,6 +48,7 @@ class Context:
     assumptions: tuple[Compare, ...] = ()
     axes: tuple[str, ...] = ()
     sizes: tuple[Expression, ...] = ()
+    ranges: Mapping[str, Expression] = field(default_factory=dict)
 
 
 Rewrite = Callable[[Expression, Context], Expression | None]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from derive.expression.build import ONE, ZERO, add, div, mul, neg
 from derive.expression.nodes import Add, Both, Call, Compare, Div, Expression, Index, Mul, Neg, Number, Reduce, Where
-from derive.expression.walk import bottom_up, contains, free_indices, rename_indices
+from derive.expression.walk import bottom_up, children, contains, free_indices, rename_indices, with_children
+from derive.parse.sizes import same_size
 from derive.rules.rule import Context, Rule, at_every_place
 
 
@@ -21,7 +22,7 @@ def _distribute(e: Expression, _: Context) -> Expression | None:
     if not isinstance(e, Reduce) or e.op != "sum":
         return None
     body = _multiplied_out(e.body, frozenset(e.indices))
-    return None if body == e.body else Reduce(e.op, body, e.indices, e.condition)
+    return None if body == e.body else Reduce(e.op, body, e.indices, e.condition, e.ranges)
 
 
 def _multiplied_out(e: Expression, indices: frozenset[str]) -> Expression:
@@ -75,51 +76,71 @@ def _split(e: Expression, _: Context) -> Expression | None:
     if not isinstance(e, Reduce) or e.op != "sum" or not _holds_delta(e.body, frozenset(e.indices)):
         return None
     if isinstance(e.body, Neg):
-        return neg(Reduce("sum", e.body.arg, e.indices, e.condition))
+        return neg(Reduce("sum", e.body.arg, e.indices, e.condition, e.ranges))
     if not isinstance(e.body, Add):
         return None
     parts = [(isinstance(t, Neg), t.arg if isinstance(t, Neg) else t) for t in e.body.terms]
-    sums = [(sign, Reduce("sum", t, e.indices, e.condition)) for sign, t in parts]
+    sums = [(sign, Reduce("sum", t, e.indices, e.condition, e.ranges)) for sign, t in parts]
     return add(*(neg(s) if sign else s for sign, s in sums))
 
 
 SPLIT = Rule("linearity of the sum", "sum(u + v, j) = sum(u, j) + sum(v, j)", at_every_place(_split))
 
 
-def _contract(e: Expression, _: Context) -> Expression | None:
-    """``sum(delta(j, i)*u[j], j) = u[i]``, under the sum's condition if it has one."""
-    if not isinstance(e, Reduce) or e.op != "sum":
-        return None
+def _contract(e: Expression, context: Context) -> Expression | None:
+    """``sum(delta(j, i)*u[j], j) = u[i]``, under the sum's condition if it has one; outermost sums first."""
+    result = _contracted(e, dict(context.ranges))
+    return None if result == e else result
+
+
+def _contracted(e: Expression, ranges: dict[str, Expression]) -> Expression:
+    if isinstance(e, Reduce):
+        ranges = ranges | dict(zip(e.indices, e.ranges, strict=False))
+        if e.op == "sum":
+            found = _contract_one(e, ranges)
+            if found is not None:
+                return found
+    return with_children(e, tuple(_contracted(c, ranges) for c in children(e)))
+
+
+def _contract_one(e: Reduce, ranges: dict[str, Expression]) -> Expression | None:
     body = e.body
     if isinstance(body, Neg):
-        inner = _contract(Reduce("sum", body.arg, e.indices, e.condition), _)
+        inner = _contract_one(Reduce("sum", body.arg, e.indices, e.condition, e.ranges), ranges)
         return None if inner is None else neg(inner)
     if isinstance(body, Div):
-        inner = _contract(Reduce("sum", mul(*_factors(body.numerator), div(ONE, body.denominator)), e.indices, e.condition), _)
-        return inner
+        whole = mul(*_factors(body.numerator), div(ONE, body.denominator))
+        return _contract_one(Reduce("sum", whole, e.indices, e.condition, e.ranges), ranges)
     flat = _flat_factors(body)
     for k, f in enumerate(flat):
         if not is_delta(f) or not isinstance(f, Call):
             continue
         for own, other in (f.args, f.args[::-1]):
-            if isinstance(own, Index) and own.name in e.indices and own.name not in free_indices(other):
-                if _outside_range(other):
-                    continue
-                rest = [g for m, g in enumerate(flat) if m != k]
-                swap = {own.name: other}
-                inner = rename_indices(mul(*rest), swap)
-                left = tuple(i for i in e.indices if i != own.name)
-                condition = None if e.condition is None else rename_indices(e.condition, swap)
-                now, later = _conditions(condition, left)
-                if left:
-                    inner = Reduce("sum", inner, left, later)
-                return inner if now is None else Where(now, inner, ZERO)
+            if not isinstance(own, Index) or own.name not in e.indices or own.name in free_indices(other):
+                continue
+            if not _within(other, own.name, ranges):
+                continue
+            swap = {own.name: other}
+            inner = rename_indices(mul(*(g for m, g in enumerate(flat) if m != k)), swap)
+            left = tuple(i for i in e.indices if i != own.name)
+            sizes = tuple(r for i, r in zip(e.indices, e.ranges, strict=False) if i != own.name)
+            condition = None if e.condition is None else rename_indices(e.condition, swap)
+            now, later = _conditions(condition, left)
+            if left:
+                inner = Reduce("sum", inner, left, later, sizes)
+            return inner if now is None else Where(now, inner, ZERO)
     return None
 
 
-def _outside_range(e: Expression) -> bool:
-    """Whether a subscript may leave the range of the index it replaces: anything but an index or a number may."""
-    return not isinstance(e, (Index, Number))
+def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
+    """Whether what takes the place of a bound index stays in its range: an index of the same range, or a number in it."""
+    size = ranges.get(own)
+    if isinstance(other, Index):
+        theirs = ranges.get(other.name)
+        return size is None or theirs is None or same_size(size, theirs)
+    if isinstance(other, Number):
+        return size is None or (isinstance(size, Number) and other.value < size.value)
+    return False
 
 
 def _flat_factors(e: Expression) -> list[Expression]:
@@ -143,15 +164,16 @@ def _joined(parts: tuple[Expression, ...]) -> Expression | None:
     return None if not parts else parts[0] if len(parts) == 1 else Both(parts)
 
 
-CONTRACT = Rule("contract the Kronecker delta", "sum(delta(j, i)*u[j], j) = u[i]", at_every_place(_contract))
+CONTRACT = Rule("contract the Kronecker delta", "sum(delta(j, i)*u[j], j) = u[i]", _contract)
 
 
-def _pull_node(e: Expression) -> Expression:
+def pulled_out(e: Expression) -> Expression:
+    """A sum over indices with the factors that they do not enter in front of it."""
     if not isinstance(e, Reduce) or e.op != "sum":
         return e
     body = e.body
     if isinstance(body, Neg):
-        return neg(_pull_node(Reduce("sum", body.arg, e.indices, e.condition)))
+        return neg(pulled_out(Reduce("sum", body.arg, e.indices, e.condition, e.ranges)))
     bound = set(e.indices)
     if isinstance(body, Div):
         below = [f for f in _factors(body.denominator)]
@@ -159,12 +181,12 @@ def _pull_node(e: Expression) -> Expression:
         if free_below:
             kept_below = [f for f in below if f not in free_below]
             inner = div(body.numerator, mul(*kept_below)) if kept_below else body.numerator
-            return div(_pull_node(Reduce("sum", inner, e.indices, e.condition)), mul(*free_below))
+            return div(pulled_out(Reduce("sum", inner, e.indices, e.condition, e.ranges)), mul(*free_below))
         above = list(_factors(body.numerator))
         out = [f for f in above if not bound & set(free_indices(f))]
         if out and len(out) < len(above) or (out and not (len(out) == 1 and out[0] == ONE)):
             kept = [f for f in above if f not in out]
-            return mul(*out, Reduce("sum", div(mul(*kept), body.denominator), e.indices, e.condition))
+            return mul(*out, Reduce("sum", div(mul(*kept), body.denominator), e.indices, e.condition, e.ranges))
         return e
     if not isinstance(body, Mul):
         return e
@@ -174,12 +196,14 @@ def _pull_node(e: Expression) -> Expression:
         return e
     kept = [f for f in flat if bound & set(free_indices(f))]
     if not kept:
-        return mul(*out, Reduce("sum", ONE, e.indices, e.condition))
-    return mul(*out, Reduce("sum", mul(*kept), e.indices, e.condition))
+        if e.condition is None and len(e.ranges) == len(e.indices):
+            return mul(*e.ranges, *out)
+        return mul(*out, Reduce("sum", ONE, e.indices, e.condition, e.ranges))
+    return mul(*out, Reduce("sum", mul(*kept), e.indices, e.condition, e.ranges))
 
 
 def _pull(e: Expression, _: Context) -> Expression | None:
-    result = bottom_up(e, _pull_node)
+    result = bottom_up(e, pulled_out)
     return None if result == e else result
 
 
@@ -194,7 +218,7 @@ def _nested_node(e: Expression) -> Expression:
         inner = e.body
         parts = [c for c in (e.condition, inner.condition) if c is not None]
         flat = tuple(x for c in parts for x in (c.conditions if isinstance(c, Both) else (c,)))
-        return Reduce("sum", inner.body, (*e.indices, *inner.indices), _joined(flat))
+        return Reduce("sum", inner.body, (*e.indices, *inner.indices), _joined(flat), (*e.ranges, *inner.ranges))
     return e
 
 
@@ -219,7 +243,7 @@ def _inner_factor_node(e: Expression) -> Expression:
                 continue
             inner = mul(*factors[:k], *_factors(f.body), *factors[k + 1 :])
             whole = div(inner, body.denominator) if isinstance(body, Div) else inner
-            return Reduce("sum", whole, (*e.indices, *f.indices))
+            return Reduce("sum", whole, (*e.indices, *f.indices), None, (*e.ranges, *f.ranges))
     return e
 
 

@@ -33,6 +33,7 @@ class Preparation:
     classes: tuple[str, ...] = ()
     sizes: Mapping[str, int] | None = None
     scaler: Scaler | None = None
+    constants: Mapping[str, float] | None = None  # those that were set for the run
 
 
 def dump_parameters(params: Mapping[str, npt.ArrayLike]) -> bytes:
@@ -100,6 +101,7 @@ def dump_preparation(preparation: Preparation) -> str:
         "features": list(preparation.features),
         "classes": list(preparation.classes),
         "sizes": dict(preparation.sizes or {}),
+        "constants": dict(preparation.constants or {}),
         "scaler": scaler
         and {
             name: {"mean": scaler.mean[name].tolist(), "scale": scaler.scale[name].tolist()}
@@ -138,7 +140,8 @@ def _preparation(content: Any) -> Preparation:
             mean = scaler.mean[name]
             if mean.shape != scale.shape or not (np.isfinite(mean).all() and (scale > 0).all()):
                 raise ValueError(name)
-    return Preparation(_strings(content["features"]), _strings(content["classes"]), sizes, scaler)
+    constants = {str(name): float(value) for name, value in content.get("constants", {}).items()}
+    return Preparation(_strings(content["features"]), _strings(content["classes"]), sizes, scaler, constants)
 
 
 def _strings(values: Any) -> tuple[str, ...]:

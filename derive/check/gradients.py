@@ -1,0 +1,80 @@
+"""The generated code against the model itself: its gradients beside complex-step derivatives, at random data.
+
+In: a model and the module generated from it.  Out: a `Comparison` with the worst relative error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derive.check.complex_step import complex_step_gradient, evaluate
+from derive.check.sample import Sample, sample
+from derive.model import Model
+
+LIMIT = 1e-9  # the relative error beyond which a gradient counts as wrong
+SEEDS = 5
+EXAMPLES = 4
+WORK = 400_000  # evaluations of equations that a check may take, about
+
+_NOISE = 1e-14  # of the largest gradient: what rounding alone may leave where the true value is 0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`worst` is the largest relative error, found in `name`; `draws` times `examples` points were compared."""
+
+    worst: float
+    name: str
+    draws: int
+    examples: int
+
+    @property
+    def passed(self) -> bool:
+        return self.worst <= LIMIT  # False for NaN
+
+
+def compare(model: Model, module: ModuleType, draws: int = SEEDS, examples: int = EXAMPLES) -> Comparison:
+    """Compares the loss and every gradient; large models with fewer draws."""
+    worst, where = 0.0, model.loss
+    for seed in range(draws):
+        drawn = sample(model, seed, examples)
+        entries = sum(prod(values.shape) for values in drawn.parameters.values()) or 1
+        for name, error in errors(model, module, drawn).items():
+            if not error <= worst:
+                worst, where = error, name
+        if (seed + 2) * entries * len(drawn.examples) * len(model.equations) > WORK:
+            return Comparison(worst, where, seed + 1, len(drawn.examples))
+    return Comparison(worst, where, draws, len(drawn.examples))
+
+
+def errors(model: Model, module: ModuleType, drawn: Sample) -> dict[str, float]:
+    """The relative error of the loss and of each gradient; NaN or infinite where the code's value is."""
+    data = drawn.data if drawn.examples[0] else {}
+    with np.errstate(all="ignore"):
+        loss, grads = module.loss_and_gradients(dict(drawn.parameters), **data, **drawn.constants)
+    points = [drawn.values(example) for example in drawn.examples]
+    true_loss = np.mean([evaluate(model, values)[model.loss] for values in points])
+    found = {model.loss: _relative(np.asarray(loss), true_loss, 0.0)}
+    true = {name: np.mean([complex_step_gradient(model, values, name) for values in points], axis=0) for name in drawn.parameters}
+    largest = max((float(np.max(np.abs(gradient), initial=0.0)) for gradient in true.values()), default=0.0)
+    for name, gradient in true.items():
+        found[name] = _relative(np.asarray(grads[name], dtype=float), gradient, largest) if name in grads else float("inf")
+    return found
+
+
+def _relative(value: NDArray[Any], true: Any, largest: float) -> float:
+    """max|value − true|/max|true|; what is as small as rounding errors is measured against the largest gradient."""
+    true = np.asarray(true)
+    if value.shape != true.shape or not np.isfinite(value).all():
+        return float("inf")
+    difference = float(np.max(np.abs(value - true), initial=0.0))
+    if difference == 0:
+        return 0.0
+    scale = largest if difference <= _NOISE * largest else float(np.max(np.abs(true), initial=0.0))
+    return difference / scale if scale > 0 else float("inf")

@@ -1,0 +1,164 @@
+"""Random data at which a model is defined: parameters, and a few examples of inputs, targets and noise.
+
+In: a `Model` and a seed.  Out: a `Sample`.
+Invariant: every assumption of the model holds, and the loss of every example is finite; symbolic sizes are small, unequal
+primes, so that no array is square that need not be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from derive.check.complex_step import evaluate, evaluate_expression
+from derive.errors import DeriveError
+from derive.expression.nodes import Compare, Index, Ref
+from derive.expression.walk import free_indices, names, walk
+from derive.model import GIVEN, Model, Variable
+
+Values = dict[str, NDArray[np.float64]]
+
+PRIMES = (3, 5, 2, 7, 11, 13)
+TRIES = 60  # draws of the parameters; for each of them as many of every example
+
+_NEAR = 1e-9  # how well an equation that is assumed of computed values must hold
+_RANGES = ((-1.5, 1.5), (0.05, 0.95), (0.1, 2.5), (-0.9, 0.9))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """`shared` are parameters and constants without a value; `examples` the rest, one mapping for each example."""
+
+    parameters: Values
+    constants: Values
+    sizes: dict[str, int]
+    examples: tuple[Values, ...]
+
+    @property
+    def data(self) -> Values:
+        """The examples as a generated module takes them: along axis 0."""
+        names = self.examples[0]
+        return {name: np.stack([example[name] for example in self.examples]) for name in names}
+
+    def values(self, example: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self.sizes, **self.constants, **self.parameters, **example}
+
+
+def sample(model: Model, seed: int, examples: int = 4) -> Sample:
+    """Draws parameters and data; DeriveError where no point is found at which the loss is defined.
+
+    >>> found = sample(Model.builtin("logistic"), seed=0)
+    >>> sorted(found.data), found.data["y"].shape
+    (['x_1', 'x_2', 'y'], (4,))
+    """
+    rng = np.random.default_rng(seed)
+    sizes = _sizes(model)
+    shared = model.of_role("parameter", "constant", "state")
+    given = model.of_role(*GIVEN)
+    for attempt in range(TRIES):
+        drawn = {v.name: _draw(v, sizes, rng, attempt) for v in shared if v.role == "parameter" or v.value is None}
+        if not _made_true(model, drawn, {}, sizes, frozenset(drawn)):
+            continue
+        found: list[Values] = []
+        for _ in range(TRIES if given else 1):
+            example = {v.name: _draw(v, sizes, rng, attempt + len(found)) for v in given}
+            if _made_true(model, drawn, example, sizes, frozenset(example)) and _is_defined(model, {**sizes, **drawn, **example}):
+                found.append(example)
+            if len(found) == (examples if given else 1):
+                parameters = {name: drawn[name] for name in drawn if name in model.parameters}
+                constants = {name: drawn[name] for name in drawn if name not in parameters}
+                return Sample(parameters, constants, sizes, tuple(found))
+    raise DeriveError("no random data were found at which the loss is defined")
+
+
+def _sizes(model: Model) -> dict[str, int]:
+    symbolic = [v.name for v in model.of_role("size")]
+    return {name: PRIMES[k] if k < len(PRIMES) else PRIMES[-1] + 2 * k for k, name in enumerate(symbolic)}
+
+
+def concrete(shape: Sequence[Any], sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """A shape in numbers."""
+    return tuple(round(float(evaluate_expression(size, sizes))) for size in shape)
+
+
+def _draw(v: Variable, sizes: Mapping[str, int], rng: np.random.Generator, attempt: int) -> NDArray[np.float64]:
+    shape = concrete(v.shape, sizes)
+    if v.kind == "integer":
+        return np.asarray(rng.integers(0, _argument(v, sizes), shape), dtype=float)
+    if v.kind == "bernoulli":
+        return np.asarray(rng.random(shape) < _argument(v, sizes), dtype=float)
+    if v.role == "noise":
+        return np.asarray(rng.random(shape) if v.kind == "uniform" else rng.standard_normal(shape))
+    low, high = _RANGES[attempt % len(_RANGES)]
+    return np.asarray(rng.uniform(low, high, shape))
+
+
+def _argument(v: Variable, sizes: Mapping[str, int]) -> float:
+    return float(evaluate_expression(v.kind_argument, sizes)) if v.kind_argument is not None else 0.5
+
+
+def _is_defined(model: Model, values: Mapping[str, Any]) -> bool:
+    found = evaluate(model, values)
+    return bool(np.isfinite(found[model.loss]).all()) and all(
+        _holds(assumption, found) for assumption in model.assumptions if set(names(assumption)) <= set(found)
+    )
+
+
+# Assumptions: an equation is solved for one entry of what was drawn, a bound is tested.
+
+
+def _made_true(model: Model, drawn: Values, example: Values, sizes: Mapping[str, int], free: frozenset[str]) -> bool:
+    """Makes the assumptions true that speak of nothing but what was drawn, and of something in `free`."""
+    values: Values = {**{name: np.asarray(float(n)) for name, n in sizes.items()}, **drawn, **example}
+    for assumption in model.assumptions:
+        mentioned = set(names(assumption))
+        if not mentioned <= set(values) or not mentioned & free:
+            continue
+        if assumption.op == "==" and not free_indices(assumption):
+            for name in sorted(mentioned & free):
+                if _solve(assumption, name, values):
+                    (example if name in example else drawn)[name] = values[name]
+                    break
+        if not _holds(assumption, values):
+            return False
+    return True
+
+
+def _solve(assumption: Compare, name: str, values: Values) -> bool:
+    """Moves the first entry of `name` so that a linear equation holds."""
+    start = values[name]
+    first = (0,) * start.ndim
+
+    def residual(moved: float) -> float:
+        array = start.copy()
+        array[first] += moved
+        values[name] = array
+        return float(evaluate_expression(assumption.left, values) - evaluate_expression(assumption.right, values))
+
+    at_start, beyond = residual(0.0), residual(1.0)
+    if beyond == at_start:
+        residual(0.0)
+        return False
+    return abs(residual(-at_start / (beyond - at_start))) < _NEAR
+
+
+def _holds(assumption: Compare, values: Values) -> bool:
+    indices = tuple(free_indices(assumption))
+    shape = tuple(_range(index, assumption, values) for index in indices)
+    left, right = (evaluate_expression(side, values, indices, shape) for side in (assumption.left, assumption.right))
+    if assumption.op == "==":
+        return bool(np.all(np.abs(left - right) < _NEAR))
+    return bool(np.all({"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right, "!=": left != right}[assumption.op]))
+
+
+def _range(index: str, assumption: Compare, values: Values) -> int:
+    for node in walk(assumption):
+        if isinstance(node, Ref):
+            for subscript, length in zip(node.indices, values[node.name].shape, strict=False):
+                if subscript == Index(index):
+                    return length
+    return 1

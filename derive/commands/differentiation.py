@@ -1,0 +1,79 @@
+"""``derive diff`` and ``derive gradient``: derivatives, printed with their steps."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from derive.commands.options import Choice, force_option, model_argument, output_option
+from derive.commands.output import check_writable, write
+from derive.commands.source import read_model
+
+if TYPE_CHECKING:
+    from derive.derivation import Derivation
+
+
+class Positional(click.Command):
+    """A command whose first argument may begin with a minus: ``derive diff "-x**2" x``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        known = {spelling for param in self.get_params(ctx) for spelling in param.opts}
+        return super().parse_args(ctx, [f" {arg}" if _is_term(arg, known) else arg for arg in args])
+
+
+def _is_term(arg: str, known: set[str]) -> bool:
+    return arg.startswith("-") and not arg.startswith("--") and arg != "-" and arg not in known
+
+
+@click.command(cls=Positional)
+@click.argument("expression", metavar="EXPR")
+@click.argument("name")
+@click.option("--format", "form", type=Choice(["text", "latex", "json"]), default="text", show_default=True)
+@output_option("Where to write it; standard output if not given.")
+@force_option
+def diff(expression: str, name: str, form: str, output: str | None, force: bool) -> None:
+    """Differentiate EXPR by NAME, step by step: derive diff "exp(sin(x**2))" x"""
+    from derive.differentiate.single import differentiate_expression
+    from derive.render.single import print_json, print_latex, print_text
+
+    check_writable(output, force)
+    found = differentiate_expression(expression.strip(), name.strip())
+    if not found.occurs:
+        click.echo(f"warning: '{found.name}' does not occur in it: the derivative is 0", err=True)
+    write({"text": print_text, "latex": print_latex, "json": print_json}[form](found), output, force)
+
+
+@click.command()
+@model_argument
+@click.option("--wrt", multiple=True, metavar="NAME", help="A name to differentiate by besides the parameters; repeatable.")
+@click.option("--format", "form", type=Choice(["text", "latex", "markdown", "json"]), default="text", show_default=True)
+@output_option("Where to write it; standard output if not given.")
+@force_option
+def gradient(
+    model: str | None, text: str | None, wrt: tuple[str, ...], form: str, output: str | None, force: bool
+) -> None:
+    """Print the chain rule, the gradients and the update rules of MODEL."""
+    check_writable(output, force)
+    derivation = read_model(model, text).derive(wrt).prove()
+    write(_printed(derivation, form), output, force)
+
+
+def _printed(derivation: Derivation, form: str) -> str:
+    if form == "json":
+        return json.dumps(derivation.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    if form == "text":
+        from derive.render.report import gradient_text
+
+        return gradient_text(derivation)
+    from derive.render.report import report
+
+    document = report(derivation, "en", "normal")
+    if form == "latex":
+        from derive.render.latex_document import print_latex
+
+        return print_latex(document, fragment=True)
+    from derive.render.markdown_document import print_markdown
+
+    return print_markdown(document)

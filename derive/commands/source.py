@@ -1,0 +1,55 @@
+"""MODEL on the command line: a built-in name, a file, standard input, or ``-e "text"``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from derive.errors import DeriveError, did_you_mean, printable
+
+if TYPE_CHECKING:
+    from derive.model import Model
+
+
+def read_model(model: str | None, text: str | None) -> Model:
+    """The model that was named or written; its warnings go to standard error."""
+    if (model is None) == (text is None):
+        said = "Give a model or -e, not both" if model is not None else "Which model"
+        raise click.UsageError(f"{said}: a built-in name, a .model file, - for standard input, or -e TEXT.")
+    found = _written(text) if text is not None else _named(str(model))
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    return found
+
+
+def _written(text: str) -> Model:
+    from derive.model import Model
+
+    lines = text if "\n" in text else "\n".join(line.strip() for line in text.split(";"))
+    return Model.parse(lines, implicit=True)
+
+
+def _named(name: str) -> Model:
+    from derive.parse import limits
+    from derive.parse.files import builtin_model, builtin_names, decode, read_text
+    from derive.parse.model import parse_model
+
+    if name == "-":
+        data = sys.stdin.buffer.read(4 * limits.TEXT + 1)
+        if len(data) > 4 * limits.TEXT:
+            raise DeriveError("the text is too large for a model")
+        return parse_model(decode(data, "standard input"), "model")
+    if name in builtin_names():
+        return builtin_model(name)
+    if not _is_path(name):
+        hint = did_you_mean(name, builtin_names()) or "`derive models` lists the built-in ones; a file's name ends in .model"
+        raise DeriveError(f"there is no model '{printable(name)}'", hint=hint)
+    return parse_model(read_text(name), printable(Path(name).name))
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".model") or "/" in name or os.sep in name or os.path.lexists(name)

@@ -1,0 +1,186 @@
+"""From one example to the batch: the objective is the mean of the loss, its gradient the mean of the gradients.
+
+What depends on the data gets an example index in front.  Terms that no example enters (a penalty on the parameters) are
+their own mean.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from derive.arrays import in_arrays
+from derive.derivation import Adjoint, Derivation, Step
+from derive.differentiate.forms import Cache, placeholders, renamed
+from derive.expression.build import add, div, neg
+from derive.expression.nodes import Add, D, Expression, Index, Neg, Reduce, Ref
+from derive.expression.walk import bottom_up, children, fresh, index_names, names
+from derive.model import Model
+from derive.prove.numeric import DIGITS, Evaluator, Undefined
+from derive.prove.setting import ProofError, Setting
+
+
+@dataclass(frozen=True, slots=True)
+class BatchGradient:
+    """The gradient of the mean over the examples, written with the example index."""
+
+    wrt: str
+    expr: Expression
+    steps: tuple[Step, ...]
+
+
+def example_names(model: Model) -> tuple[str, str]:
+    """The example index and the number of examples: n and N, or others where the model uses those."""
+    taken = {*model.variables, *model.by_name} | {i for e in model.equations for i in index_names(e.body)}
+    count = next(name for name in ("N", "N_examples", "number_of_examples") if name not in taken)
+    return fresh(taken, "n"), count
+
+
+def over_examples(e: Expression, model: Model, n: str) -> Expression:
+    """The expression with the example index on everything that depends on the data, adjoints among them."""
+    index = Index(n)
+
+    def change(node: Expression) -> Expression:
+        if isinstance(node, Ref) and node.name in model.per_example:
+            return Ref(node.name, (index, *node.indices), place=node.place)
+        return node
+
+    return bottom_up(e, change)
+
+
+def terms(e: Expression) -> tuple[Expression, ...]:
+    return e.terms if isinstance(e, Add) else (e,)
+
+
+def depends_on_data(e: Expression, model: Model) -> bool:
+    """Whether an example enters: by a value, or by the adjoint of a node that depends on the data."""
+    return any(isinstance(node, Ref) and node.name in model.per_example for node in _without_losses(e))
+
+
+def _without_losses(e: Expression) -> list[Expression]:
+    """All nodes, but not the loss inside ``D(L, s)``: whether that depends on an example is a matter of ``s``."""
+    found: list[Expression] = []
+    stack = [e]
+    while stack:
+        node = stack.pop()
+        found.append(node)
+        stack.extend((node.wrt,) if isinstance(node, D) and isinstance(node.body, Ref) else children(node))
+    return found
+
+
+def objective(model: Model) -> Expression:
+    """``sum(L[n], n)/N``, or the loss itself where no data enters."""
+    if model.loss not in model.per_example:
+        return Ref(model.loss)
+    n, count = example_names(model)
+    return div(Reduce("sum", Ref(model.loss, (Index(n),)), (n,)), Ref(count))
+
+
+def mean_over_examples(e: Expression, model: Model, n: str, count: Expression) -> Expression:
+    """The mean over the examples, term by term."""
+    found: list[Expression] = []
+    for term in terms(e):
+        sign, bare = (True, term.arg) if isinstance(term, Neg) else (False, term)
+        if depends_on_data(bare, model):
+            bare = div(Reduce("sum", over_examples(bare, model, n), (n,)), count)
+        found.append(neg(bare) if sign else bare)
+    return add(*found)
+
+
+_PROVED: Cache[str] = Cache()
+
+
+def batch_gradients(derivation: Derivation) -> list[BatchGradient]:
+    """For each gradient that of the batch; proved by evaluating both, on a batch of random examples."""
+    model = derivation.model
+    if model.loss not in model.per_example:
+        return [BatchGradient(a.name, _arrays(a), ()) for a in derivation.gradients]
+    n, count = example_names(model)
+    size = Ref(count)
+    found: list[BatchGradient] = []
+    for a in derivation.gradients:
+        if a.name in model.per_example:
+            continue  # the gradient by an input belongs to one example
+        core = a.result.expr
+        single = _arrays(a)
+        result = mean_over_examples(single, model, n, size)
+        element = Ref(a.name, tuple(Index(i) for i in a.result.indices))
+        start = D(objective(model), Ref(a.name))
+        split = div(Reduce("sum", D(Ref(model.loss, (Index(n),)), Ref(a.name)), (n,)), size)
+        proof = _prove(core, mean_over_examples(core, model, n, size), model, n, count, element)
+        steps = (
+            Step("mean of the gradients", start, split, proof=proof),
+            Step("gradient of one example", split, result, proof=proof),
+        )
+        found.append(BatchGradient(a.name, result, steps))
+    return found
+
+
+def _arrays(a: Adjoint) -> Expression:
+    r = a.result
+    return (in_arrays(r.expr, r.indices, r.shape) if r.indices else None) or r.expr
+
+
+def _prove(single: Expression, batch: Expression, model: Model, n: str, count: str, element: Ref) -> str:
+    """Evaluates the mean of `single` over three random examples, and `batch` on them together."""
+    mapping = placeholders(single, batch)
+    key = (renamed(single, mapping), renamed(batch, mapping), tuple(mapping[x] for x in mapping if x in model.per_example),
+           tuple((mapping[x], tuple(map(str, model.shapes.get(x, ())))) for x in mapping))
+
+    def compute() -> str:
+        if not _equal_on_random_examples(single, batch, model, count, element):
+            raise ProofError(f"the passage to the batch could not be established: {single}  →  {batch}")
+        return "numeric"
+
+    return _PROVED.get(key, compute)
+
+
+def _equal_on_random_examples(single: Expression, batch: Expression, model: Model, count: str, element: Ref) -> bool:
+    generator = random.Random(3)
+    examples = 3
+    sizes: dict[str, int] = {}
+    used = dict.fromkeys((*names(single), *names(batch), element.name))
+    compared = 0
+    with mpmath.workdps(DIGITS):
+        for _ in range(200):
+            shapes: dict[str, tuple[int, ...]] = {}
+            for name in used:
+                probe = Evaluator(Setting(), {}, {})
+                for size in model.shapes.get(name, ()):
+                    for s in names(size):
+                        sizes.setdefault(s, (2, 3, 5, 7)[len(sizes) % 4])
+                probe.values = {s: probe.lift(v) for s, v in sizes.items()}
+                shapes[name] = tuple(min(int(probe.value(size, {})), 11) for size in model.shapes.get(name, ()))
+            values = {name: _draw(((examples,) if name in model.per_example else ()) + shapes[name], generator) for name in used if name != count}
+            values |= {s: mpmath.mpf(v) for s, v in sizes.items()}
+            values[count] = mpmath.mpf(examples)
+            adjoints = {name: _draw(((examples,) if name in model.per_example else ()) + shapes[name], generator) for name in used if name != count}
+            at = {i.name: generator.randrange(max(1, k)) for i, k in zip(element.indices, shapes[element.name], strict=True) if isinstance(i, Index)}
+            try:
+                total = mpmath.mpf(0)
+                for example in range(examples):
+                    one = {k: v[example] if k in model.per_example else v for k, v in values.items()}
+                    ones = {k: v[example] if k in model.per_example else v for k, v in adjoints.items()}
+                    total = total + Evaluator(Setting(loss=model.loss), one, ones).value(single, at)
+                whole = Evaluator(Setting(loss=model.loss), values, adjoints).value(batch, at)
+            except (Undefined, KeyError):
+                continue
+            if abs(total / examples - whole) > mpmath.mpf(10) ** -30 * max(1, abs(whole)):
+                return False
+            compared += 1
+            if compared == 3:
+                return True
+    return compared > 0
+
+
+def _draw(shape: tuple[int, ...], generator: random.Random) -> Any:
+    if not shape:
+        return mpmath.mpf(generator.randint(1, 996)) / 997
+    out = np.empty(shape, dtype=object)
+    for position in np.ndindex(*shape):
+        out[position] = mpmath.mpf(generator.randint(1, 996)) / 997
+    return out

@@ -1,0 +1,54 @@
+"""One derivative of one expression: what `derive diff` shows.
+
+In: the text of an expression and a name in it.  Out: a `Single`, every step of it proved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from derive.derivation import Step
+from derive.differentiate.local import differentiate
+from derive.errors import DeriveError
+from derive.expression.nodes import Expression, Ref
+from derive.expression.walk import names
+from derive.parse.elaborate import in_index_form
+from derive.parse.expression import CONSTANTS, parse_expression
+from derive.prove.setting import Setting
+from derive.prove.steps import prove
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """d(`body`)/d(`name`) = `expr`, and the steps from its ``D`` form; `partial` where other names stand in it too."""
+
+    body: Expression
+    name: str
+    expr: Expression
+    steps: tuple[Step, ...]
+    occurs: bool
+    partial: bool
+
+
+def differentiate_expression(text: str, name: str) -> Single:
+    """Differentiates the expression by the name; all its names are scalars.
+
+    >>> str(differentiate_expression("sin(x**2)", "x").expr)
+    'cos(x**2)*2*x'
+    """
+    if not name.isidentifier() or name in CONSTANTS:
+        raise DeriveError(f"{name!r} is not a name to differentiate by", hint="the expression comes first, then the name")
+    written = parse_expression(text)
+    try:
+        shapes: dict[str, tuple[Expression, ...]] = dict.fromkeys((*names(written), name), ())
+        body, _, shape = in_index_form(written, shapes, {}, (), written.place)
+        if shape:
+            raise DeriveError("this is not a scalar", written.place, "`derive gradient` takes models with arrays")
+        expr, steps = differentiate(body, Ref(name), None)
+    except DeriveError as error:
+        raise error.within(text) from None
+    except RecursionError:
+        raise DeriveError("the expression is nested too deeply") from None
+    proved = tuple(replace(step, proof=prove(step.before, step.after, Setting(), step.rule)) for step in steps)
+    found = names(written)
+    return Single(body, name, expr, proved, name in found, len(found) > 1)

@@ -1,0 +1,33 @@
+"""Update rules: gradient descent's step for each parameter, as an expression of the model language."""
+
+from __future__ import annotations
+
+from derive.arrays import in_arrays
+from derive.derivation import Derivation
+from derive.expression.build import add, mul, neg
+from derive.expression.nodes import Expression, Mul, Neg, Ref
+from derive.model import Model
+
+LEARNING_RATES = ("eta", "learning_rate", "step_size")
+
+
+def learning_rate(model: Model) -> str:
+    """The learning rate's name: eta, or another one where the model has an eta of its own."""
+    taken = {*model.variables, *model.by_name}
+    return next((name for name in LEARNING_RATES if name not in taken), "eta_")
+
+
+def update_rules(derivation: Derivation) -> list[tuple[str, Expression]]:
+    """For each parameter its name and ``w - eta*gradient``."""
+    eta = Ref(learning_rate(derivation.model))
+    found: list[tuple[str, Expression]] = []
+    for a in derivation.gradients:
+        if a.name not in derivation.model.parameters:
+            continue
+        r = a.result
+        gradient = (in_arrays(r.expr, r.indices, r.shape) if r.indices else None) or r.expr
+        sign = isinstance(gradient, Neg)
+        body = gradient.arg if isinstance(gradient, Neg) else gradient
+        step = mul(eta, *body.factors) if isinstance(body, Mul) else mul(eta, body)
+        found.append((a.name, add(Ref(a.name), step if sign else neg(step))))
+    return found

@@ -1,0 +1,88 @@
+"""How parameters start: as the model says, else biases at 0 and all else from a Glorot-scaled normal distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from derive.emit.numpy_code import NumpyPrinter
+from derive.expression.nodes import Add, Expression, Mul, Neg, Reduce, Ref
+from derive.expression.walk import names, walk
+from derive.model import Model, Variable
+from derive.parse.expression import constant_value
+
+
+def initial_values(model: Model, name: Callable[[str], str], dtype: str) -> list[dict[str, str]]:
+    """For each parameter the code of its initial value; ``rng`` is a seeded generator."""
+    printer = NumpyPrinter(name)
+    return [{"name": v.name, "code": _value(v, model, printer, dtype)} for v in model.of_role("parameter")]
+
+
+def _value(v: Variable, model: Model, printer: NumpyPrinter, dtype: str) -> str:
+    shape = _shape(v, printer)
+    cast = "" if dtype == "float64" or not v.shape else f".astype(np.{dtype})"
+    if v.value is not None:
+        start = repr(float(constant_value(v.value) or 0))
+        return f"np.full({shape}, {start}{_dtype(dtype)})" if v.shape else start
+    kind = v.kind or ("zeros" if is_bias(v.name, model) else "glorot")
+    if kind in ("zeros", "ones"):
+        return f"np.{kind}({shape}{_dtype(dtype)})" if v.shape else {"zeros": "0.0", "ones": "1.0"}[kind]
+    if not v.shape and kind in ("glorot", "he") or (kind == "normal" and v.kind_argument is None and not v.shape):
+        return "rng.normal()"
+    scale = printer.code(v.kind_argument) if v.kind_argument is not None else "1"
+    if kind == "uniform":
+        drawn = f"rng.uniform(-{scale}, {scale}{', ' + shape if v.shape else ''})"
+        return drawn + cast
+    if kind == "glorot":
+        scale = f"np.sqrt(2 / ({_fans(v, printer)}))"
+    elif kind == "he":
+        scale = f"np.sqrt(2 / {_fan_in(v, printer)})"
+    drawn = f"rng.normal(0, {scale}{', ' + shape if v.shape else ''})"
+    return drawn + cast
+
+
+def _dtype(dtype: str) -> str:
+    return "" if dtype == "float64" else f", dtype=np.{dtype}"
+
+
+def _shape(v: Variable, printer: NumpyPrinter) -> str:
+    inner = ", ".join(printer.code(size) for size in v.shape)
+    return inner if len(v.shape) == 1 else f"({inner})"
+
+
+def _fan_in(v: Variable, printer: NumpyPrinter) -> str:
+    return printer.code(v.shape[-1]) if v.shape else "1"
+
+
+def _fans(v: Variable, printer: NumpyPrinter) -> str:
+    if not v.shape:
+        return "1 + 1"
+    if len(v.shape) == 1:
+        return f"{printer.code(v.shape[0])} + 1"
+    return f"{printer.code(v.shape[-2])} + {printer.code(v.shape[-1])}"
+
+
+def is_bias(name: str, model: Model) -> bool:
+    """A parameter that is added to a product wherever it occurs."""
+    uses = 0
+    for equation in model.equations:
+        if name not in names(equation.body):
+            continue
+        count = sum(1 for node in walk(equation.body) if isinstance(node, Ref) and node.name == name)
+        added = 0
+        for node in walk(equation.body):
+            if isinstance(node, Add):
+                plain = [_unsigned(t) for t in node.terms]
+                if any(isinstance(t, Ref) and t.name == name for t in plain) and any(_is_product(t) for t in plain):
+                    added += sum(1 for t in plain if isinstance(t, Ref) and t.name == name)
+        if added != count:
+            return False
+        uses += count
+    return uses > 0
+
+
+def _unsigned(e: Expression) -> Expression:
+    return e.arg if isinstance(e, Neg) else e
+
+
+def _is_product(e: Expression) -> bool:
+    return isinstance(e, Mul) or (isinstance(e, Reduce) and e.op == "sum")

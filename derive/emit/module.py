@@ -1,0 +1,267 @@
+"""Derivation → the source of a numpy module that trains the model, with the interface that the command line documents.
+
+Python hands the template finished lines; the template holds the layout of the module.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+
+from derive.derivation import Derivation
+from derive.emit.helpers import HELPERS, with_needs
+from derive.emit.initial import initial_values
+from derive.emit.numpy_code import NumpyPrinter, number_code
+from derive.emit.python_names import PythonNames
+from derive.errors import DeriveError
+from derive.expression.nodes import Call, Div, Expression, Number, Pow, Where
+from derive.expression.walk import names, walk
+from derive.lower.lower import lower
+from derive.lower.program import Program, Statement
+from derive.model import Model, Variable
+from derive.render.templates import template
+
+WIDTH = 100
+STYLES = ("readable",)
+OPTIMIZERS = ("gradient descent",)
+DTYPES = ("float64", "float32")
+
+
+def generate(
+    derivation: Derivation, style: str = "readable", optimizer: str = "gradient descent", dtype: str = "float64"
+) -> str:
+    """The module's source: numpy and the standard library alone, deterministic, formatted."""
+    for value, known, what in ((style, STYLES, "style"), (optimizer, OPTIMIZERS, "optimizer"), (dtype, DTYPES, "dtype")):
+        if value not in known:
+            raise DeriveError(f"there is no {what} '{value}'", hint=f"one of {', '.join(known)}")
+    source = _Module(derivation, dtype).source()
+    compile(source, "generated", "exec")  # a broken module is an error here, not at the user's
+    return source
+
+
+def load(source: str, name: str) -> types.ModuleType:
+    """A generated module, ready to call."""
+    module = types.ModuleType(re.sub(r"\W", "_", name))
+    exec(compile(source, f"<generated code of {name}>", "exec"), module.__dict__)
+    return module
+
+
+class _Module:
+    def __init__(self, derivation: Derivation, dtype: str) -> None:
+        self.derivation = derivation
+        self.model: Model = derivation.model
+        self.dtype = dtype
+        self.program: Program = lower(derivation)
+        everything = [*self.model.variables, *self.model.by_name]
+        self.names = PythonNames(everything)
+        self.count = "" if self.program.count is None else self.names.new("n")
+        if self.program.count is not None:
+            self.names.table[self.program.count] = self.count
+        self.printer = NumpyPrinter(self.names)
+
+    def source(self) -> str:
+        model, program = self.model, self.program
+        data = list(model.of_role("input", "target", "noise"))
+        outputs = model.outputs or ()
+        inputs = [v for v in model.of_role("input", "noise")]
+        predicted = program.needed(*outputs) if outputs else ()
+        used = {n for s in predicted for n in names(s.value)}
+        forward = program.needed(model.loss)
+        backward_names = {n for s in (*program.backward, *program.gradients) for n in names(s.value)}
+        both = program.needed(model.loss, *backward_names)
+        alive = {n for s in (*both, *program.backward, *program.gradients) for n in names(s.value)}
+        alive_in_loss = {n for s in forward for n in names(s.value)}
+        inputs = [v for v in inputs if v.name in used]
+        fields = {
+            "title": _plain(model.title or f"The model {model.name}"),
+            "equations": [_plain(s.formula) for s in program.forward],
+            "formulas": [_plain(g.formula) for g in program.gradients],
+            "init_signature": self.init_signature(),
+            "init": initial_values(model, self.names, self.dtype),
+            "signature": self.signature(data),
+            "unpack": self.unpack(data, alive),
+            "loss_unpack": self.unpack(data, alive_in_loss),
+            "forward": self.lines(forward),
+            "both": self.lines(both),
+            "objective": self.mean_loss(),
+            "backward": self.lines(program.backward),
+            "gradients": [{"name": g.name.removeprefix("∂"), **self.one_line(g, grads=True)} for g in program.gradients],
+            "predict_signature": self.signature(inputs),
+            "predict_unpack": self.unpack(inputs, used),
+            "predict_lines": self.lines(predicted),
+            "outputs": [self.names(name) for name in outputs],
+            "data_names": [v.name for v in data if v.role != "noise"],
+            "bound_sizes": self.bound_sizes(),
+            "noise": [self.drawn(v) for v in model.of_role("noise")],
+            "constant_names": _tuple_code([v.name for v in self.constants()]),
+            "size_names": _tuple_code([v.name for v in model.of_role("size")]),
+            "csv_names": _tuple_code([v.name for v in data if v.role != "noise"]),
+            "csv_scalars": _tuple_code([v.name for v in data if v.role != "noise" and not v.shape]),
+            "quiet": self.needs_quiet(),
+            "update_rule": [f"{p} ← {p} - lr * dJ/d{p}" for p in model.parameters],
+            "has_options": bool(self.constants() or model.of_role("size")),
+            "epochs": 200 if data else 50,
+            "lr": 0.5 if model.outputs and data and self.is_classifier() else 0.1,
+        }
+        fields["random"] = any("rng." in p["code"] for p in initial_values(model, self.names, self.dtype))
+        fields["helpers"] = [HELPERS[name].rstrip() for name in with_needs(self.printer.helpers)]
+        fields["needs_math"] = any("math." in HELPERS[name] for name in with_needs(self.printer.helpers))
+        return template("python", "module.py.j2").render(fields)
+
+    def is_classifier(self) -> bool:
+        """Whether an output is a probability, so that the default learning rate may be larger."""
+        heads = ("_sigmoid(", "_softmax(")
+        return any(self.printer.code(s.value).startswith(heads) for s in self.program.forward if s.name in self.model.outputs)
+
+    def init_signature(self) -> str:
+        sizes = self.model.of_role("size")
+        required = [self.names(v.name) for v in sizes if v.value is None]
+        given = [f"{self.names(v.name)}={self.default(v)}" for v in sizes if v.value is not None]
+        return ", ".join(["seed=0", *(["*"] if sizes else []), *required, *given])
+
+    def default(self, v: Variable) -> str:
+        return number_code(v.value.value) if isinstance(v.value, Number) else ""
+
+    def constants(self) -> list[Variable]:
+        return list(self.model.of_role("constant"))
+
+    def signature(self, data: list[Variable]) -> str:
+        """The keyword arguments after ``params``; names that the module needs itself come through ``**data``."""
+        parts: list[str] = []
+        rest = False
+        for v in data:
+            if self.names(v.name) != v.name:
+                rest = True
+            else:
+                parts.append(f"{v.name}=None" if v.role == "noise" else v.name)
+        for v in self.constants():
+            if self.names(v.name) != v.name:
+                rest = True
+            else:
+                parts.append(f"{v.name}={self.default(v)}" if v.value is not None else v.name)
+        if rest:
+            parts.append("**data")
+        if not parts:
+            return "params"
+        star = ["*"] if not parts[0].startswith("**") else []
+        return ", ".join(["params", *(["/"] if rest else []), *star, *parts])
+
+    def unpack(self, data: list[Variable], used: set[str]) -> list[str]:
+        """Lines that bring parameters, renamed data, sizes and the number of examples into scope."""
+        model = self.model
+        lines = [f'{self.names(p)} = params["{p}"]' for p in model.parameters if p in used]
+        for v in (*data, *self.constants()):
+            python = self.names(v.name)
+            if python != v.name:
+                default = f'data.get("{v.name}", {self.default(v)})' if v.value is not None else f'data["{v.name}"]'
+                lines.append(f"{python} = {default}")
+        for v in data:
+            if v.name not in used or v.role == "noise":
+                continue
+            kind = "" if v.kind == "integer" else f", dtype=np.{self.dtype}"
+            lines.append(f"{self.names(v.name)} = np.asarray({self.names(v.name)}{kind})")
+        if self.count and data and (self.program.count in used):
+            lines.append(f"{self.count} = len({self.names(data[0].name)})")
+        for size, where in self.size_sources(data).items():
+            if size in used or any(v.role == "noise" for v in data):
+                lines.append(f"{self.names(size)} = {where}")
+        for v in data:
+            if v.role == "noise" and v.name in used:
+                if not any(line.startswith(f"{self.count} = ") for line in lines):
+                    lines.append(f"{self.count} = len({self.names(data[0].name)})")
+                python = self.names(v.name)
+                lines.append(f"{python} = {self.draw(v, 'np.random.default_rng()', self.count)} if {python} is None else np.asarray({python})")
+        return lines
+
+    def draw(self, v: Variable, rng: str, count: str) -> str:
+        """The code that draws a noise for `count` examples."""
+        shape = ", ".join([count, *(self.printer.code(size) for size in v.shape)])
+        size = f"size=({shape},)" if not v.shape else f"size=({shape})"
+        if v.kind == "bernoulli" and v.kind_argument is not None:
+            return f"({rng}.random({size}) < {self.printer.code(v.kind_argument)}).astype(float)"
+        return f"{rng}.{'random' if v.kind == 'uniform' else 'normal'}({size})"
+
+    def drawn(self, v: Variable) -> dict[str, str]:
+        """How `train` draws a noise for a minibatch, from its own seeded generator."""
+        shape = [f'sizes["{size}"]' if str(size) in self.model.variables else self.printer.code(size) for size in v.shape]
+        size = f"size=({', '.join(['len(batch)', *shape])}{'' if shape else ','})"
+        if v.kind == "bernoulli" and v.kind_argument is not None:
+            return {"name": v.name, "code": f"(rng.random({size}) < {self.printer.code(v.kind_argument)}).astype(float)"}
+        return {"name": v.name, "code": f"rng.{'random' if v.kind == 'uniform' else 'normal'}({size})"}
+
+    def size_sources(self, data: list[Variable]) -> dict[str, str]:
+        """For each size, an array's dimension that tells it, or its value."""
+        model = self.model
+        found: dict[str, str] = {}
+        for v in (*model.of_role("parameter"), *data):
+            offset = 0 if v.role == "parameter" else 1
+            for axis, size in enumerate(v.shape):
+                text = str(size)
+                if text in model.variables and text not in found:
+                    found[text] = f"{self.names(v.name)}.shape[{axis + offset}]"
+        for v in model.of_role("size"):
+            if v.name not in found and v.value is not None:
+                found[v.name] = self.default(v)
+        return found
+
+    def bound_sizes(self) -> list[str]:
+        """How `train` learns the sizes from the data: ``d=np.shape(data["x"])[1]``."""
+        found: dict[str, str] = {}
+        for v in self.model.of_role("input", "target", "noise"):
+            for axis, size in enumerate(v.shape):
+                if str(size) in self.model.variables:
+                    found.setdefault(str(size), f'"{size}": np.shape(data["{v.name}"])[{axis + 1}]')
+        return list(found.values())
+
+    def lines(self, statements: tuple[Statement, ...]) -> list[dict[str, str]]:
+        return [self.one_line(s) for s in statements]
+
+    def one_line(self, s: Statement, grads: bool = False) -> dict[str, str]:
+        code = self.printer.code(s.value)
+        left = "" if grads else f"{self.names(s.name)} = "
+        return {"comment": _plain(s.formula), "rewritten": _plain(s.formula) + ", in a stable form" if s.rewritten else "", "code": _wrapped(left, code, 8 if grads else 4)}
+
+    def mean_loss(self) -> str:
+        loss = self.names(self.model.loss)
+        return f"float(np.mean({loss}))" if self.model.loss in self.model.per_example else f"float({loss})"
+
+    def needs_quiet(self) -> bool:
+        """Whether a case distinction has a branch that may overflow or leave its domain where it is not taken."""
+        for s in (*self.program.forward, *self.program.backward, *self.program.gradients):
+            for node in walk(s.value):
+                if isinstance(node, Where) and any(_risky(branch) for branch in (node.then, node.otherwise)):
+                    return True
+        return False
+
+
+def _tuple_code(names: list[str]) -> str:
+    """A tuple of names as source."""
+    inner = ", ".join(f'"{name}"' for name in names)
+    return f"({inner},)" if len(names) == 1 else f"({inner})"
+
+
+def _risky(e: Expression) -> bool:
+    return any(isinstance(n, (Div, Pow)) or (isinstance(n, Call) and n.function not in ("abs", "sign")) for n in walk(e))
+
+
+def _plain(text: str) -> str:
+    """Text that may stand in a comment or a docstring: one line, no quotes that end it, nothing escaped."""
+    return " ".join(text.replace("\\", "/").replace('"""', "'''").split()).rstrip('"')
+
+
+def _wrapped(left: str, code: str, indent: int) -> str:
+    """A long line broken before its top-level signs, inside parentheses."""
+    if indent + len(left) + len(code) <= WIDTH:
+        return left + code
+    parts: list[str] = []
+    depth = start = 0
+    for k in range(len(code)):
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(code[k], 0)
+        if depth == 0 and code[k : k + 3] in (" + ", " - ") and k > 0:
+            parts.append(code[start:k])
+            start = k + 1
+    parts.append(code[start:])
+    if len(parts) == 1:
+        return left + code
+    inside = "\n".join(" " * (indent + 4) + part for part in parts)
+    return f"{left}(\n{inside}\n{' ' * indent})"

@@ -1,0 +1,150 @@
+"""Whole-array expressions as numpy source, with Python's precedence and the spacing of formatted code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+from derive.errors import DeriveError
+from derive.expression.nodes import (
+    Add,
+    Both,
+    Call,
+    Compare,
+    Constant,
+    Div,
+    Expression,
+    Item,
+    MatMul,
+    Mul,
+    Neg,
+    Number,
+    Pow,
+    Ref,
+    Slice,
+    Transpose,
+    Where,
+)
+from derive.functions import FUNCTIONS, fill
+
+COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)
+
+_ALONG_AN_AXIS = {
+    "sum": "np.sum", "prod": "np.prod", "max": "np.max", "min": "np.min", "mean": "np.mean", "logsumexp": "_logsumexp",
+    "softmax": "_softmax", "log_softmax": "_log_softmax",
+}
+_OF_ARRAYS = {"outer": "np.outer", "diag": "np.diag", "eye": "np.eye", "trace": "np.trace", "dot": "np.dot"}
+
+
+class NumpyPrinter:
+    """Prints expressions; `name` gives the Python name of a tensor.  It gathers the helpers that were used."""
+
+    def __init__(self, name: Callable[[str], str]) -> None:
+        self.name = name
+        self.helpers: set[str] = set()
+
+    def code(self, e: Expression) -> str:
+        return self._print(e)[0]
+
+    def _at(self, e: Expression, least: int) -> str:
+        text, binding = self._print(e)
+        return text if binding >= least else f"({text})"
+
+    def _print(self, e: Expression) -> tuple[str, int]:
+        match e:
+            case Number():
+                return number_code(e.value), ATOM if e.value.denominator == 1 or "/" not in number_code(e.value) else PRODUCT
+            case Constant(name="pi"):
+                return "np.pi", ATOM
+            case Constant(name="inf"):
+                return "np.inf", ATOM
+            case Constant(name="None"):
+                return "None", ATOM
+            case Ref():
+                return self.name(e.name) + self._subscripts(e.indices), ATOM
+            case Add():
+                return self._sum(e), SUM
+            case Mul():
+                return self._product(e), PRODUCT
+            case Neg():
+                return f"-{self._at(e.arg, PRODUCT)}", PRODUCT if isinstance(e.arg, (Mul, Div, MatMul)) else SIGN
+            case Div():
+                return f"{self._at(e.numerator, PRODUCT)} / {self._at(e.denominator, POWER)}", PRODUCT
+            case MatMul():
+                return f"{self._at(e.left, PRODUCT)} @ {self._at(e.right, POWER)}", PRODUCT
+            case Pow():
+                return self._power(e), POWER
+            case Compare():
+                return f"{self._at(e.left, SUM)} {e.op} {self._at(e.right, SUM)}", COMPARISON
+            case Both():
+                return " & ".join(f"({self.code(c)})" for c in e.conditions), COMPARISON
+            case Where():
+                return f"np.where({self.code(e.condition)}, {self.code(e.then)}, {self.code(e.otherwise)})", ATOM
+            case Transpose():
+                return f"{self._at(e.arg, ATOM)}.T", ATOM
+            case Item():
+                return f"{self._at(e.arg, ATOM)}{self._subscripts(e.indices)}", ATOM
+            case Call():
+                return self._call(e)
+        raise DeriveError(f"no numpy code is known for {e}")
+
+    def _subscripts(self, indices: tuple[Expression, ...]) -> str:
+        if not indices:
+            return ""
+        return f"[{', '.join(':' if isinstance(i, Slice) else self.code(i) for i in indices)}]"
+
+    def _sum(self, e: Add) -> str:
+        parts = [self._at(e.terms[0], SUM + 1)]
+        for term in e.terms[1:]:
+            sign, inner = ("-", term.arg) if isinstance(term, Neg) else ("+", term)
+            shown = self._at(inner, SUM + 1)
+            parts.append(f" {sign} {f'({shown})' if shown.startswith('-') else shown}")
+        return "".join(parts)
+
+    def _product(self, e: Mul) -> str:
+        return " * ".join([self._at(e.factors[0], PRODUCT), *(self._at(f, POWER) for f in e.factors[1:])])
+
+    def _power(self, e: Pow) -> str:
+        base, exponent = self._at(e.base, ATOM), self._at(e.exponent, POWER)
+        simple = re.fullmatch(r"[\w.]+", base) and re.fullmatch(r"[\w.]+", exponent)
+        return f"{base}**{exponent}" if simple else f"{base} ** {exponent}"
+
+    def _call(self, e: Call) -> tuple[str, int]:
+        args = [self.code(arg) for arg in e.args]
+        if e.function in _ALONG_AN_AXIS:
+            function = _ALONG_AN_AXIS[e.function]
+            options = "".join(f", axis={self.code(value)}" for _, value in e.options)
+            return self._used(f"{function}({args[0]}{options})"), ATOM
+        if e.function in _OF_ARRAYS:
+            return f"{_OF_ARRAYS[e.function]}({', '.join(args)})", ATOM
+        if e.function not in FUNCTIONS:
+            raise DeriveError(f"no numpy code is known for '{e.function}'")
+        # in a template, (#0) that is no call is an operand, #0 alone an argument
+        template = re.sub(r"(?<!\w)\(#(\d)\)", lambda m: self._at(e.args[int(m[1])], ATOM), FUNCTIONS[e.function].numpy)
+        code = self._used(fill(template, [self._at(arg, SUM) for arg in e.args]))
+        return code, ATOM if _is_one_call(code) else PRODUCT
+
+    def _used(self, code: str) -> str:
+        self.helpers |= set(re.findall(r"(?<![\w.])_[a-z]\w*(?=\()", code))
+        return code
+
+
+def _is_one_call(code: str) -> bool:
+    """Whether the code is one call or one pair of parentheses from end to end."""
+    opening = re.match(r"[\w.]*\(", code)
+    if not opening:
+        return re.fullmatch(r"[\w.]+", code) is not None
+    depth = 0
+    for k, character in enumerate(code):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth == 0 and k >= opening.end():
+            return k == len(code) - 1
+    return False
+
+
+def number_code(value: Fraction) -> str:
+    """A number as Python writes it, exactly where a float can."""
+    if value.denominator == 1:
+        return str(value.numerator) if abs(value) < 10**15 else repr(float(value))
+    return repr(value.numerator / value.denominator)

@@ -1,0 +1,36 @@
+"""Names in the generated module: the user's never collide with the module's own."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+from collections.abc import Iterable
+
+# What a generated module calls its own.
+OWN = frozenset(
+    "np math sys csv init loss predict loss_and_gradients update train main params grads state data history seed lr "
+    "epochs batch_size tolerance callback count rng order epoch start rows batch args path".split()
+)
+
+
+class PythonNames:
+    """A Python name for each name of the model; the same one wherever it can be."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.taken = set(OWN)
+        self.table: dict[str, str] = {}
+        for name in names:
+            self.table[name] = self.new(name)
+
+    def new(self, wanted: str) -> str:
+        """A name that nothing else has: the wanted one, or with underscores behind it."""
+        name = wanted
+        while name in self.taken or keyword.iskeyword(name) or keyword.issoftkeyword(name) or hasattr(builtins, name):
+            name += "_"
+        self.taken.add(name)
+        return name
+
+    def __call__(self, name: str) -> str:
+        if name not in self.table:
+            self.table[name] = self.new("d_" + name.removeprefix("∂") if name.startswith("∂") else name)
+        return self.table[name]

@@ -1,0 +1,1 @@
+"""Derivation → Program: array statements in order, with stable forms."""

@@ -1,0 +1,164 @@
+r"""Expression → LaTeX: the one printer of model expressions for reports, JSON and notebooks.
+
+Out: mathematics for KaTeX and for pdflatex with amsmath and amssymb, without delimiters.  Every name is made safe by
+`derive.render.names`, so what strangers call their variables is only ever printed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from derive.expression.nodes import Call, D, Div, Expression, Neg, Number, Ref
+from derive.functions import fill
+from derive.render.math_printer import Printer
+from derive.render.math_style import ATOM, POWER, PRODUCT, Conventions, Printed, Shapes, Style
+from derive.render.names import latex_name
+
+# What stands higher than a line of letters: parentheses round it must grow.
+_TALL = re.compile(r"\\(frac|sum|prod|max_|min_|begin|left|sqrt)|\^\{[^{}]*[\^{]")
+_REDUCTIONS = {"sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min"}
+
+
+def latex(e: Expression, shapes: Shapes | None = None, conventions: Conventions | None = None) -> str:
+    r"""The expression in LaTeX.
+
+    `shapes` tells vectors from matrices; without `conventions` every derivative is partial.  See
+    `derive.render.notation.Notation` for expressions of a model.
+
+    >>> from derive.parse.expression import parse_expression as parse
+    >>> print(latex(parse("-y*log(a) - (1 - y)*log(1 - a)")))
+    -y \ln(a) - (1 - y) \ln(1 - a)
+    >>> print(latex(parse("D(L, z)*x[i]/2")))
+    \frac{\frac{\partial L}{\partial z} \cdot x_{i}}{2}
+    """
+    return Printer(LATEX, conventions or Conventions(shapes or {})).text(e)
+
+
+class _Latex(Style):
+    numerator = denominator = exponent = 0
+    elementwise = r" \odot "
+    matrix = r"\, "
+    plus, minus = " + ", " - "
+    relations: Mapping[str, str] = {"<": "<", "<=": r"\leq", ">": ">", ">=": r"\geq", "==": "=", "!=": r"\neq"}
+
+    def number(self, spelling: str, decimal: str) -> Printed:
+        mantissa, _, exponent = spelling.replace("_", "").lower().partition("e")
+        mantissa = mantissa.strip().rstrip(".").replace(".", decimal)
+        mantissa = "0" + mantissa if mantissa.startswith(decimal) else mantissa
+        if not exponent:
+            return Printed(mantissa)
+        ten = f"10^{{{int(exponent)}}}"
+        return Printed(ten, POWER) if mantissa == "1" else Printed(rf"{mantissa} \cdot {ten}", PRODUCT)
+
+    def constant(self, name: str) -> str:
+        return {"pi": r"\pi", "inf": r"\infty"}.get(name, latex_name(name))
+
+    def name(self, name: str, indices: Sequence[str]) -> str:
+        plain = name.rstrip("'")
+        return latex_name(plain, indices) + name[len(plain) :]
+
+    def transposed(self, base: Printed, name: str | None, indices: Sequence[str]) -> Printed:
+        if name is not None:
+            return Printed(latex_name(name, indices, r"\top"), POWER)
+        return Printed(rf"{base.text}^{{\top}}", POWER)
+
+    def parentheses(self, text: str) -> str:
+        return rf"\left({text}\right)" if _TALL.search(text) else f"({text})"
+
+    def fraction(self, numerator: str, denominator: str) -> Printed:
+        return Printed(rf"\frac{{{numerator}}}{{{denominator}}}", POWER)
+
+    def divided(self, numerator: str, denominator: str) -> str:
+        return rf"{numerator} \oslash {denominator}"
+
+    def inline_fraction(self, numerator: str, denominator: str) -> str:
+        return f"{numerator}/{denominator}"
+
+    def power(self, base: str, exponent: str, elementwise: bool) -> str:
+        if "^" in base and not base.endswith(")"):
+            base = self.parentheses(base)
+        return rf"{base}^{{\odot {exponent}}}" if elementwise else f"{base}^{{{exponent}}}"
+
+    def between(self, left: Expression, left_text: str, right: Expression, right_text: str, dot: bool) -> str:
+        if dot or isinstance(left, D) or isinstance(right, (D, Div, Neg)) or right_text[0].isdigit():
+            return r" \cdot "
+        if isinstance(left, Call) and re.match(r"\\(ln|log|sin|cos|tan|sec|csc|cot|arc|max|min|operatorname)", left_text):
+            return r" \cdot "
+        if isinstance(left, Number) and left.value == 1:
+            return r" \cdot "
+        upright = any(isinstance(f, Ref) and r"\mathrm" in latex_name(f.name) for f in (left, right))
+        return r" \, " if upright else " "
+
+    def call(self, template: str, args: Sequence[str]) -> Printed:
+        text = _flatten(fill(template, args), args)
+        closed = template.startswith(r"\left") and template.endswith((")", "|"))
+        return Printed(text, ATOM if closed or template.startswith(r"\sqrt") else POWER)
+
+    def function_power(self, template: str, args: Sequence[str], exponent: str) -> Printed | None:
+        r"""\sin^{2}(x), σ(z)^{2}."""
+        match = re.fullmatch(r"(\\operatorname\{[^{}]*\}|\\[A-Za-z]+)(\\left\(#0\\right\))", template)
+        if match is None:
+            return None
+        if match[1] in (r"\sigma", r"\Gamma", r"\psi", r"\Phi"):
+            return Printed(_flatten(fill(template, args), args) + f"^{{{exponent}}}", POWER)
+        return Printed(match[1] + f"^{{{exponent}}}" + _flatten(fill(match[2], args), args), POWER)
+
+    def named(self, function: str, args: Sequence[str], options: Sequence[tuple[str, str]]) -> Printed:
+        low = ", ".join(rf"\mathrm{{{name}}}={value}" for name, value in options)
+        head = rf"\operatorname{{{_word(function)}}}" + (f"_{{{low}}}" if low else "")
+        return Printed(head + self.parentheses(", ".join(args)), POWER)
+
+    def reduction(self, op: str, subscripts: Sequence[str], conditions: Sequence[str], body: str) -> str:
+        low = ", ".join(subscripts) + (r" \,:\, " + ", ".join(conditions) if conditions else "")
+        if op not in _REDUCTIONS:
+            return rf"\operatorname{{{_word(op)}}}_{{{low}}}" + self.parentheses(body)
+        return _REDUCTIONS[op] + (f"_{{{low}}}" if low else "") + f" {body}"
+
+    def delta(self, i: str, j: str) -> str:
+        return latex_name("delta", (i, j))
+
+    def outer(self, left: str, right: Printed) -> str:
+        return rf"{left}\, {right.text}"
+
+    def cases(self, rows: Sequence[tuple[str, str]], otherwise: bool) -> str:
+        shown = [rf"{value}, & {condition}" for value, condition in rows]
+        if otherwise:
+            shown[-1] = rf"{rows[-1][0]}, & \text{{{rows[-1][1]}}}"
+        return r"\begin{cases} " + r" \\ ".join(shown) + r" \end{cases}"
+
+    def derivative(self, body: str, wrt: str, total: bool) -> Printed:
+        sign = r"\mathrm{d}" if total else r"\partial "
+        return Printed(rf"\frac{{{sign}{body}}}{{{sign}{wrt}}}", POWER)
+
+    def derivative_of(self, body: str, wrt: str, total: bool) -> Printed:
+        sign = r"\mathrm{d}" if total else r"\partial"
+        gap = "" if total else " "
+        return Printed(rf"\frac{{{sign}}}{{{sign}{gap}{wrt}}}\left[{body}\right]", POWER)
+
+    def vector(self, items: Sequence[str]) -> str:
+        return r"\begin{bmatrix} " + r" \\ ".join(items) + r" \end{bmatrix}"
+
+    def slice(self, start: str, stop: str, step: str) -> str:
+        return f"{start}{{:}}{stop}" + (f"{{:}}{step}" if step else "")
+
+    def identity(self, size: str) -> str:
+        return f"I_{{{size}}}"
+
+    def subscripted(self, base: str, indices: Sequence[str]) -> str:
+        return f"{base}_{{{', '.join(indices)}}}"
+
+
+def _word(name: str) -> str:
+    """A function's name; the author's own functions have names of their choice."""
+    return "".join(rf"\{c}" if c in "_{}$&#%" else c if c.isascii() else f"U{ord(c):04X}" for c in name)
+
+
+def _flatten(text: str, args: Sequence[str]) -> str:
+    r"""Plain parentheses where the arguments are no higher than a line: \ln(a)."""
+    if any(_TALL.search(arg) for arg in args):
+        return text
+    return text.replace(r"\left(", "(").replace(r"\right)", ")")
+
+
+LATEX = _Latex()

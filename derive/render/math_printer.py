@@ -1,0 +1,305 @@
+"""Prints an expression as mathematics: the one traversal that the LaTeX and the Unicode printer share.
+
+In: an expression, a `Style` and the model's `Conventions`.  Out: a string.  The author's order is kept; what is printed
+is what the tree says, so nothing is simplified here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from derive.expression.build import ONE, mul, power
+from derive.expression.nodes import (
+    Add,
+    Both,
+    Call,
+    Compare,
+    Constant,
+    D,
+    Div,
+    Expression,
+    Index,
+    Item,
+    MatMul,
+    Mul,
+    Neg,
+    Number,
+    Pow,
+    Reduce,
+    Ref,
+    Slice,
+    Stack,
+    Transpose,
+    Where,
+)
+from derive.expression.text import spell_number
+from derive.functions import AXIS_FUNCTIONS, FUNCTIONS, REDUCTIONS
+from derive.render.math_rank import rank
+from derive.render.math_style import (
+    ATOM,
+    COMPARISON,
+    POWER,
+    PRODUCT,
+    REDUCTION,
+    SUM,
+    Conventions,
+    Printed,
+    Style,
+)
+
+OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+
+
+class Printer:
+    """Prints one expression; `at(e, least)` puts parentheses round what binds less than `least`."""
+
+    def __init__(self, style: Style, conventions: Conventions) -> None:
+        self.style = style
+        self.conventions = conventions
+
+    def text(self, e: Expression) -> str:
+        return self.printed(e).text
+
+    def at(self, e: Expression, least: int) -> str:
+        printed = self.printed(e)
+        return printed.text if printed.binding >= least else self.style.parentheses(printed.text)
+
+    def printed(self, e: Expression) -> Printed:
+        kind = type(e)
+        if kind not in _PRINTERS:
+            raise TypeError(f"{kind.__name__} cannot be printed")
+        return _PRINTERS[kind](self, e)
+
+    def rank(self, e: Expression) -> int:
+        return rank(e, self.conventions.shapes)
+
+    # Leaves.
+
+    def number(self, e: Number) -> Printed:
+        return self.style.number(e.spelling or spell_number(e.value), self.conventions.decimal)
+
+    def constant(self, e: Constant) -> Printed:
+        return Printed(self.style.constant(e.name))
+
+    def index(self, e: Index) -> Printed:
+        return Printed(self.style.name(self.conventions.index(e.name), ()))
+
+    def ref(self, e: Ref) -> Printed:
+        return Printed(self.style.name(e.name, [self.text(i) for i in e.indices]))
+
+    def slice(self, e: Slice) -> Printed:
+        start, stop, step = ("" if part is None else self.text(part) for part in (e.start, e.stop, e.step))
+        return Printed(self.style.slice(start, stop, step))
+
+    # Arithmetic.
+
+    def add(self, e: Add) -> Printed:
+        parts = [self.text(e.terms[0]) if isinstance(e.terms[0], Neg) else self.at(e.terms[0], REDUCTION)]
+        for term in e.terms[1:]:
+            if isinstance(term, Neg):
+                parts.append(self.style.minus + self.at(term.arg, REDUCTION))
+            else:
+                parts.append(self.style.plus + self.at(term, REDUCTION))
+        return Printed("".join(parts), SUM)
+
+    def neg(self, e: Neg) -> Printed:
+        return Printed(self.style.minus.strip() + self.at(e.arg, REDUCTION), SUM)
+
+    def mul(self, e: Mul) -> Printed:
+        factors = _flat(e)
+        arrays = [self.rank(f) > 0 for f, _ in factors]
+        texts = [
+            self.at(f, self.least(f, sum(arrays) > 1, k == len(factors) - 1)) for k, (f, _) in enumerate(factors)
+        ]
+        out = texts[0]
+        for k in range(1, len(factors)):
+            (left, _), (right, nested) = factors[k - 1], factors[k]
+            if arrays[k] and any(arrays[:k]):
+                out += self.style.elementwise + texts[k]
+            else:
+                out += self.style.between(left, texts[k - 1], right, texts[k], nested) + texts[k]
+        return Printed(out, PRODUCT)
+
+    def least(self, factor: Expression, elementwise: bool, last: bool) -> int:
+        """How tightly a factor must bind: sums over an index may stand last, matrix products alone."""
+        if isinstance(factor, (MatMul, Call)) and not elementwise and last:
+            return PRODUCT
+        return REDUCTION if last and not elementwise and isinstance(factor, Reduce) else POWER
+
+    def div(self, e: Div) -> Printed:
+        if self.rank(e.denominator) > 0:
+            parts = self.at(e.numerator, POWER), self.at(e.denominator, POWER)
+            return Printed(self.style.divided(*parts), PRODUCT)
+        return self.style.fraction(
+            self.at(e.numerator, self.style.numerator), self.at(e.denominator, self.style.denominator)
+        )
+
+    def pow(self, e: Pow) -> Printed:
+        exponent = self.exponent(e.exponent)
+        base = e.base
+        if isinstance(base, Call) and base.function in FUNCTIONS and len(base.args) == 1 and _whole(e.exponent):
+            args = self.arguments(base)
+            found = self.style.function_power(FUNCTIONS[base.function].latex, args, exponent)
+            if found is not None and not self.rank(base):
+                return found
+        return Printed(self.style.power(self.at(base, ATOM), exponent, self.rank(base) > 0), POWER)
+
+    def exponent(self, e: Expression) -> str:
+        """Small fractions stand on one line: x^{1/2}."""
+        if isinstance(e, Div) and all(isinstance(p, (Number, Ref, Constant)) for p in (e.numerator, e.denominator)):
+            return self.style.inline_fraction(self.text(e.numerator), self.text(e.denominator))
+        return self.at(e, self.style.exponent)
+
+    # Functions.
+
+    def call(self, e: Call) -> Printed:
+        special = _SPECIAL.get(e.function)
+        if special is not None:
+            return special(self, e)
+        if e.function in FUNCTIONS and not e.options and len(e.args) == len(FUNCTIONS[e.function].parameters):
+            return self.style.call(FUNCTIONS[e.function].latex, self.arguments(e))
+        if e.function in AXIS_FUNCTIONS and not e.options and len(e.args) == 1:
+            return self.style.call(AXIS_FUNCTIONS[e.function].latex, self.arguments(e))
+        options = [(name, self.text(value)) for name, value in e.options]
+        return self.style.named(e.function, [self.text(a) for a in e.args], options)
+
+    def arguments(self, e: Call) -> list[str]:
+        return [self.exponent(a) if e.function == "exp" else self.text(a) for a in e.args]
+
+    def whole_reduction(self, e: Call) -> Printed:
+        """``sum(y*log(p))`` over all axes."""
+        if e.options or len(e.args) != 1:
+            options = [(name, self.text(value)) for name, value in e.options]
+            return self.style.named(e.function, [self.text(a) for a in e.args], options)
+        return Printed(self.style.reduction(e.function, (), (), self.at(e.args[0], POWER)), REDUCTION)
+
+    def reduce(self, e: Reduce) -> Printed:
+        conditions: tuple[Expression, ...] = ()
+        if e.condition is not None:
+            conditions = e.condition.conditions if isinstance(e.condition, Both) else (e.condition,)
+        subscripts = [self.style.name(self.conventions.index(i), ()) for i in e.indices]
+        body = self.at(e.body, REDUCTION)
+        return Printed(self.style.reduction(e.op, subscripts, [self.text(c) for c in conditions], body), REDUCTION)
+
+    def delta(self, e: Call) -> Printed:
+        return Printed(self.style.delta(*(self.text(a) for a in e.args)))
+
+    def outer(self, e: Call) -> Printed:
+        left, right = e.args
+        return Printed(self.style.outer(self.at(left, POWER), self.transpose_of(right)), PRODUCT)
+
+    def dot(self, e: Call) -> Printed:
+        return self.matmul(MatMul(*e.args))
+
+    def eye(self, e: Call) -> Printed:
+        return Printed(self.style.identity(self.text(e.args[0])))
+
+    # Cases and comparisons.
+
+    def where(self, e: Where) -> Printed:
+        rows: list[tuple[str, str]] = []
+        last: Expression = e
+        while isinstance(last, Where):
+            rows += [(self.text(value), self.text(condition)) for value, condition in _branches(last)]
+            condition, last = last.condition, last.otherwise
+        single = last is e.otherwise and isinstance(condition, Compare)
+        rows.append((self.text(last), self.text(_opposite(condition)) if single else self.conventions.otherwise))
+        return Printed(self.style.cases(rows, otherwise=not single), SUM)
+
+    def compare(self, e: Compare) -> Printed:
+        sides = self.at(e.left, SUM), self.at(e.right, SUM)
+        return Printed(f"{sides[0]} {self.style.relations[e.op]} {sides[1]}", COMPARISON)
+
+    def both(self, e: Both) -> Printed:
+        return Printed(", ".join(self.text(c) for c in e.conditions), COMPARISON)
+
+    # Derivatives.
+
+    def derivative(self, e: D) -> Printed:
+        wrt, total = self.text(e.wrt), self.conventions.total(e)
+        if isinstance(e.body, Ref):
+            return self.style.derivative(self.text(e.body), wrt, total)
+        return self.style.derivative_of(self.text(e.body), wrt, total)
+
+    # Whole arrays.
+
+    def matmul(self, e: MatMul) -> Printed:
+        left, right = self.rank(e.left), self.rank(e.right)
+        if left == 1 and right == 2:  # vectors are columns
+            return Printed(self.transpose_of(e.right).text + self.style.matrix + self.at(e.left, POWER), PRODUCT)
+        last = self.at(e.right, POWER)
+        if left == 1:
+            return Printed(self.transpose_of(e.left).text + self.style.matrix + last, PRODUCT)
+        first = self.printed(e.left)
+        chained = isinstance(e.left, MatMul) and right == 2
+        text = first.text if chained or first.binding >= POWER else self.style.parentheses(first.text)
+        return Printed(text + self.style.matrix + last, PRODUCT)
+
+    def transpose_of(self, e: Expression) -> Printed:
+        if isinstance(e, Transpose):
+            return Printed(self.at(e.arg, POWER), POWER)
+        if isinstance(e, Ref):
+            return self.style.transposed(self.printed(e), e.name, [self.text(i) for i in e.indices])
+        return self.style.transposed(Printed(self.at(e, ATOM)), None, ())
+
+    def transpose(self, e: Transpose) -> Printed:
+        return self.transpose_of(e.arg)
+
+    def item(self, e: Item) -> Printed:
+        return Printed(self.style.subscripted(self.at(e.arg, ATOM), [self.text(i) for i in e.indices]))
+
+    def stack(self, e: Stack) -> Printed:
+        return Printed(self.style.vector([self.text(item) for item in e.items]))
+
+    def rewritten(self, e: Call) -> Printed:
+        """Functions that are only a spelling of a product, a power or a fraction."""
+        u = e.args[0]
+        if e.function == "square":
+            return self.printed(power(u, 2))
+        if e.function == "reciprocal":
+            return self.printed(Div(ONE, u))
+        return self.printed(mul(u, Call("log", (e.args[1],))))
+
+
+def _flat(e: Mul) -> list[tuple[Expression, bool]]:
+    """The factors, those of inner products among them; with each, whether an inner product begins there."""
+    found: list[tuple[Expression, bool]] = []
+    for k, factor in enumerate(e.factors):
+        if isinstance(factor, Mul):
+            inner = _flat(factor)
+            found += [(inner[0][0], k > 0 or inner[0][1]), *inner[1:]]
+        else:
+            found.append((factor, False))
+    return found
+
+
+def _opposite(e: Expression) -> Expression:
+    return Compare(OPPOSITE[e.op], e.left, e.right) if isinstance(e, Compare) else e
+
+
+def _branches(e: Where) -> list[tuple[Expression, Expression]]:
+    """What holds under the condition: two cases where a distinction inside is as simple as that."""
+    inner = e.then
+    if isinstance(inner, Where) and isinstance(e.condition, Compare) and isinstance(inner.condition, Compare):
+        both = [Both((e.condition, inner.condition)), Both((e.condition, _opposite(inner.condition)))]
+        return [(inner.then, both[0]), (inner.otherwise, both[1])]
+    return [(inner, e.condition)]
+
+
+def _whole(e: Expression) -> bool:
+    return isinstance(e, Number) and e.value.denominator == 1 and e.value > 0
+
+
+_PRINTERS: dict[type[Expression], Callable[[Printer, Any], Printed]] = {
+    Number: Printer.number, Constant: Printer.constant, Ref: Printer.ref, Index: Printer.index, Slice: Printer.slice,
+    Add: Printer.add, Mul: Printer.mul, Neg: Printer.neg, Div: Printer.div, Pow: Printer.pow, Call: Printer.call,
+    Reduce: Printer.reduce, Compare: Printer.compare, Both: Printer.both, Where: Printer.where, D: Printer.derivative,
+    MatMul: Printer.matmul, Transpose: Printer.transpose, Item: Printer.item, Stack: Printer.stack,
+}  # fmt: skip
+
+_SPECIAL: dict[str, Callable[[Printer, Call], Printed]] = {
+    **dict.fromkeys(REDUCTIONS, Printer.whole_reduction),
+    "delta": Printer.delta, "outer": Printer.outer, "dot": Printer.dot, "eye": Printer.eye,
+    "square": Printer.rewritten, "reciprocal": Printer.rewritten, "xlogy": Printer.rewritten,
+}  # fmt: skip

@@ -1,0 +1,121 @@
+"""The notation of one model: where d and where ∂ is written, which names are vectors, how indices are spelt.
+
+In: a model (and, for a step, the node whose equation is being differentiated).  Out: LaTeX and Unicode.
+Rule of the signs: d where the right-hand side has exactly one name that is not a constant; for a derivative of the loss,
+where the loss depends on nothing else once that name is held as a leaf.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from derive.expression.build import ONE
+from derive.expression.nodes import D, Expression, Index, Reduce, Ref
+from derive.expression.walk import names, walk
+from derive.model import Model
+from derive.render.catalogue import Words
+from derive.render.document import Math
+from derive.render.latex import latex
+from derive.render.math_style import Conventions, Shapes
+from derive.render.unicode import unicode_math
+
+FIXED = ("constant", "size", "index", "examples")  # roles whose values are held: no derivative is taken along them
+
+
+@dataclass(frozen=True)
+class Notation:
+    """Prints the expressions of a model.
+
+    >>> from derive.expression.nodes import D, Ref
+    >>> notation = Notation(Model.builtin("logistic"))
+    >>> notation.text(D(Ref("L"), Ref("z"))), notation.text(D(Ref("a"), Ref("z")))
+    ('∂L/∂z', 'da/dz')
+    """
+
+    model: Model
+    language: str = "en"
+    batched: bool = False
+    _cache: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
+
+    def batch(self) -> Notation:
+        """The notation of the whole batch: what depends on the data has an axis more, the examples."""
+        return Notation(self.model, self.language, batched=True)
+
+    def latex(self, e: Expression, of: str | None = None) -> str:
+        """LaTeX; in a step, `of` names the node whose equation is being differentiated."""
+        return latex(e, conventions=self.conventions(of))
+
+    def text(self, e: Expression, of: str | None = None) -> str:
+        """One line of Unicode."""
+        return unicode_math(e, conventions=self.conventions(of))
+
+    def math(self, e: Expression, of: str | None = None) -> Math:
+        """Both spellings, for a document."""
+        return Math(self.latex(e, of), self.text(e, of))
+
+    def conventions(self, of: str | None = None) -> Conventions:
+        return Conventions(
+            shapes=self._shapes(),
+            total=lambda derivative: self.total(derivative, of),
+            index=self.index,
+            decimal="{,}" if self.language == "es" else ".",
+            otherwise=Words(self.language)["otherwise"],
+        )
+
+    def index(self, name: str) -> str:
+        """An index that was renamed because the model has its letter prints with a prime: k_0 is k'."""
+        match = re.fullmatch(r"([a-z])_(\d+)", name)
+        if match is None or match[1] not in self.model.shapes or int(match[2]) > 2:
+            return name
+        return match[1] + "'" * (int(match[2]) + 1)
+
+    def total(self, derivative: D, of: str | None = None) -> bool:
+        """Whether this derivative is written with d."""
+        body = derivative.body
+        if of in self.model.by_name and (not isinstance(body, Ref) or body.name != of):
+            return self._depends_on_one(self.model.by_name[of].body)
+        if not isinstance(body, Ref):
+            return self._depends_on_one(body)
+        key = (body.name, derivative.wrt.name)
+        if key not in self._cache:
+            self._cache[key] = self._is_total(*key)
+        return self._cache[key]
+
+    def _shapes(self) -> Shapes:
+        if not self.batched:
+            return self.model.shapes
+        return {n: (ONE, *s) if n in self.model.per_example else s for n, s in self.model.shapes.items()}
+
+    def _is_total(self, of: str, wrt: str) -> bool:
+        if of not in self.model.by_name:
+            return True
+        if of != self.model.loss:
+            return self._depends_on_one(self.model.by_name[of].body)
+        return self._leaves(of, wrt) == {wrt} and not self.model.shapes[wrt]
+
+    def _varying(self, e: Expression) -> set[str]:
+        variables = self.model.variables
+        return {n for n in names(e) if n not in variables or variables[n].role not in FIXED}
+
+    def _depends_on_one(self, e: Expression) -> bool:
+        """Whether one quantity alone varies: one scalar, or one element of an array."""
+        varying = self._varying(e)
+        elements = {node for node in walk(e) if isinstance(node, Ref) and node.name in varying}
+        bound = {i for node in walk(e) if isinstance(node, Reduce) for i in node.indices}
+        summed = any(isinstance(i, Index) and i.name in bound for element in elements for i in element.indices)
+        return len(elements) == 1 and not summed
+
+    def _leaves(self, of: str, held: str) -> set[str]:
+        """What `of` depends on when `held` is taken as a leaf."""
+        found: set[str] = set()
+        seen, pending = {of}, [of]
+        while pending:
+            for name in self._varying(self.model.by_name[pending.pop()].body):
+                if name in self.model.by_name and name != held:
+                    if name not in seen:
+                        seen.add(name)
+                        pending.append(name)
+                else:
+                    found.add(name)
+        return found

@@ -1,0 +1,206 @@
+"""Where a model's data come from: a set that ships with derive, a CSV file, or an `.npz` file.
+
+In: the model, the options of `derive run` or `derive predict`, what ``--set`` gave.  Out: `Examples`.
+Invariant: every input and target has an array of the shape that the model declares, all of the same length and finite.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from derive.errors import DeriveError, did_you_mean, printable
+from derive.expression.build import number
+from derive.expression.nodes import Expression, Number, Ref
+from derive.expression.walk import bottom_up, names
+from derive.model import Model, Variable
+from derive.parse.expression import constant_value
+from derive.resources import data_dir
+from derive.train.assignment import assign
+from derive.train.fields import DataField
+from derive.train.rows import listed, quoted
+from derive.train.settings import Settings
+from derive.train.tables import FloatArray, read_table
+
+ARCHIVE_LIMIT = 2**31  # bytes of all arrays in an .npz file
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Arrays by name, examples along axis 0; `constants` are what the data give without an example axis."""
+
+    arrays: dict[str, FloatArray]
+    features: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    sizes: dict[str, int] = field(default_factory=dict)
+    constants: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
+    ships: bool = False
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values()), ()))
+
+
+def shipped_sets() -> list[str]:
+    """The names of the data sets that ship with derive; the last column of each is its target."""
+    return sorted(path.stem for path in data_dir().glob("*.csv"))
+
+
+def read_examples(
+    model: Model,
+    data: str,
+    settings: Settings,
+    target: str | None = None,
+    features: Sequence[str] | None = None,
+    *,
+    for_prediction: bool = False,
+) -> Examples:
+    """The examples in the data set or file `data`; for prediction without targets."""
+    inputs = model.of_role("input")
+    targets = () if for_prediction else model.of_role("target")
+    if not inputs and not targets:
+        raise DeriveError("the model has no inputs or targets, so it takes no data")
+    name = data.replace("-", "_")
+    if name in shipped_sets() and not Path(data).exists():
+        return _from_table(data_dir() / f"{name}.csv", name, model, for_prediction, settings, target, features)
+    if data.lower().endswith(".npz"):
+        if target is not None or features is not None:
+            raise DeriveError("--target and --features choose columns of a CSV file; the arrays of an .npz file have names")
+        return _from_archive(Path(data), model, (*inputs, *targets), settings)
+    if not data.lower().endswith((".csv", ".txt")) and not Path(data).exists():
+        hint = did_you_mean(name, shipped_sets()) or f"the sets that ship with derive: {', '.join(shipped_sets())}"
+        raise DeriveError(f"there is no data set or file '{printable(data)}'", hint=hint)
+    return _from_table(Path(data), "", model, for_prediction, settings, target, features)
+
+
+def _from_table(
+    path: Path,
+    ships: str,
+    model: Model,
+    for_prediction: bool,
+    settings: Settings,
+    target: str | None,
+    features: Sequence[str] | None,
+) -> Examples:
+    table = read_table(path)
+    inputs = [_field(v, model, settings) for v in model.of_role("input")]
+    targets = [] if for_prediction else [_field(v, model, settings) for v in model.of_role("target")]
+    if ships and target is None and len(targets) == 1 and targets[0].name not in table.names:
+        target = table.names[-1]
+    found = assign(table, inputs, targets, target, features)
+    return Examples(
+        found.arrays, found.features, found.classes, found.sizes, source=ships or printable(path), ships=bool(ships)
+    )
+
+
+def _field(v: Variable, model: Model, settings: Settings) -> DataField:
+    """A variable as columns must fill it: sizes that are set are numbers, the others are bound by the data."""
+    shape: list[int | str] = []
+    for size in v.shape:
+        known = _known(size, settings.sizes if isinstance(size, Ref) else {**default_sizes(model), **settings.sizes})
+        if known is None and not isinstance(size, Ref):
+            raise DeriveError(f"{quoted(v.name)} has the size {size}, which the data cannot tell", hint="set it with --set NAME=VALUE")
+        shape.append(str(size) if known is None else known)
+    whole = None
+    if v.kind == "integer" and v.kind_argument is not None:
+        whole = _known(v.kind_argument, {**default_sizes(model), **settings.sizes})
+    return DataField(v.name, tuple(shape), whole)
+
+
+def default_sizes(model: Model) -> dict[str, int]:
+    """The sizes that the model gives a value."""
+    return {v.name: int(v.value.value) for v in model.of_role("size") if isinstance(v.value, Number)}
+
+
+def _known(size: Expression, sizes: Mapping[str, int]) -> int | None:
+    """A size as a number, if the sizes in it are known."""
+    if isinstance(size, Number):
+        return int(size.value)
+    if not set(names(size)) <= set(sizes):
+        return None
+    value = constant_value(bottom_up(size, lambda e: number(sizes[e.name]) if isinstance(e, Ref) else e))
+    return None if value is None else int(value)
+
+
+# .npz files: arrays by the model's names.
+
+
+def _from_archive(path: Path, model: Model, variables: Sequence[Variable], settings: Settings) -> Examples:
+    constants = [v for v in model.of_role("constant") if v.name not in settings.constants]
+    arrays = _read_archive(path, [v.name for v in (*variables, *constants)])
+    if missing := [v.name for v in variables if v.name not in arrays]:
+        held = listed(sorted(arrays)) or "none that the model knows"
+        raise DeriveError(f"{printable(path)} has no array {quoted(missing[0])}; it has {held}")
+    sizes = dict(settings.sizes)
+    lengths: dict[str, int] = {}
+    for v in variables:
+        array = arrays[v.name]
+        if array.ndim != len(v.shape) + 1:
+            wanted = len(v.shape) + 1
+            raise DeriveError(f"{quoted(v.name)} in {printable(path)} has {array.ndim} axes, not {wanted}: the examples come first")
+        lengths[v.name] = len(array)
+        _bind(v, array.shape[1:], sizes, path)
+        if v.kind == "integer" and (bad := _not_whole(v, array, sizes)) is not None:
+            raise DeriveError(f"{quoted(v.name)} in {printable(path)} holds {bad:g}, which is not one of its whole numbers")
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise DeriveError(f"the arrays in {printable(path)} do not have the same number of examples: {told}")
+    if not min(lengths.values(), default=0):
+        raise DeriveError(f"{printable(path)} has no examples")
+    given = {v.name: arrays[v.name] for v in constants if v.name in arrays}
+    for v in constants:
+        if v.name in given:
+            _bind(v, given[v.name].shape, sizes, path)
+    bound = {name: size for name, size in sizes.items() if name not in settings.sizes}
+    return Examples({name: arrays[name] for name in lengths}, (), (), bound, given, printable(path))
+
+
+def _not_whole(v: Variable, array: FloatArray, sizes: Mapping[str, int]) -> float | None:
+    limit = _known(v.kind_argument, sizes) if v.kind_argument is not None else None
+    wrong = array[(array != np.floor(array)) | (array < 0) | (array >= (np.inf if limit is None else limit))]
+    return float(wrong.flat[0]) if wrong.size else None
+
+
+def _bind(v: Variable, shape: tuple[int, ...], sizes: dict[str, int], path: Path) -> None:
+    if len(shape) != len(v.shape):
+        raise DeriveError(f"{quoted(v.name)} in {printable(path)} has the shape {shape}, but {len(v.shape)} axes are declared")
+    for size, length in zip(v.shape, shape, strict=True):
+        wanted = sizes.setdefault(size.name, length) if isinstance(size, Ref) else _known(size, sizes)
+        if wanted is not None and wanted != length:
+            raise DeriveError(f"{quoted(v.name)} in {printable(path)} has an axis of {length} entries, but {size} is {wanted}")
+
+
+def _read_archive(path: Path, wanted: Sequence[str]) -> Mapping[str, FloatArray]:
+    shown = printable(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > ARCHIVE_LIMIT:
+                raise DeriveError(f"the arrays in {shown} are larger than {ARCHIVE_LIMIT // 2**30} GiB")
+            present = set(archive.namelist())
+            found: dict[str, FloatArray] = {}
+            for name in wanted:
+                if f"{name}.npy" in present:
+                    with archive.open(f"{name}.npy") as member:
+                        found[name] = _finite(np.lib.format.read_array(member, allow_pickle=False), name, shown)
+            return found
+    except FileNotFoundError:
+        raise DeriveError(f"there is no file {shown}") from None
+    except OSError as error:
+        raise DeriveError(f"cannot read {shown}: {error.strerror or error}") from None
+    except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        raise DeriveError(f"{shown} is damaged, or not an .npz file of numbers") from None
+
+
+def _finite(array: Any, name: str, shown: str) -> FloatArray:
+    if array.dtype.kind not in "fiub":
+        raise DeriveError(f"{quoted(name)} in {shown} does not hold real numbers")
+    values = np.asarray(array, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise DeriveError(f"{quoted(name)} in {shown} is not finite everywhere")
+    return values

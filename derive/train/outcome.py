@@ -1,0 +1,60 @@
+"""What a model's output means, and how good it is on examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from derive.expression.nodes import Call
+from derive.model import Model
+from derive.train.metrics import Kind, Metric, measure
+from derive.train.tables import FloatArray
+
+_KINDS: dict[str, Kind] = {"sigmoid": "binary", "softmax": "classes"}
+
+
+def output_kind(model: Model) -> Kind:
+    """"binary" for a sigmoid as the first output, "classes" for a softmax, else "regression"."""
+    if not model.outputs:
+        return "regression"
+    written = model.by_name[model.outputs[0]].written
+    return _KINDS.get(written.function, "regression") if isinstance(written, Call) else "regression"
+
+
+def predict(module: ModuleType, model: Model, params: Mapping[str, Any], arrays: Mapping[str, Any], constants: Mapping[str, Any]) -> dict[str, FloatArray]:
+    """The outputs of the model by name, examples along axis 0."""
+    inputs = {v.name: arrays[v.name] for v in model.of_role("input", "noise") if v.name in arrays}
+    accepted = _accepted(module, {**inputs, **constants})
+    with np.errstate(all="ignore"):
+        found = module.predict(dict(params), **accepted)
+    values = found if isinstance(found, tuple) else (found,)
+    length = len(next(iter(inputs.values()), ()))
+    return {name: _over_examples(np.asarray(value), name, model, length) for name, value in zip(model.outputs, values, strict=True)}
+
+
+def _accepted(module: ModuleType, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that `predict` takes: an input that no output needs is not among them."""
+    import inspect
+
+    known = inspect.signature(module.predict).parameters
+    takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
+    return arguments if takes_all else {name: value for name, value in arguments.items() if name in known}
+
+
+def _over_examples(value: FloatArray, name: str, model: Model, length: int) -> FloatArray:
+    """An output that no example enters is the same for each."""
+    return value if name in model.per_example else np.broadcast_to(value, (length, *value.shape))
+
+
+def metric(model: Model, outputs: Mapping[str, FloatArray], arrays: Mapping[str, FloatArray]) -> Metric | None:
+    """Accuracy or R² of the first output against the only target; None where there is nothing to compare."""
+    targets = model.of_role("target")
+    if len(targets) != 1 or not model.outputs:
+        return None
+    output, target, kind = outputs[model.outputs[0]], arrays[targets[0].name], output_kind(model)
+    if kind != "classes" and output.shape != target.shape:
+        return None
+    return measure(kind, output, target)
