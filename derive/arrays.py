@@ -7,10 +7,10 @@ cannot say it.  It is the inverse of `derive.parse.elaborate`.  With `new_axes`,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from derive.expression.build import ONE, add, div, mul, neg, number
+from derive.expression.build import ONE, ZERO, add, div, mul, neg, number
 from derive.expression.nodes import (
     Add,
     Both,
@@ -33,9 +33,11 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
-from derive.expression.walk import children, contains, free_indices, index_names, with_children
+from derive.expression.walk import children, contains, free_indices, with_children
+from derive.parse.sizes import plus, same_size
 from derive.rules.sums import is_delta
 
+NEUTRAL: dict[str, Expression] = {"sum": ZERO, "prod": ONE, "max": Neg(Constant("inf")), "min": Constant("inf")}
 NEW_AXIS = Constant("None")
 WHOLE = Slice(None, None, None)
 
@@ -53,20 +55,29 @@ class Laid:
 
 
 def in_arrays(
-    e: Expression, axes: tuple[str, ...], sizes: tuple[Expression, ...] = (), new_axes: bool = False
+    e: Expression,
+    axes: tuple[str, ...],
+    sizes: tuple[Expression, ...] = (),
+    shapes: Mapping[str, tuple[Expression, ...]] | None = None,
 ) -> Expression | None:
-    """The expression over `axes`, of the given sizes, in whole-array notation, or None."""
+    """The expression over `axes`, of the given sizes, in whole-array notation, or None.
+
+    With the `shapes` of the names, everything that numpy can say is allowed: new axes, slices, index arrays.
+    """
     try:
-        return _Layout(axes, dict(zip(axes, sizes, strict=False)), new_axes).whole(e)
+        return _Layout(axes, dict(zip(axes, sizes, strict=False)), shapes).whole(e)
     except NoArrayForm:
         return None
 
 
 class _Layout:
-    def __init__(self, axes: tuple[str, ...], sizes: dict[str, Expression], new_axes: bool) -> None:
+    def __init__(
+        self, axes: tuple[str, ...], sizes: dict[str, Expression], shapes: Mapping[str, tuple[Expression, ...]] | None
+    ) -> None:
         self.axes = axes
         self.sizes = sizes
-        self.new_axes = new_axes
+        self.shapes = shapes
+        self.new_axes = shapes is not None
 
     def whole(self, e: Expression) -> Expression:
         laid = self.lay(e, self.axes)
@@ -80,7 +91,7 @@ class _Layout:
             case Number() | Constant():
                 return Laid(e, ())
             case Index():
-                raise NoArrayForm
+                return self.positions(e)
             case Ref():
                 return self.ref(e, order, lambda indices: Ref(e.name, indices))
             case D(body=Ref()):
@@ -110,15 +121,54 @@ class _Layout:
                 return self.reduction(e, order)
         raise NoArrayForm
 
+    def positions(self, e: Index) -> Laid:
+        """An index as an array of its positions (in code)."""
+        if not self.new_axes or e.name not in self.sizes:
+            raise NoArrayForm
+        return Laid(Call("arange", (self.sizes[e.name],)), (e.name,))
+
     def ref(self, e: Ref, order: tuple[str, ...], make: Callable[[tuple[Expression, ...]], Expression]) -> Laid:
+        plain = tuple(i.name for i in e.indices if isinstance(i, Index))
         fixed = [k for k, i in enumerate(e.indices) if not isinstance(i, Index)]
-        if any(free_indices(e.indices[k]) for k in fixed) or fixed != list(range(len(fixed))):
+        twice = len(set(plain)) != len(plain)
+        if self.shapes is not None and (fixed or twice or any(map(self.is_part, e.indices, self.shapes.get(e.name, ())))):
+            return self.part(e, order, make)
+        if any(free_indices(e.indices[k]) for k in fixed) or fixed != list(range(len(fixed))) or twice:
             raise NoArrayForm
-        axes = tuple(i.name for i in e.indices if isinstance(i, Index))
-        if len(set(axes)) != len(axes):
+        return self.ordered(Laid(make(e.indices[: len(fixed)]), plain), order)
+
+    def is_part(self, index: Expression, size: Expression) -> bool:
+        """Whether an index runs over less than the axis that it subscripts."""
+        return isinstance(index, Index) and index.name in self.sizes and not same_size(self.sizes[index.name], size)
+
+    def part(self, e: Ref, order: tuple[str, ...], make: Callable[[tuple[Expression, ...]], Expression]) -> Laid:
+        """``x[j + 1]`` as the slice ``x[1:1 + size]``, ``x[2*i + p]`` by an array of positions."""
+        subscripts: list[Expression] = []
+        axes: list[str] = []
+        shape = (self.shapes or {}).get(e.name, ())
+        for index, size in zip(e.indices, shape, strict=True):
+            free = list(free_indices(index))
+            if not free:
+                subscripts.append(index)
+            elif len(free) == 1 and free[0] not in axes and (start := _start(index, free[0])) is not None:
+                whole = start == ZERO and not self.is_part(Index(free[0]), size)
+                stop = plus(add(start, self.size(free[0])), 0)
+                subscripts.append(WHOLE if whole else Slice(None if start == ZERO else start, stop, None))
+                axes.append(free[0])
+            else:
+                return self.gathered(e, order, make)
+        return self.ordered(Laid(make(tuple(subscripts)), tuple(axes)), order)
+
+    def gathered(self, e: Ref, order: tuple[str, ...], make: Callable[[tuple[Expression, ...]], Expression]) -> Laid:
+        """Every subscript an array of positions over all axes that the subscripts speak of."""
+        laid = [self.lay(index, order) for index in e.indices]
+        axes = tuple(i for i in order if any(i in part.axes for part in laid))
+        return Laid(make(tuple(self.broadcast(part, axes) for part in laid)), axes)
+
+    def size(self, index: str) -> Expression:
+        if index not in self.sizes:
             raise NoArrayForm
-        whole = make(e.indices[: len(fixed)])
-        return self.ordered(Laid(whole, axes), order)
+        return self.sizes[index]
 
     def ordered(self, laid: Laid, order: tuple[str, ...]) -> Laid:
         """The axes brought into the given order."""
@@ -142,7 +192,11 @@ class _Layout:
         return Item(laid.expr, parts)
 
     def elementwise(
-        self, e: Expression, parts: tuple[Expression, ...], order: tuple[str, ...], join: Callable[[tuple[Expression, ...]], Expression]
+        self,
+        e: Expression,
+        parts: tuple[Expression, ...],
+        order: tuple[str, ...],
+        join: Callable[[tuple[Expression, ...]], Expression],
     ) -> Laid:
         laid = [self.lay(part, order) for part in parts]
         axes = tuple(i for i in order if any(i in part.axes for part in laid))
@@ -152,15 +206,24 @@ class _Layout:
 
     def delta(self, e: Call, order: tuple[str, ...]) -> Laid:
         a, b = e.args
-        if isinstance(a, Index) and isinstance(b, Index) and a.name in order and b.name in order and a.name in self.sizes:
-            return Laid(Call("eye", (self.sizes[a.name],)), tuple(i for i in order if i in (a.name, b.name)))
-        raise NoArrayForm
+        if (
+            isinstance(a, Index)
+            and isinstance(b, Index)
+            and a.name in order
+            and b.name in order
+            and a.name in self.sizes
+        ):
+            if not self.new_axes or (len(order) == 2 and same_size(self.size(a.name), self.size(b.name))):
+                return Laid(Call("eye", (self.sizes[a.name],)), tuple(i for i in order if i in (a.name, b.name)))
+        if not self.new_axes:
+            raise NoArrayForm
+        return self.lay(Where(Compare("==", a, b), ONE, ZERO), order)
 
     def with_deltas(self, e: Add, order: tuple[str, ...]) -> Laid:
         return self.elementwise(e, e.terms, order, lambda parts: add(*parts))
 
     def product(self, factors: tuple[Expression, ...], order: tuple[str, ...]) -> Laid:
-        for k, f in enumerate(factors):
+        for k, f in enumerate(factors if not self.new_axes else ()):
             if is_delta(f):
                 return self.diagonal(f, [*factors[:k], *factors[k + 1 :]], order)
             if isinstance(f, Add) and contains(f, is_delta):
@@ -209,20 +272,42 @@ class _Layout:
     # Reductions and contractions.
 
     def reduction(self, e: Reduce, order: tuple[str, ...]) -> Laid:
-        if e.condition is not None:
-            raise NoArrayForm
+        outer = self.sizes
+        self.sizes = outer | dict(zip(e.indices, e.ranges, strict=False))
+        try:
+            return self.reduced(e, order)
+        finally:
+            self.sizes = outer
+
+    def reduced(self, e: Reduce, order: tuple[str, ...]) -> Laid:
+        condition = self.own_condition(e)
+        if condition is not None:
+            if not self.new_axes or e.op not in NEUTRAL:
+                raise NoArrayForm
+            e = Reduce(e.op, Where(condition, e.body, NEUTRAL[e.op]), e.indices, None, e.ranges)
         if e.op == "sum":
-            found = self.contraction(e, order)
+            found = self.contraction(Reduce("sum", e.body, e.indices, None, e.ranges), order)
             if found is not None:
                 return found
         if any(i in order for i in e.indices):
             raise NoArrayForm
-        last = self.lay(e.body, (*order, *e.indices))  # bound axes behind the others, or before: whichever needs no transpose
+        last = self.lay(
+            e.body, (*order, *e.indices)
+        )  # bound axes behind the others, or before: whichever needs no transpose
         if contains(last.expr, lambda node: isinstance(node, Transpose)) and len(e.indices) == 1:
             first = self.lay(e.body, (*e.indices, *order))
             if not contains(first.expr, lambda node: isinstance(node, Transpose)):
                 return self.summed(e.op, first, e)
         return self.summed(e.op, last, e)
+
+    def own_condition(self, e: Reduce) -> Expression | None:
+        """The reduction's condition without what its ranges say already."""
+        if e.condition is None:
+            return None
+        parts = e.condition.conditions if isinstance(e.condition, Both) else (e.condition,)
+        said = [Compare("<", Index(i), size) for i, size in zip(e.indices, e.ranges, strict=False)]
+        kept = tuple(c for c in parts if not (self.new_axes and c in said))
+        return None if not kept else kept[0] if len(kept) == 1 else Both(kept)
 
     def summed(self, op: str, inner: Laid, e: Reduce) -> Laid:
         bound = [i for i in inner.axes if i in e.indices]
@@ -240,12 +325,13 @@ class _Layout:
 
     def contraction(self, e: Reduce, order: tuple[str, ...]) -> Laid | None:
         """A sum of products over one index as ``@``, with a transpose where the index stands first."""
-        body, below = e.body, ONE
+        body: Expression = e.body
+        below: Expression = ONE
         if isinstance(body, Neg):
             inner = self.reduction(Reduce("sum", body.arg, e.indices, None, e.ranges), order)
             return Laid(neg(inner.expr), inner.axes)
-        if isinstance(body, Div) and not set(e.indices) & set(free_indices(body.denominator)):
-            body, below = body.numerator, body.denominator
+        if isinstance(e.body, Div) and not set(e.indices) & set(free_indices(e.body.denominator)):
+            body, below = e.body.numerator, e.body.denominator
         if len(e.indices) != 1 or not isinstance(body, Mul):
             return None
         (j,) = e.indices
@@ -256,7 +342,7 @@ class _Layout:
             own = tuple(i for i in order if i in free_indices(f))
             groups.setdefault(own, []).append(f)
         outside = [k for k in groups if k]
-        if len(outside) > 2 or any(len(k) > 1 for k in outside) or any(i in index_names(e.body) for i in ()):
+        if len(outside) > 2 or any(len(k) > 1 for k in outside):
             return None
         if not outside:
             return self.dot(groups[()], j, below, order)
@@ -267,7 +353,11 @@ class _Layout:
         left_factors = groups[left_key]
         right_factors = groups[right_key]
         if len(outside) == 2 and () in groups:
-            right_factors = [*groups[()], *right_factors] if len(right_factors) == 1 and not isinstance(right_factors[0], Ref) else right_factors
+            right_factors = (
+                [*groups[()], *right_factors]
+                if len(right_factors) == 1 and not isinstance(right_factors[0], Ref)
+                else right_factors
+            )
             if right_factors is groups[right_key]:
                 left_factors = [*groups[()], *left_factors]
         left = self.lay(mul(*left_factors), (*left_key, j))
@@ -296,6 +386,15 @@ class _Layout:
         if below != ONE:
             whole = div(whole, self.lay(below, order).expr)
         return Laid(whole, ())
+
+
+def _start(index: Expression, name: str) -> Expression | None:
+    """Where ``j`` or ``j + start`` begins."""
+    if index == Index(name):
+        return ZERO
+    if isinstance(index, Add) and index.terms[0] == Index(name):
+        return add(*index.terms[1:])
+    return None
 
 
 def _position(axis: str, axes: tuple[str, ...]) -> Expression:

@@ -40,7 +40,9 @@ def eliminate(g: Expression, definitions: Definitions, name: str | None = None) 
         return None
     kernels = space.kernels.shown
     if name is None:
-        named = [k for k, kernel in enumerate(kernels) if _is_name(kernel) and space.kernels.roots[alpha_normal(kernel)] == 1]
+        named = [
+            k for k, kernel in enumerate(kernels) if _is_name(kernel) and space.kernels.roots[alpha_normal(kernel)] == 1
+        ]
     else:
         named = [k for k, kernel in enumerate(kernels) if not (isinstance(kernel, Ref) and kernel.name == name)]
     hidden = [k for k in range(len(kernels)) if k not in named]

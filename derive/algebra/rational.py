@@ -168,7 +168,7 @@ def _coefficient(e: Expression) -> tuple[Fraction, Expression]:
                 else:
                     total *= v
             return total, mul(*rest_factors)
-        case Div() if (bottom := _rational(e.denominator)):
+        case Div() if bottom := _rational(e.denominator):
             c, rest = _coefficient(e.numerator)
             return c / bottom, rest
     return Fraction(1), e

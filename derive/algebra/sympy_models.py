@@ -20,14 +20,41 @@ from derive.prove.setting import Setting
 from derive.prove.symbolic import Converter, Unconvertible
 
 _FUNCTIONS: dict[Any, str] = {
-    sympy.exp: "exp", sympy.log: "log", sympy.sin: "sin", sympy.cos: "cos", sympy.tan: "tan", sympy.sinh: "sinh", sympy.cosh: "cosh",
-    sympy.tanh: "tanh", sympy.asin: "arcsin", sympy.acos: "arccos", sympy.atan: "arctan", sympy.asinh: "arcsinh",
-    sympy.acosh: "arccosh", sympy.atanh: "arctanh", sympy.Abs: "abs", sympy.sign: "sign", sympy.erf: "erf", sympy.erfc: "erfc",
-    sympy.gamma: "gamma", sympy.loggamma: "lgamma", sympy.sec: "sec", sympy.csc: "csc", sympy.cot: "cot", sympy.sech: "sech",
-    sympy.polygamma: "polygamma", sympy.Max: "maximum", sympy.Min: "minimum",
+    sympy.exp: "exp",
+    sympy.log: "log",
+    sympy.sin: "sin",
+    sympy.cos: "cos",
+    sympy.tan: "tan",
+    sympy.sinh: "sinh",
+    sympy.cosh: "cosh",
+    sympy.tanh: "tanh",
+    sympy.asin: "arcsin",
+    sympy.acos: "arccos",
+    sympy.atan: "arctan",
+    sympy.asinh: "arcsinh",
+    sympy.acosh: "arccosh",
+    sympy.atanh: "arctanh",
+    sympy.Abs: "abs",
+    sympy.sign: "sign",
+    sympy.erf: "erf",
+    sympy.erfc: "erfc",
+    sympy.gamma: "gamma",
+    sympy.loggamma: "lgamma",
+    sympy.sec: "sec",
+    sympy.csc: "csc",
+    sympy.cot: "cot",
+    sympy.sech: "sech",
+    sympy.polygamma: "polygamma",
+    sympy.Max: "maximum",
+    sympy.Min: "minimum",
 }
 _RELATIONS: dict[Any, str] = {
-    sympy.StrictLessThan: "<", sympy.LessThan: "<=", sympy.StrictGreaterThan: ">", sympy.GreaterThan: ">=", sympy.Eq: "==", sympy.Ne: "!=",
+    sympy.StrictLessThan: "<",
+    sympy.LessThan: "<=",
+    sympy.StrictGreaterThan: ">",
+    sympy.GreaterThan: ">=",
+    sympy.Eq: "==",
+    sympy.Ne: "!=",
 }
 
 
@@ -101,7 +128,12 @@ def _cases(e: Any) -> Expression:
 
 
 def model_from_sympy(
-    equations: Iterable[Any], parameters: Iterable[Any] = (), loss: Any = None, *, targets: Iterable[Any] = (), name: str = "model"
+    equations: Iterable[Any],
+    parameters: Iterable[Any] = (),
+    loss: Any = None,
+    *,
+    targets: Iterable[Any] = (),
+    name: str = "model",
 ) -> Model:
     """A model from ``Eq(symbol, expression)``: `parameters` are trained, `targets` given, all else that is free is input.
 
@@ -140,4 +172,6 @@ def expression_to_sympy(e: Expression) -> Any:
 
 def model_to_sympy(model: Model) -> list[Any]:
     """The equations as ``Eq``, in order."""
-    return [sympy.Eq(sympy.Symbol(e.name, real=True), expression_to_sympy(e.body), evaluate=False) for e in model.equations]
+    return [
+        sympy.Eq(sympy.Symbol(e.name, real=True), expression_to_sympy(e.body), evaluate=False) for e in model.equations
+    ]

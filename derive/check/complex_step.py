@@ -228,6 +228,8 @@ class _Evaluator:
 
     def range(self, index: str, e: Reduce) -> int:
         """The largest range in which every access is in bounds: ``x[c*i + d]`` allows c·i + d < len(x)."""
+        if e.ranges:
+            return int(self.value(e.ranges[e.indices.index(index)], {}).real)
         found: list[int] = []
         for node in walk(e):
             if isinstance(node, Ref):
@@ -373,7 +375,7 @@ def _continued(function: Callable[..., float], poles: bool) -> Callable[..., Arr
     def one(*args: complex) -> complex:
         *first, z = (complex(a) for a in args)
         x, known = z.real, [a.real for a in first]
-        distance = 0.01
+        distance = 0.003 if poles else 0.01
         if poles:
             distance *= min(1.0, x if x > 0 else abs(x - round(x)))
         try:

@@ -61,10 +61,14 @@ def errors(model: Model, module: ModuleType, drawn: Sample) -> dict[str, float]:
     points = [drawn.values(example) for example in drawn.examples]
     true_loss = np.mean([evaluate(model, values)[model.loss] for values in points])
     found = {model.loss: _relative(np.asarray(loss), true_loss, 0.0)}
-    true = {name: np.mean([complex_step_gradient(model, values, name) for values in points], axis=0) for name in drawn.parameters}
+    true = {
+        name: np.mean([complex_step_gradient(model, values, name) for values in points], axis=0)
+        for name in drawn.parameters
+    }
     largest = max((float(np.max(np.abs(gradient), initial=0.0)) for gradient in true.values()), default=0.0)
     for name, gradient in true.items():
-        found[name] = _relative(np.asarray(grads[name], dtype=float), gradient, largest) if name in grads else float("inf")
+        value = np.asarray(grads.get(name, np.nan), dtype=float)
+        found[name] = _relative(value, gradient, largest)
     return found
 
 

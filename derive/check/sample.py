@@ -1,13 +1,13 @@
 """Random data at which a model is defined: parameters, and a few examples of inputs, targets and noise.
 
 In: a `Model` and a seed.  Out: a `Sample`.
-Invariant: every assumption of the model holds, and the loss of every example is finite; symbolic sizes are small, unequal
-primes, so that no array is square that need not be.
+Invariant: every assumption of the model holds, and the loss of every example is finite; symbolic sizes are small,
+unequal primes, so that no array is square that need not be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,14 @@ PRIMES = (3, 5, 2, 7, 11, 13)
 TRIES = 60  # draws of the parameters; for each of them as many of every example
 
 _NEAR = 1e-9  # how well an equation that is assumed of computed values must hold
+_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": lambda left, right: np.abs(left - right) < _NEAR,
+    "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
 _RANGES = ((-1.5, 1.5), (0.05, 0.95), (0.1, 2.5), (-0.9, 0.9))
 
 
@@ -66,7 +74,8 @@ def sample(model: Model, seed: int, examples: int = 4) -> Sample:
         found: list[Values] = []
         for _ in range(TRIES if given else 1):
             example = {v.name: _draw(v, sizes, rng, attempt + len(found)) for v in given}
-            if _made_true(model, drawn, example, sizes, frozenset(example)) and _is_defined(model, {**sizes, **drawn, **example}):
+            allowed = _made_true(model, drawn, example, sizes, frozenset(example))
+            if allowed and _is_defined(model, {**sizes, **drawn, **example}):
                 found.append(example)
             if len(found) == (examples if given else 1):
                 parameters = {name: drawn[name] for name in drawn if name in model.parameters}
@@ -88,7 +97,7 @@ def concrete(shape: Sequence[Any], sizes: Mapping[str, int]) -> tuple[int, ...]:
 def _draw(v: Variable, sizes: Mapping[str, int], rng: np.random.Generator, attempt: int) -> NDArray[np.float64]:
     shape = concrete(v.shape, sizes)
     if v.kind == "integer":
-        return np.asarray(rng.integers(0, _argument(v, sizes), shape), dtype=float)
+        return np.asarray(rng.integers(0, round(_argument(v, sizes)), shape), dtype=float)
     if v.kind == "bernoulli":
         return np.asarray(rng.random(shape) < _argument(v, sizes), dtype=float)
     if v.role == "noise":
@@ -150,9 +159,7 @@ def _holds(assumption: Compare, values: Values) -> bool:
     indices = tuple(free_indices(assumption))
     shape = tuple(_range(index, assumption, values) for index in indices)
     left, right = (evaluate_expression(side, values, indices, shape) for side in (assumption.left, assumption.right))
-    if assumption.op == "==":
-        return bool(np.all(np.abs(left - right) < _NEAR))
-    return bool(np.all({"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right, "!=": left != right}[assumption.op]))
+    return bool(np.all(_COMPARISONS[assumption.op](left, right)))
 
 
 def _range(index: str, assumption: Compare, values: Values) -> int:

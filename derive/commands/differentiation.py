@@ -27,14 +27,17 @@ def _is_term(arg: str, known: set[str]) -> bool:
     return arg.startswith("-") and not arg.startswith("--") and arg != "-" and arg not in known
 
 
-@click.command(cls=Positional)
+@click.command(cls=Positional, short_help="Differentiate one expression, step by step.")
 @click.argument("expression", metavar="EXPR")
 @click.argument("name")
 @click.option("--format", "form", type=Choice(["text", "latex", "json"]), default="text", show_default=True)
 @output_option("Where to write it; standard output if not given.")
 @force_option
 def diff(expression: str, name: str, form: str, output: str | None, force: bool) -> None:
-    """Differentiate EXPR by NAME, step by step: derive diff "exp(sin(x**2))" x"""
+    """Differentiate EXPR by NAME, step by step.
+
+    For example: derive diff "exp(sin(x**2))" x
+    """
     from derive.differentiate.single import differentiate_expression
     from derive.render.single import print_json, print_latex, print_text
 
@@ -45,9 +48,9 @@ def diff(expression: str, name: str, form: str, output: str | None, force: bool)
     write({"text": print_text, "latex": print_latex, "json": print_json}[form](found), output, force)
 
 
-@click.command()
+@click.command(short_help="Print the chain rule, the gradients and the updates.")
 @model_argument
-@click.option("--wrt", multiple=True, metavar="NAME", help="A name to differentiate by besides the parameters; repeatable.")
+@click.option("--wrt", multiple=True, metavar="NAME", help="Differentiate by this name too; repeatable.")
 @click.option("--format", "form", type=Choice(["text", "latex", "markdown", "json"]), default="text", show_default=True)
 @output_option("Where to write it; standard output if not given.")
 @force_option

@@ -33,9 +33,9 @@ class Choice(StringChoice):
 
 def model_argument(command: Command) -> Command:
     """MODEL, or its text with ``-e``."""
-    argument = click.argument("model", required=False)
+    argument = click.argument("model", required=False, metavar="MODEL")
     text = click.option(
-        "-e", "--expression", "text", metavar="TEXT", help="The model itself, its lines separated by semicolons."
+        "-e", "text", metavar="TEXT", help="The model itself, its lines separated by semicolons, instead of MODEL."
     )
     return argument(text(command))
 

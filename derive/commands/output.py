@@ -41,7 +41,7 @@ def check_writable(output: str | None, force: bool) -> None:
         if os.path.lexists(path) and not force and not _is_device(path):
             raise DeriveError(f"'{shown}' is there already", hint="--force overwrites it")
     except (OSError, ValueError) as error:
-        raise DeriveError(f"'{shown}' cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        raise _cannot_write(path, error) from None
 
 
 def write(content: str | bytes, output: str | None, force: bool = False) -> None:
@@ -60,8 +60,12 @@ def write(content: str | bytes, output: str | None, force: bool = False) -> None
         else:
             replace_file(path, raw)
     except (OSError, ValueError) as error:
-        raise DeriveError(f"'{printable(path)}' cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        raise _cannot_write(path, error) from None
     click.echo(f"wrote {printable(path)}", err=True)
+
+
+def _cannot_write(path: Path, error: Exception) -> DeriveError:
+    return DeriveError(f"'{printable(path)}' cannot be written: {getattr(error, 'strerror', None) or error}")
 
 
 def _is_device(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """The root command: how every command ends.
 
-Exit codes: 0 done, 1 the check that was asked for failed, 2 the user's input or options are wrong; 130 after Ctrl-C, 141
-when nobody reads the output any more, 3 for a mistake of derive itself.  ``DERIVE_DEBUG=1`` shows its traceback.
+Exit codes: 0 done, 1 the check that was asked for failed, 2 the user's input or options are wrong; 130 after Ctrl-C,
+141 when nobody reads the output any more, 3 for a mistake of derive itself (``DERIVE_DEBUG=1`` shows its traceback).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -21,11 +22,13 @@ FAILED, WRONG, INTERNAL, INTERRUPTED, UNREAD = 1, 2, 3, 130, 141
 class Root(click.Group):
     """A group that turns errors into messages and exit codes; a user never sees a traceback."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> Any:
+        if not extra.pop("standalone_mode", True):
+            return super().main(args, prog_name, standalone_mode=False, **extra)
         try:
-            result = super().main(*args, standalone_mode=False, **extra)
+            result = super().main(args, prog_name, standalone_mode=False, **extra)
             sys.stdout.flush()
         except click.ClickException as error:
             error.show()
@@ -45,6 +48,10 @@ class Root(click.Group):
                 raise
             sys.exit(_own_mistake(error))
         sys.exit(result if isinstance(result, int) else 0)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which they were added: that of the road, not of the alphabet."""
+        return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; output that nobody reads any more ends it quietly (click would exit with 1)."""

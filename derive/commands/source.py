@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,22 @@ def _written(text: str) -> Model:
     from derive.model import Model
 
     lines = text if "\n" in text else "\n".join(line.strip() for line in text.split(";"))
-    return Model.parse(lines, implicit=True)
+    model = Model.parse(lines, implicit=True)
+    return Model.parse(_declared(model))
+
+
+def _declared(model: Model) -> str:
+    """The text with all that was left unsaid: a text that can be saved, and read without ``-e``."""
+    from derive.parse.statements import read_statements
+
+    said = read_statements(model.text)
+    lines = model.text.split("\n")
+    loss = said.definitions[model.loss]
+    if loss.role is None and loss.place is not None:
+        row = loss.place.line - 1
+        lines[row] = re.sub(rf"^(\s*){re.escape(model.loss)}\s*=", rf"\g<1>{model.loss}: loss =", lines[row])
+    unsaid = [f"{name}: parameter" for name in model.variables if name not in said.declarations]
+    return "\n".join([*unsaid, *([""] if unsaid else []), *lines]) + "\n"
 
 
 def _named(name: str) -> Model:
@@ -46,7 +62,7 @@ def _named(name: str) -> Model:
     if name in builtin_names():
         return builtin_model(name)
     if not _is_path(name):
-        hint = did_you_mean(name, builtin_names()) or "`derive models` lists the built-in ones; a file's name ends in .model"
+        hint = did_you_mean(name, builtin_names()) or "`derive models` lists them; files end in .model"
         raise DeriveError(f"there is no model '{printable(name)}'", hint=hint)
     return parse_model(read_text(name), printable(Path(name).name))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import count as count_from
 from typing import Any
 
 import mpmath
@@ -18,7 +19,7 @@ from derive.derivation import Adjoint, Derivation, Step
 from derive.differentiate.forms import Cache, placeholders, renamed
 from derive.expression.build import add, div, neg
 from derive.expression.nodes import Add, D, Expression, Index, Neg, Reduce, Ref
-from derive.expression.walk import bottom_up, children, fresh, index_names, names
+from derive.expression.walk import bottom_up, children, index_names, names
 from derive.model import Model
 from derive.prove.numeric import DIGITS, Evaluator, Undefined
 from derive.prove.setting import ProofError, Setting
@@ -37,7 +38,8 @@ def example_names(model: Model) -> tuple[str, str]:
     """The example index and the number of examples: n and N, or others where the model uses those."""
     taken = {*model.variables, *model.by_name} | {i for e in model.equations for i in index_names(e.body)}
     count = next(name for name in ("N", "N_examples", "number_of_examples") if name not in taken)
-    return fresh(taken, "n"), count
+    example = next(name for k in count_from(0) if (name := f"n_{k}" if k else "n") not in taken)
+    return example, count
 
 
 def over_examples(e: Expression, model: Model, n: str) -> Expression:
@@ -128,8 +130,12 @@ def _arrays(a: Adjoint) -> Expression:
 def _prove(single: Expression, batch: Expression, model: Model, n: str, count: str, element: Ref) -> str:
     """Evaluates the mean of `single` over three random examples, and `batch` on them together."""
     mapping = placeholders(single, batch)
-    key = (renamed(single, mapping), renamed(batch, mapping), tuple(mapping[x] for x in mapping if x in model.per_example),
-           tuple((mapping[x], tuple(map(str, model.shapes.get(x, ())))) for x in mapping))
+    key = (
+        renamed(single, mapping),
+        renamed(batch, mapping),
+        tuple(mapping[x] for x in mapping if x in model.per_example),
+        tuple((mapping[x], tuple(map(str, model.shapes.get(x, ())))) for x in mapping),
+    )
 
     def compute() -> str:
         if not _equal_on_random_examples(single, batch, model, count, element):
@@ -155,11 +161,23 @@ def _equal_on_random_examples(single: Expression, batch: Expression, model: Mode
                         sizes.setdefault(s, (2, 3, 5, 7)[len(sizes) % 4])
                 probe.values = {s: probe.lift(v) for s, v in sizes.items()}
                 shapes[name] = tuple(min(int(probe.value(size, {})), 11) for size in model.shapes.get(name, ()))
-            values = {name: _draw(((examples,) if name in model.per_example else ()) + shapes[name], generator) for name in used if name != count}
+            values = {
+                name: _draw(((examples,) if name in model.per_example else ()) + shapes[name], generator)
+                for name in used
+                if name != count
+            }
             values |= {s: mpmath.mpf(v) for s, v in sizes.items()}
             values[count] = mpmath.mpf(examples)
-            adjoints = {name: _draw(((examples,) if name in model.per_example else ()) + shapes[name], generator) for name in used if name != count}
-            at = {i.name: generator.randrange(max(1, k)) for i, k in zip(element.indices, shapes[element.name], strict=True) if isinstance(i, Index)}
+            adjoints = {
+                name: _draw(((examples,) if name in model.per_example else ()) + shapes[name], generator)
+                for name in used
+                if name != count
+            }
+            at = {
+                i.name: generator.randrange(max(1, k))
+                for i, k in zip(element.indices, shapes[element.name], strict=True)
+                if isinstance(i, Index)
+            }
             try:
                 total = mpmath.mpf(0)
                 for example in range(examples):

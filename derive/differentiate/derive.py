@@ -109,22 +109,37 @@ class _Sweep:
         output = Ref(equation.name, tuple(Index(i) for i in equation.indices))
         form, back = self.local_form(equation.body, wrt, output, equation)
         indices = (*equation.indices, *letters)
-        return Result(equation.name, name, self.respelled(indices), self.back(form.expr, back), (*equation.shape, *shape),
-                      RenamedSteps(form.form, back, self.letters))
+        return Result(
+            equation.name,
+            name,
+            self.respelled(indices),
+            self.back(form.expr, back),
+            (*equation.shape, *shape),
+            RenamedSteps(form.form, back, self.letters),
+        )
 
     def shapes_of(self, mapping: Mapping[str, str]) -> dict[str, tuple[Expression, ...]]:
         """The shapes of the names that placeholders stand for."""
-        return {p: tuple(renamed(size, mapping) for size in self.model.shapes[name]) for name, p in mapping.items()
-                if self.model.shapes.get(name)}
+        return {
+            p: tuple(renamed(size, mapping) for size in self.model.shapes[name])
+            for name, p in mapping.items()
+            if self.model.shapes.get(name)
+        }
 
-    def local_form(self, body: Expression, wrt: Ref, output: Ref, equation: Equation) -> tuple[_LocalForm, dict[str, str]]:
+    def local_form(
+        self, body: Expression, wrt: Ref, output: Ref, equation: Equation
+    ) -> tuple[_LocalForm, dict[str, str]]:
         mapping = placeholders(body, wrt, output)
         mapping = self.with_sizes(mapping)
         canonical = (renamed(body, mapping), renamed(wrt, mapping), renamed(output, mapping))
         shapes = self.shapes_of(mapping)
-        ranges = {i: renamed(size, mapping) for i, size in (
-            *zip(equation.indices, equation.shape, strict=True),
-            *zip((i.name for i in wrt.indices if isinstance(i, Index)), self.model.shapes[wrt.name], strict=True))}
+        ranges = {
+            i: renamed(size, mapping)
+            for i, size in (
+                *zip(equation.indices, equation.shape, strict=True),
+                *zip((i.name for i in wrt.indices if isinstance(i, Index)), self.model.shapes[wrt.name], strict=True),
+            )
+        }
 
         def compute() -> _LocalForm:
             own, x, out = canonical
@@ -135,7 +150,9 @@ class _Sweep:
             return _LocalForm(expr, Form(steps, setting))
 
         try:
-            return _LOCAL.get((canonical, str(canonical[0]), tuple(shapes.items()), tuple(ranges.items())), compute), {v: k for k, v in mapping.items()}
+            return _LOCAL.get((canonical, str(canonical[0]), tuple(shapes.items()), tuple(ranges.items())), compute), {
+                v: k for k, v in mapping.items()
+            }
         except DeriveError as error:
             back = {v: k for k, v in mapping.items()}
             for placeholder, name in back.items():
@@ -186,19 +203,40 @@ class _Sweep:
         parts += list(model.assumptions)
         mapping = self.with_sizes(placeholders(*parts))
         canonical = tuple(renamed(part, mapping) for part in parts)
-        layout = tuple((user.name == model.loss, user.indices, self.local[(user.name, name)].indices,
-                        user.name in self.adjoints and self.adjoints[user.name].expanded,
-                        self.adjoints[user.name].result.indices if user.name in self.adjoints else ()) for user in users)
+        layout = tuple(
+            (
+                user.name == model.loss,
+                user.indices,
+                self.local[(user.name, name)].indices,
+                user.name in self.adjoints and self.adjoints[user.name].expanded,
+                self.adjoints[user.name].result.indices if user.name in self.adjoints else (),
+            )
+            for user in users
+        )
         shapes = self.shapes_of(mapping)
         key = (canonical, layout, tuple(shapes.items()), tuple(map(str, canonical)))
         form = _ADJOINT.get(key, lambda: _at_node(canonical, layout, shapes))
         back = {v: k for k, v in mapping.items()}
         terms: tuple[tuple[tuple[str, str], ...], ...] = tuple(
-            ((model.loss, name),) if user.name == model.loss else ((model.loss, user.name), (user.name, name)) for user in users
+            ((model.loss, name),) if user.name == model.loss else ((model.loss, user.name), (user.name, name))
+            for user in users
         )
-        result = Result(model.loss, name, self.respelled(tuple(letters)), self.back(form.expr, back), shape,
-                        RenamedSteps(form.form, back, self.letters))
-        return Adjoint(result, terms, self.path(name, users), self.back(form.by_adjoint, back), self.back(form.compact, back), form.expanded)
+        result = Result(
+            model.loss,
+            name,
+            self.respelled(tuple(letters)),
+            self.back(form.expr, back),
+            shape,
+            RenamedSteps(form.form, back, self.letters),
+        )
+        return Adjoint(
+            result,
+            terms,
+            self.path(name, users),
+            self.back(form.by_adjoint, back),
+            self.back(form.compact, back),
+            form.expanded,
+        )
 
     def path(self, name: str, users: list[Equation]) -> tuple[tuple[str, str], ...]:
         """The whole chain from the loss to the name where it is unique, else nothing."""
@@ -301,11 +339,26 @@ def _at_node(parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str,
     assumptions = tuple(a for a in queue if isinstance(a, Compare))
     axes = tuple(i.name for i in wrt.indices if isinstance(i, Index))
     ranges = dict(zip(axes, shapes.get(wrt.name, ()), strict=True))
-    context = Context(loss=loss, facts=facts, consumers={wrt.name: tuple(consumers)} if consumers else {}, assumptions=assumptions,
-                      axes=axes, sizes=tuple(shapes.get(wrt.name, ())), ranges=ranges)
-    setting = Setting(tuple(equations), loss, wrt.name, tuple(c.name for c in consumers),
-                      {name: (fact.indices, fact.expr) for (of, name), fact in facts.items() if of == loss},
-                      assumptions, shapes, axes, ranges)
+    context = Context(
+        loss=loss,
+        facts=facts,
+        consumers={wrt.name: tuple(consumers)} if consumers else {},
+        assumptions=assumptions,
+        axes=axes,
+        sizes=tuple(shapes.get(wrt.name, ())),
+        ranges=ranges,
+    )
+    setting = Setting(
+        tuple(equations),
+        loss,
+        wrt.name,
+        tuple(c.name for c in consumers),
+        {name: (fact.indices, fact.expr) for (of, name), fact in facts.items() if of == loss},
+        assumptions,
+        shapes,
+        axes,
+        ranges,
+    )
     chain = Chain(start, context)
     if not consumers:
         chain.apply(NOT_REACHED)
@@ -336,8 +389,13 @@ def _at_node(parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str,
 
 def _compact(by_adjoint: Expression, context: Context, facts: dict[tuple[str, str], Fact]) -> Expression:
     """The adjoint with a consumer's adjoint put in where something cancels: what code computes."""
-    inner = Context(loss=context.loss, facts=facts, consumers=context.consumers, assumptions=context.assumptions,
-                    ranges=context.ranges)
+    inner = Context(
+        loss=context.loss,
+        facts=facts,
+        consumers=context.consumers,
+        assumptions=context.assumptions,
+        ranges=context.ranges,
+    )
     chain = Chain(by_adjoint, inner)
     if not chain.apply(ADJOINTS):
         return by_adjoint
@@ -345,5 +403,3 @@ def _compact(by_adjoint: Expression, context: Context, facts: dict[tuple[str, st
     simplify(chain)
     shorter = operations(chain.expr) < apart
     return chain.expr if shorter and operations(chain.expr) <= operations(by_adjoint) + 2 else by_adjoint
-
-

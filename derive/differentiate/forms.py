@@ -19,7 +19,7 @@ from derive.prove.setting import Setting
 
 Value = TypeVar("Value")
 
-INDEX_LETTERS = frozenset("ijklmnpqrst")
+INDEX_LETTERS = frozenset("ijklmpqrst")
 
 
 def placeholders(*expressions: Expression) -> dict[str, str]:
@@ -45,7 +45,9 @@ def respell_indices(e: Expression, mapping: Mapping[str, str]) -> Expression:
         if isinstance(node, Index):
             return Index(mapping.get(node.name, node.name))
         if isinstance(node, Reduce):
-            return Reduce(node.op, node.body, tuple(mapping.get(i, i) for i in node.indices), node.condition, node.ranges)
+            return Reduce(
+                node.op, node.body, tuple(mapping.get(i, i) for i in node.indices), node.condition, node.ranges
+            )
         return node
 
     return bottom_up(e, change)

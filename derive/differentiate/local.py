@@ -11,8 +11,8 @@ from derive.expression.nodes import Call, D, Expression, Ref
 from derive.expression.walk import contains, operations
 from derive.functions import FUNCTIONS
 from derive.rules.arithmetic import ARITHMETIC
-from derive.rules.fractions import CANCEL
 from derive.rules.calculus import DEFINITION_RULES, ELEMENTWISE, INVERSE_RULES, ORDER
+from derive.rules.fractions import CANCEL
 from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
 from derive.rules.rule import Context
 
@@ -41,7 +41,9 @@ def unfold(chain: Chain, body: Expression, wrt: Ref) -> None:
     """A named function that is the whole right-hand side is differentiated from what defines it."""
     if not isinstance(body, Call) or body.function not in FUNCTIONS or FUNCTIONS[body.function].partials:
         return
-    if body.function in DEFINITION_RULES and all(isinstance(arg, Ref) or not contains(arg, _mentions(wrt)) for arg in body.args):
+    if body.function in DEFINITION_RULES and all(
+        isinstance(arg, Ref) or not contains(arg, _mentions(wrt)) for arg in body.args
+    ):
         chain.apply(DEFINITION_RULES[body.function])
     elif body.function in INVERSE_RULES and body.args == (_own_wrt(chain, wrt),):
         chain.apply(INVERSE_RULES[body.function])
@@ -79,7 +81,7 @@ def to_output(chain: Chain, explicit: Chain) -> None:
     for start in (explicit, chain):
         for passage in ((NAME_OUTPUT,), (THROUGH_OUTPUT, NAME_OUTPUT), (THROUGH_HELPER, NAME_OUTPUT)):
             fork = start.fork()
-            if passage[0] is not NAME_OUTPUT and not _has_kernel(fork.expr):
+            if passage[0] is not NAME_OUTPUT and not _has_kernel(fork.expr) and passage[0] is not THROUGH_OUTPUT:
                 continue
             if not fork.apply(passage[0]):
                 continue
@@ -97,7 +99,9 @@ def to_output(chain: Chain, explicit: Chain) -> None:
 
 def _inside_a_function(e: Expression, output: Ref) -> bool:
     """``cos(a)`` is no form in the output: there it stands as an angle, not as a value."""
-    return contains(e, lambda node: isinstance(node, Call) and any(contains(arg, lambda n: n == output) for arg in node.args))
+    return contains(
+        e, lambda node: isinstance(node, Call) and any(contains(arg, lambda n: n == output) for arg in node.args)
+    )
 
 
 def _has_kernel(e: Expression) -> bool:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from derive.derivation import Derivation, Step
+from derive.differentiate.batch import batch_gradients
 from derive.errors import DeriveError
 from derive.expression.nodes import Expression, Index, Ref
+from derive.model import Model
 from derive.rules.rule import Consumer, Context, Fact
 from derive.rules.table import RULES
 
 
+BATCH_RULES = ("mean of the gradients", "gradient of one example")
+
+
 def replay(derivation: Derivation, step: Step) -> Expression:
     """The result of the step's rule on its `before`, in the context that the derivation gives it."""
+    for batch in batch_gradients(derivation) if step.rule in BATCH_RULES else ():
+        for again in batch.steps:
+            if (again.rule, again.before, again.after) == (step.rule, step.before, step.after):
+                return again.after
     if step.rule not in RULES:
         raise DeriveError(f"there is no rule '{step.rule}'")
     for context in _contexts(derivation):
@@ -27,27 +38,32 @@ def _contexts(derivation: Derivation) -> list[Context]:
     for r in derivation.local:
         of = f"{r.of} itself" if r.of == model.loss else r.of
         facts[(of, r.wrt)] = Fact(r.indices, r.expr)
-    expanded = {a.name: Fact(a.result.indices, a.result.expr) for a in (*derivation.nodes, *derivation.gradients)}
-    facts |= {(model.loss, name): fact for name, fact in expanded.items()}
-    consumers: dict[str, tuple[Consumer, ...]] = {}
-    for name, users in model.consumers.items():
-        consumers[name] = tuple(
-            Consumer(user, () if user == model.loss else model.by_name[user].indices, model.by_name[user].body if user == model.loss else None,
-                     model.by_name[user].shape)
-            for user in users if user in model.reaches_loss
-        )
-    common = {"loss": model.loss, "facts": facts, "consumers": {k: v for k, v in consumers.items() if v}, "assumptions": model.assumptions}
-    found = [Context(**common)]  # type: ignore[arg-type]
-    for e in model.equations:
-        output = (Ref(e.name, tuple(Index(i) for i in e.indices)), e.body)
-        found.append(Context(output=output, **common))  # type: ignore[arg-type]
-    for r in derivation.local:
-        e = model.by_name[r.of]
-        output = (Ref(e.name, tuple(Index(i) for i in e.indices)), e.body)
-        ranges = dict(zip(r.indices, r.shape, strict=True))
-        if ranges:
-            found.append(Context(output=output, ranges=ranges, **common))  # type: ignore[arg-type]
     for a in (*derivation.nodes, *derivation.gradients):
-        if a.result.shape:
-            found.append(Context(axes=a.result.indices, sizes=a.result.shape, ranges=dict(zip(a.result.indices, a.result.shape, strict=True)), **common))  # type: ignore[arg-type]
+        facts[(model.loss, a.name)] = Fact(a.result.indices, a.result.expr)
+    consumers = {name: tuple(_consumer(model, user) for user in users if user in model.reaches_loss)
+                 for name, users in model.consumers.items()}
+    common = Context(loss=model.loss, facts=facts, consumers={k: v for k, v in consumers.items() if v},
+                     assumptions=model.assumptions)
+    found = [common]
+    for e in model.equations:
+        found.append(replace(common, output=_output(model, e.name)))
+    for r in derivation.local:
+        if r.indices:
+            ranges = dict(zip(r.indices, r.shape, strict=True))
+            found.append(replace(common, output=_output(model, r.of), ranges=ranges))
+    for a in (*derivation.nodes, *derivation.gradients):
+        r = a.result
+        if r.indices:
+            ranges = dict(zip(r.indices, r.shape, strict=True))
+            found.append(replace(common, axes=r.indices, sizes=r.shape, ranges=ranges))
     return found
+
+
+def _output(model: Model, name: str) -> tuple[Ref, Expression]:
+    e = model.by_name[name]
+    return Ref(e.name, tuple(Index(i) for i in e.indices)), e.body
+
+
+def _consumer(model: Model, name: str) -> Consumer:
+    e = model.by_name[name]
+    return Consumer(name, (), e.body) if name == model.loss else Consumer(name, e.indices, None, e.shape)

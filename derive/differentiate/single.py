@@ -5,11 +5,12 @@ In: the text of an expression and a name in it.  Out: a `Single`, every step of 
 
 from __future__ import annotations
 
+import keyword
 from dataclasses import dataclass, replace
 
 from derive.derivation import Step
 from derive.differentiate.local import differentiate
-from derive.errors import DeriveError
+from derive.errors import DeriveError, printable
 from derive.expression.nodes import Expression, Ref
 from derive.expression.walk import names
 from derive.parse.elaborate import in_index_form
@@ -34,10 +35,17 @@ def differentiate_expression(text: str, name: str) -> Single:
     """Differentiates the expression by the name; all its names are scalars.
 
     >>> str(differentiate_expression("sin(x**2)", "x").expr)
-    'cos(x**2)*2*x'
+    '2*cos(x**2)*x'
     """
+    if not text.strip():
+        raise DeriveError("the expression is empty")
+    if keyword.iskeyword(name):
+        hint = "write 'lam'" if name == "lambda" else f"write '{name}_'"
+        raise DeriveError(f"'{name}' is a reserved word", hint=hint)
     if not name.isidentifier() or name in CONSTANTS:
-        raise DeriveError(f"{name!r} is not a name to differentiate by", hint="the expression comes first, then the name")
+        raise DeriveError(
+            f"'{printable(name)}' is not a name to differentiate by", hint="the expression comes first, then the name"
+        )
     written = parse_expression(text)
     try:
         shapes: dict[str, tuple[Expression, ...]] = dict.fromkeys((*names(written), name), ())

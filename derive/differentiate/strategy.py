@@ -12,7 +12,16 @@ from derive.derivation import Step
 from derive.expression.nodes import Add, Call, Constant, Div, Expression, Mul, Neg, Number, Pow, Reduce
 from derive.expression.walk import children, operations, walk
 from derive.rules.arithmetic import ARITHMETIC
-from derive.rules.fractions import CANCEL, COMMON_DENOMINATOR, EXPAND, FACTOR, LOWEST_TERMS, MERGE_FRACTIONS, ORDER_TERMS, SIGNS
+from derive.rules.fractions import (
+    CANCEL,
+    COMMON_DENOMINATOR,
+    EXPAND,
+    FACTOR,
+    LOWEST_TERMS,
+    MERGE_FRACTIONS,
+    ORDER_TERMS,
+    SIGNS,
+)
 from derive.rules.identities import IDENTITIES
 from derive.rules.rule import Context, Rule
 from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, JOIN_SUMS, MERGE_SUMS, PULL_OUT, SPLIT

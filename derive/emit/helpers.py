@@ -44,14 +44,14 @@ HELPERS: dict[str, str] = {
     near = np.minimum(np.abs(u), delta)
     return near * (np.abs(u) - near / 2)
 ''',
-    "_erf": '''_erf = np.vectorize(math.erf, otypes=[float])  # the C library's error function: within a few units in the last place
-''',
-    "_erfc": '''_erfc = np.vectorize(math.erfc, otypes=[float])  # the C library's: within a few units in the last place
-''',
-    "_gamma": '''_gamma = np.vectorize(math.gamma, otypes=[float])  # the standard library's: within a few units in the last place
-''',
-    "_lgamma": '''_lgamma = np.vectorize(math.lgamma, otypes=[float])  # the standard library's: within a few units in the last place
-''',
+    "_erf": """_erf = np.vectorize(math.erf, otypes=[float])  # the C library's error function: within a few units in the last place
+""",
+    "_erfc": """_erfc = np.vectorize(math.erfc, otypes=[float])  # the C library's: within a few units in the last place
+""",
+    "_gamma": """_gamma = np.vectorize(math.gamma, otypes=[float])  # the standard library's: within a few units in the last place
+""",
+    "_lgamma": """_lgamma = np.vectorize(math.lgamma, otypes=[float])  # the standard library's: within a few units in the last place
+""",
     "_normal_cdf": '''def _normal_cdf(u):
     """The standard normal distribution function, (1 + erf(u/sqrt(2)))/2, from erfc so that small values keep their digits."""
     return _erfc(-np.asarray(u) / math.sqrt(2)) / 2

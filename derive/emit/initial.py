@@ -26,7 +26,7 @@ def _value(v: Variable, model: Model, printer: NumpyPrinter, dtype: str) -> str:
     kind = v.kind or ("zeros" if is_bias(v.name, model) else "glorot")
     if kind in ("zeros", "ones"):
         return f"np.{kind}({shape}{_dtype(dtype)})" if v.shape else {"zeros": "0.0", "ones": "1.0"}[kind]
-    if not v.shape and kind in ("glorot", "he") or (kind == "normal" and v.kind_argument is None and not v.shape):
+    if (not v.shape and kind in ("glorot", "he")) or (kind == "normal" and v.kind_argument is None and not v.shape):
         return "rng.normal()"
     scale = printer.code(v.kind_argument) if v.kind_argument is not None else "1"
     if kind == "uniform":

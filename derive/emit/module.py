@@ -31,7 +31,11 @@ def generate(
     derivation: Derivation, style: str = "readable", optimizer: str = "gradient descent", dtype: str = "float64"
 ) -> str:
     """The module's source: numpy and the standard library alone, deterministic, formatted."""
-    for value, known, what in ((style, STYLES, "style"), (optimizer, OPTIMIZERS, "optimizer"), (dtype, DTYPES, "dtype")):
+    for value, known, what in (
+        (style, STYLES, "style"),
+        (optimizer, OPTIMIZERS, "optimizer"),
+        (dtype, DTYPES, "dtype"),
+    ):
         if value not in known:
             raise DeriveError(f"there is no {what} '{value}'", hint=f"one of {', '.join(known)}")
     source = _Module(derivation, dtype).source()
@@ -63,7 +67,7 @@ class _Module:
         model, program = self.model, self.program
         data = list(model.of_role("input", "target", "noise"))
         outputs = model.outputs or ()
-        inputs = [v for v in model.of_role("input", "noise")]
+        inputs = list(model.of_role("input", "noise"))
         predicted = program.needed(*outputs) if outputs else ()
         used = {n for s in predicted for n in names(s.value)}
         forward = program.needed(model.loss)
@@ -85,7 +89,9 @@ class _Module:
             "both": self.lines(both),
             "objective": self.mean_loss(),
             "backward": self.lines(program.backward),
-            "gradients": [{"name": g.name.removeprefix("∂"), **self.one_line(g, grads=True)} for g in program.gradients],
+            "gradients": [
+                {"name": g.name.removeprefix("∂"), **self.one_line(g, grads=True)} for g in program.gradients
+            ],
             "predict_signature": self.signature(inputs),
             "predict_unpack": self.unpack(inputs, used),
             "predict_lines": self.lines(predicted),
@@ -111,7 +117,9 @@ class _Module:
     def is_classifier(self) -> bool:
         """Whether an output is a probability, so that the default learning rate may be larger."""
         heads = ("_sigmoid(", "_softmax(")
-        return any(self.printer.code(s.value).startswith(heads) for s in self.program.forward if s.name in self.model.outputs)
+        return any(
+            self.printer.code(s.value).startswith(heads) for s in self.program.forward if s.name in self.model.outputs
+        )
 
     def init_signature(self) -> str:
         sizes = self.model.of_role("size")
@@ -170,7 +178,9 @@ class _Module:
                 if not any(line.startswith(f"{self.count} = ") for line in lines):
                     lines.append(f"{self.count} = len({self.names(data[0].name)})")
                 python = self.names(v.name)
-                lines.append(f"{python} = {self.draw(v, 'np.random.default_rng()', self.count)} if {python} is None else np.asarray({python})")
+                lines.append(
+                    f"{python} = {self.draw(v, 'np.random.default_rng()', self.count)} if {python} is None else np.asarray({python})"
+                )
         return lines
 
     def draw(self, v: Variable, rng: str, count: str) -> str:
@@ -183,10 +193,15 @@ class _Module:
 
     def drawn(self, v: Variable) -> dict[str, str]:
         """How `train` draws a noise for a minibatch, from its own seeded generator."""
-        shape = [f'sizes["{size}"]' if str(size) in self.model.variables else self.printer.code(size) for size in v.shape]
+        shape = [
+            f'sizes["{size}"]' if str(size) in self.model.variables else self.printer.code(size) for size in v.shape
+        ]
         size = f"size=({', '.join(['len(batch)', *shape])}{'' if shape else ','})"
         if v.kind == "bernoulli" and v.kind_argument is not None:
-            return {"name": v.name, "code": f"(rng.random({size}) < {self.printer.code(v.kind_argument)}).astype(float)"}
+            return {
+                "name": v.name,
+                "code": f"(rng.random({size}) < {self.printer.code(v.kind_argument)}).astype(float)",
+            }
         return {"name": v.name, "code": f"rng.{'random' if v.kind == 'uniform' else 'normal'}({size})"}
 
     def size_sources(self, data: list[Variable]) -> dict[str, str]:
@@ -219,7 +234,11 @@ class _Module:
     def one_line(self, s: Statement, grads: bool = False) -> dict[str, str]:
         code = self.printer.code(s.value)
         left = "" if grads else f"{self.names(s.name)} = "
-        return {"comment": _plain(s.formula), "rewritten": _plain(s.formula) + ", in a stable form" if s.rewritten else "", "code": _wrapped(left, code, 8 if grads else 4)}
+        return {
+            "comment": _plain(s.formula),
+            "rewritten": _plain(s.formula) + ", in a stable form" if s.rewritten else "",
+            "code": _wrapped(left, code, 8 if grads else 4),
+        }
 
     def mean_loss(self) -> str:
         loss = self.names(self.model.loss)
@@ -241,7 +260,9 @@ def _tuple_code(names: list[str]) -> str:
 
 
 def _risky(e: Expression) -> bool:
-    return any(isinstance(n, (Div, Pow)) or (isinstance(n, Call) and n.function not in ("abs", "sign")) for n in walk(e))
+    return any(
+        isinstance(n, (Div, Pow)) or (isinstance(n, Call) and n.function not in ("abs", "sign")) for n in walk(e)
+    )
 
 
 def _plain(text: str) -> str:

@@ -31,10 +31,16 @@ from derive.functions import FUNCTIONS, fill
 COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)
 
 _ALONG_AN_AXIS = {
-    "sum": "np.sum", "prod": "np.prod", "max": "np.max", "min": "np.min", "mean": "np.mean", "logsumexp": "_logsumexp",
-    "softmax": "_softmax", "log_softmax": "_log_softmax",
+    "sum": "np.sum",
+    "prod": "np.prod",
+    "max": "np.max",
+    "min": "np.min",
+    "mean": "np.mean",
+    "logsumexp": "_logsumexp",
+    "softmax": "_softmax",
+    "log_softmax": "_log_softmax",
 }
-_OF_ARRAYS = {"outer": "np.outer", "diag": "np.diag", "eye": "np.eye", "trace": "np.trace", "dot": "np.dot"}
+_OF_ARRAYS = {"outer": "np.outer", "diag": "np.diag", "eye": "np.eye", "arange": "np.arange", "trace": "np.trace", "dot": "np.dot"}
 
 
 class NumpyPrinter:
@@ -54,7 +60,9 @@ class NumpyPrinter:
     def _print(self, e: Expression) -> tuple[str, int]:
         match e:
             case Number():
-                return number_code(e.value), ATOM if e.value.denominator == 1 or "/" not in number_code(e.value) else PRODUCT
+                return number_code(e.value), ATOM if e.value.denominator == 1 or "/" not in number_code(
+                    e.value
+                ) else PRODUCT
             case Constant(name="pi"):
                 return "np.pi", ATOM
             case Constant(name="inf"):
@@ -92,7 +100,10 @@ class NumpyPrinter:
     def _subscripts(self, indices: tuple[Expression, ...]) -> str:
         if not indices:
             return ""
-        return f"[{', '.join(':' if isinstance(i, Slice) else self.code(i) for i in indices)}]"
+        return f"[{', '.join(self._slice(i) if isinstance(i, Slice) else self.code(i) for i in indices)}]"
+
+    def _slice(self, e: Slice) -> str:
+        return ":".join("" if part is None else self.code(part) for part in (e.start, e.stop))
 
     def _sum(self, e: Add) -> str:
         parts = [self._at(e.terms[0], SUM + 1)]

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 
 # What a generated module calls its own.
 OWN = frozenset(
-    "np math sys csv init loss predict loss_and_gradients update train main params grads state data history seed lr "
-    "epochs batch_size tolerance callback count rng order epoch start rows batch args path".split()
+    ["np", "math", "sys", "csv", "init", "loss", "predict", "loss_and_gradients", "update", "train", "main", "params", "grads", "state", "data", "history", "seed", "lr", "epochs", "batch_size", "tolerance", "callback", "count", "rng", "order", "epoch", "start", "rows", "batch", "args", "path"]
 )
 
 

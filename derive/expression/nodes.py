@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 from derive.errors import Place
 
@@ -34,8 +34,8 @@ def _node(cls: Node) -> Node:
             object.__setattr__(self, "_hash", compute(self))
             return self._hash  # type: ignore[no-any-return]
 
-    made.__hash__ = cached  # type: ignore[assignment]
-    return made
+    made.__hash__ = cached  # type: ignore[method-assign]
+    return cast("Node", made)
 
 
 class _Hashed:

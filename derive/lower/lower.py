@@ -31,6 +31,9 @@ class _Lowering:
         self.derivation = derivation
         self.model: Model = derivation.model
         self.n, self.count = example_names(self.model)
+        examples: tuple[Expression, ...] = (Ref(self.count),)
+        self.shapes = {name: (examples if name in self.model.per_example else ()) + shape for name, shape in self.model.shapes.items()}
+        self.shapes |= {adjoint_name(name): shape for name, shape in self.shapes.items()}
         self.bodies = {e.name: (e.indices, e.body) for e in self.model.equations}
 
     def program(self) -> Program:
@@ -42,8 +45,15 @@ class _Lowering:
         backward = needed_for(adjoints, wanted)
         has_data = model.loss in model.per_example or any(g.axes[:1] == (self.n,) for g in forward)
         objective = div(Reduce("sum", Ref(model.loss, (Index(self.n),)), (self.n,)), Ref(self.count))
-        return Program(model, forward, backward, gradients, objective if model.loss in model.per_example else Ref(model.loss),
-                       self.n, self.count if has_data else None)
+        return Program(
+            model,
+            forward,
+            backward,
+            gradients,
+            objective if model.loss in model.per_example else Ref(model.loss),
+            self.n,
+            self.count if has_data else None,
+        )
 
     def forward(self, e: Equation) -> Statement:
         body = stable(e.body, self.bodies)
@@ -68,10 +78,13 @@ class _Lowering:
         value = self.arrays(self.named_adjoints(core), axes, sizes, a.name)
         shown = in_arrays(a.compact, a.result.indices, shape) if a.result.indices else None
         mean = "mean of " if a.name not in model.per_example and depends_on_data(a.compact, model) else ""
-        return Statement(adjoint_name(a.name), axes, value, f"d{model.loss}/d{a.name} = {mean}{self.prose(shown or a.compact)}")
+        return Statement(
+            adjoint_name(a.name), axes, value, f"d{model.loss}/d{a.name} = {mean}{self.prose(shown or a.compact)}"
+        )
 
     def prose(self, e: Expression) -> str:
         """A formula for a comment: adjoints as dL/dz."""
+
         def change(node: Expression) -> Expression | None:
             if isinstance(node, D) and isinstance(node.body, Ref):
                 return Ref(f"d{node.body.name}/d{node.wrt.name}", node.wrt.indices)
@@ -92,7 +105,7 @@ class _Lowering:
 
     def summed(self, e: Expression) -> Expression:
         """Σ over the examples divided by their number, a factor that they share in front."""
-        return div(pulled_out(Reduce("sum", e, (self.n,))), Ref(self.count))
+        return div(pulled_out(Reduce("sum", e, (self.n,), None, (Ref(self.count),))), Ref(self.count))
 
     def named_adjoints(self, e: Expression) -> Expression:
         def change(node: Expression) -> Expression | None:
@@ -104,7 +117,7 @@ class _Lowering:
 
     def arrays(self, e: Expression, axes: tuple[str, ...], sizes: tuple[Expression, ...], name: str) -> Expression:
         known = sizes or self.sizes(name, axes)
-        found = in_arrays(e, axes, known, new_axes=True)
+        found = in_arrays(e, axes, known, self.shapes)
         if found is None:
             raise DeriveError(f"no array code is known for the equation of '{name}': {e}")
         return found

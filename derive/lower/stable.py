@@ -93,9 +93,10 @@ def _refs(e: Expression) -> list[Ref]:
 def _over_an_axis(node: Expression) -> Expression | None:
     """softmax and log-sum-exp, recognised in index form."""
     match node:
-        case Div(numerator=Call(function="exp", args=(u,)), denominator=Reduce(op="sum", body=Call(function="exp", args=(v,)))) if _same_over(
-            node, u, v
-        ):
+        case Div(
+            numerator=Call(function="exp", args=(u,)),
+            denominator=Reduce(op="sum", body=Call(function="exp", args=(v,))),
+        ) if _same_over(node, u, v):
             axis = _axis_of(node, u, v)
             return None if axis is None else Call("softmax", (u,), (("axis", Index(axis)),))
         case Call(function="log", args=(Reduce(op="sum", body=Call(function="exp", args=(v,))) as total,)):
@@ -115,6 +116,8 @@ def _axis_of(node: Div, u: Expression, v: Expression) -> str | None:
     if not isinstance(total, Reduce) or len(total.indices) != 1 or total.condition is not None:
         return None
     for index in free_indices(u):
-        if index not in free_indices(total) and alpha_normal(rename_indices(v, {total.indices[0]: Index(index)})) == alpha_normal(u):
+        if index not in free_indices(total) and alpha_normal(
+            rename_indices(v, {total.indices[0]: Index(index)})
+        ) == alpha_normal(u):
             return index
     return None

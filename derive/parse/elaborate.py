@@ -37,7 +37,7 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
-from derive.expression.walk import contains, fresh, free_indices, index_names, rename_indices, transform
+from derive.expression.walk import contains, free_indices, fresh, index_names, rename_indices, transform
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS
 from derive.parse import limits
 from derive.parse.expression import constant_value, parse_expression
@@ -141,8 +141,11 @@ class Elaborator:
     def spend(self, e: Expression) -> None:
         self.budget -= 1
         if self.budget < 0:
-            raise DeriveError("the equation is too large when its functions are written out", e.place,
-                              "give parts of it names of their own")
+            raise DeriveError(
+                "the equation is too large when its functions are written out",
+                e.place,
+                "give parts of it names of their own",
+            )
 
     def array(self, e: Expression, local: Mapping[str, Array]) -> Array:
         """The meaning of an expression; `local` holds the arguments of the author's functions."""
@@ -256,7 +259,11 @@ class Elaborator:
         return start, length, int(step)
 
     def elementwise(
-        self, e: Expression, parts: tuple[Expression, ...], join: Callable[[Indices], Expression], local: Mapping[str, Array]
+        self,
+        e: Expression,
+        parts: tuple[Expression, ...],
+        join: Callable[[Indices], Expression],
+        local: Mapping[str, Array],
     ) -> Array:
         arrays = [self.array(part, local) for part in parts]
         shape = self.broadcast(e, [a.shape for a in arrays])
@@ -280,21 +287,29 @@ class Elaborator:
             for size in wide[1:]:
                 if not same_size(size, wide[0]):
                     a, b = (s for s in _two_that_differ(shapes, axis - rank))
-                    raise DeriveError(f"the shapes {print_shape(a)} and {print_shape(b)} do not fit", e.place or _place_in(e))
+                    raise DeriveError(
+                        f"the shapes {print_shape(a)} and {print_shape(b)} do not fit", e.place or _place_in(e)
+                    )
             result.append(wide[0] if wide else sizes[0])
         full = tuple(result)
-        grown = [s for s in shapes if s and not (len(s) == rank and all(same_size(a, b) for a, b in zip(s, full, strict=True)))]
+        grown = [
+            s
+            for s in shapes
+            if s and not (len(s) == rank and all(same_size(a, b) for a, b in zip(s, full, strict=True)))
+        ]
         whole = [s for s in shapes if len(s) == rank and all(same_size(a, b) for a, b in zip(s, full, strict=True))]
         if grown and not whole:
             raise DeriveError(
                 f"the shapes {print_shape(grown[0])} and {print_shape(grown[-1])} would silently make {print_shape(full)}",
-                e.place or _place_in(e), "write the outer operation out with indices, or with outer(…)",
+                e.place or _place_in(e),
+                "write the outer operation out with indices, or with outer(…)",
             )
         return full
 
     def reduce(self, e: Reduce, local: Mapping[str, Array]) -> Array:
         """A reduction over named indices; what is left of the body's axes stays."""
-        renamed = {name: self.new_index(name) if name in self.taken else name for name in e.indices}
+        keeps = e.op in AXIS_FUNCTIONS and AXIS_FUNCTIONS[e.op].keeps_axis  # there the index is the result's own
+        renamed = {name: self.new_index(name) if name in self.taken and not keeps else name for name in e.indices}
         self.taken |= set(renamed.values())
         swap = {old: Index(new) for old, new in renamed.items() if old != new}
         body = rename_indices(e.body, swap)
@@ -303,25 +318,34 @@ class Elaborator:
         inner = self.array(body, local)
         test = None if condition is None else self.array(condition, local).at(())
         probe = inner.at(tuple(Index(f"axis {k}") for k in range(len(inner.shape))))
-        ranges = ranges_of(probe, self.shapes, indices)
+        ranges = _limits(test, indices) | ranges_of(probe, self.shapes, indices)
         for old, new in renamed.items():
             if new not in ranges and new not in self.bound:
-                raise DeriveError(f"nothing fixes the range of the index '{old}'", e.place, "it must stand as a subscript")
+                raise DeriveError(
+                    f"nothing fixes the range of the index '{old}'", e.place, "it must stand as a subscript"
+                )
         self.bound |= ranges
         if e.op in AXIS_FUNCTIONS:
             return self.axis_function(e.op, inner, indices, test, tuple(self.bound[i] for i in indices), e)
         return Array(inner.shape, lambda i: self.reduced(e.op, inner.at(i), indices, test))
 
-    def reduced(self, op: str, body: Expression, indices: tuple[str, ...], condition: Expression | None = None) -> Expression:
+    def reduced(
+        self, op: str, body: Expression, indices: tuple[str, ...], condition: Expression | None = None
+    ) -> Expression:
         """A reduction over indices whose sizes are known; where the body does not tell a size, a condition does.
 
         The sum and the other reductions of what an index does not enter need no index.
         """
-        kept = tuple(i for i in indices if i in free_indices(body) or (condition is not None and i in free_indices(condition)))
+        kept = tuple(
+            i for i in indices if i in free_indices(body) or (condition is not None and i in free_indices(condition))
+        )
         sizes = tuple(self.bound[i] for i in kept)
         inferred = ranges_of(body, self.shapes, kept)
-        bounds = [Compare("<", Index(i), size) for i, size in zip(kept, sizes, strict=True)
-                  if i not in inferred or not same_size(inferred[i], size)]
+        bounds = [
+            Compare("<", Index(i), size)
+            for i, size in zip(kept, sizes, strict=True)
+            if i not in inferred or not same_size(inferred[i], size)
+        ]
         tests = [*(_flat_conditions(condition)), *bounds]
         test = None if not tests else tests[0] if len(tests) == 1 else Both(tuple(tests))
         result: Expression = Reduce(op, body, kept, test, sizes) if kept else body
@@ -346,7 +370,9 @@ class Elaborator:
 
         def at(i: Indices) -> Expression:
             element = inner.at(i)
-            return self.instantiate(name, element, rename_indices(element, to_bound), tuple(bound.values()), condition, sizes)
+            return self.instantiate(
+                name, element, rename_indices(element, to_bound), tuple(bound.values()), condition, sizes
+            )
 
         return Array(inner.shape, at)
 
@@ -425,7 +451,9 @@ class Elaborator:
                 e.place,
             )
         if len(left.shape) > 2 or len(right.shape) > 2:
-            raise DeriveError("@ takes vectors and matrices", e.place, "write other products with indices: sum(a[i,k]*b[k,j], k)")
+            raise DeriveError(
+                "@ takes vectors and matrices", e.place, "write other products with indices: sum(a[i,k]*b[k,j], k)"
+            )
         rows = len(left.shape) - 1
 
         def at(i: Indices) -> Expression:
@@ -575,12 +603,26 @@ def _definition(name: str) -> Expression:
     return parse_expression(AXIS_FUNCTIONS[name].definition)
 
 
+def _limits(condition: Expression | None, wanted: tuple[str, ...]) -> dict[str, Expression]:
+    """Sizes that conditions ``j < size`` give to indices that subscript nothing."""
+    found: dict[str, Expression] = {}
+    for test in _flat_conditions(condition):
+        if isinstance(test, Compare) and test.op == "<" and isinstance(test.left, Index) and test.left.name in wanted:
+            if not free_indices(test.right):
+                found.setdefault(test.left.name, test.right)
+    return found
+
+
 def _flat_conditions(condition: Expression | None) -> tuple[Expression, ...]:
     return () if condition is None else condition.conditions if isinstance(condition, Both) else (condition,)
 
 
 def in_index_form(
-    e: Expression, shapes: Mapping[str, Shape], bodies: Mapping[str, Body], indices: tuple[str, ...], place: Place | None
+    e: Expression,
+    shapes: Mapping[str, Shape],
+    bodies: Mapping[str, Body],
+    indices: tuple[str, ...],
+    place: Place | None,
 ) -> tuple[Expression, tuple[str, ...], Shape]:
     """The core form of a right-hand side: body, free indices (given ones first, then one for each axis left), shape."""
     taken = set(shapes) | set(index_names(e)) | set(indices)
@@ -591,7 +633,9 @@ def in_index_form(
     ranges = ranges_of(body, shapes, indices)
     for name in indices:
         if name not in ranges:
-            raise DeriveError(f"nothing fixes the range of the index '{name}'", place, "it must stand as a subscript on the right")
+            raise DeriveError(
+                f"nothing fixes the range of the index '{name}'", place, "it must stand as a subscript on the right"
+            )
     shape = tuple(ranges[name] for name in indices) + whole.shape
     if len(shape) > limits.RANK:
         raise DeriveError(f"an array has at most {limits.RANK} axes", place)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 from derive.errors import DeriveError, Place, did_you_mean
 from derive.expression.build import add, div, mul, neg, power
@@ -42,7 +43,12 @@ from derive.parse import limits
 
 CONSTANTS = ("pi", "inf")
 COMPARISONS: dict[type[ast.cmpop], str] = {
-    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
 }
 
 
@@ -104,7 +110,9 @@ def parse_python(text: str, mode: str) -> ast.AST:
         raise DeriveError(f"the text is longer than {limits.TEXT:,} characters")
     for row, line in enumerate(text.split("\n"), 1):
         for column, character in enumerate(line, 1):
-            if character in "\0\f\v" or (unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\t\r"):
+            if character in "\0\f\v" or (
+                unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\t\r"
+            ):
                 raise DeriveError(f"there is an unprintable character (U+{ord(character):04X})", Place(row, column))
     try:
         with warnings.catch_warnings():
@@ -114,7 +122,11 @@ def parse_python(text: str, mode: str) -> ast.AST:
         place = Place(error.lineno, max(1, error.offset or 1)) if error.lineno else None
         message = "this is not an expression or declaration of the model language"
         hint = None
-        if "parenthes" in (error.msg or "") or "was never closed" in (error.msg or "") or "unmatched" in (error.msg or ""):
+        if (
+            "parenthes" in (error.msg or "")
+            or "was never closed" in (error.msg or "")
+            or "unmatched" in (error.msg or "")
+        ):
             message = error.msg.replace("(<unknown>, ", "(")
         elif "integer string conversion" in error.msg or "digit" in error.msg:
             message = "this number has too many digits"
@@ -144,7 +156,9 @@ def _tell_indices(e: Expression, names: Names) -> Expression:
     for node in walk(e):
         if isinstance(node, Reduce):
             marked |= set(node.indices)
-        elif names.tensors is None and (isinstance(node, (Ref, Item)) or (isinstance(node, Call) and node.function == "delta")):
+        elif names.tensors is None and (
+            isinstance(node, (Ref, Item)) or (isinstance(node, Call) and node.function == "delta")
+        ):
             subscripts = children(node)[1:] if isinstance(node, Item) else children(node)
             inner = (leaf for part in subscripts for leaf in walk(part))
             marked |= {leaf.name for leaf in inner if isinstance(leaf, Ref) and not leaf.indices}
@@ -201,7 +215,12 @@ class _Reader:
         spelling = line[place.column - 1 : place.column - 1 + place.width]
         value = _exact(spelling)
         if value is None:
-            raise self.fail(node, "this number is out of range" if len(spelling) > 20 or "e" in spelling else "this number is not a decimal")
+            raise self.fail(
+                node,
+                "this number is out of range"
+                if len(spelling) > 20 or "e" in spelling
+                else "this number is not a decimal",
+            )
         plain = value.denominator == 1 and spelling == str(value.numerator)
         return Number(value, None if plain else spelling, place=place)
 
@@ -217,7 +236,9 @@ class _Reader:
             return neg(self.read(node.operand))
         if isinstance(node.op, ast.UAdd):
             return self.read(node.operand)
-        raise self.fail(node, "`not` and `~` are not part of the model language", "use where(condition, then, otherwise)")
+        raise self.fail(
+            node, "`not` and `~` are not part of the model language", "use where(condition, then, otherwise)"
+        )
 
     def binary(self, node: ast.BinOp) -> Expression:
         # sums and products lean to the left; they are read in a loop, so that long ones do not nest
@@ -249,8 +270,11 @@ class _Reader:
                 case ast.BitXor():
                     raise self.fail(node, "`^` is not a power here", "use ** for powers")
                 case _:
-                    raise self.fail(node, f"{_OPERATORS.get(type(op), 'this operator')} is not part of the model language",
-                                    "use / for division" if isinstance(op, ast.FloorDiv) else None)
+                    raise self.fail(
+                        node,
+                        f"{_OPERATORS.get(type(op), 'this operator')} is not part of the model language",
+                        "use / for division" if isinstance(op, ast.FloorDiv) else None,
+                    )
         return add(*terms) if isinstance(node.op, (ast.Add, ast.Sub)) else mul(*terms)
 
     def exponent(self, node: ast.expr, exponent: Expression) -> Expression:
@@ -330,7 +354,7 @@ class _Reader:
             self.arity(node, name, len(args), own, own)
         elif name in FUNCTIONS:
             row = FUNCTIONS[name]
-            if node.keywords:
+            if node.keywords or row.required <= len(args) < len(row.parameters):
                 args = self.keywords(node, row.parameters, row.defaults, args)
             self.arity(node, name, len(args), row.required, len(row.parameters))
             return Call(name, args, place=place)
@@ -339,7 +363,9 @@ class _Reader:
         elif name in PLANNED:
             raise self.fail(node.func, f"'{name}' is not supported yet")
         else:
-            raise self.fail(node.func, f"there is no function '{name}'", did_you_mean(name, [*known_functions(), *self.functions]))
+            raise self.fail(
+                node.func, f"there is no function '{name}'", did_you_mean(name, [*known_functions(), *self.functions])
+            )
         if node.keywords:
             raise self.fail(node, f"'{name}' takes no keyword arguments")
         return Call(name, args, place=place)
@@ -372,7 +398,9 @@ class _Reader:
         self.arity(node, "where", len(node.args), 3, 3)
         condition, then, otherwise = (self.read(arg) for arg in node.args)
         if not isinstance(condition, (Compare, Both)):
-            raise self.fail(node.args[0], "the first argument of where is a comparison", "for example where(u > 0, u, 0)")
+            raise self.fail(
+                node.args[0], "the first argument of where is a comparison", "for example where(u > 0, u, 0)"
+            )
         return Where(condition, then, otherwise, place=self.source.place(node))
 
     def derivative(self, node: ast.Call) -> Expression:
@@ -384,7 +412,7 @@ class _Reader:
 
     def reduction(self, node: ast.Call) -> Expression:
         """``sum(x)``, ``sum(x, axis=0)``, ``sum(x[i], i)``, ``softmax(e[t, s], s, s <= t)``."""
-        name = ALIASES.get(node.func.id, node.func.id)  # type: ignore[attr-defined]
+        name = ALIASES.get(_called(node), _called(node))
         place = self.source.place(node)
         if not node.args:
             self.arity(node, name, 0, 1, 1)
@@ -394,14 +422,22 @@ class _Reader:
         conditions = [self.read(arg) for arg in rest if not isinstance(arg, ast.Name)]
         for arg, condition in zip([a for a in rest if not isinstance(a, ast.Name)], conditions, strict=True):
             if not isinstance(condition, (Compare, Both)):
-                hint = "the elementwise ones are maximum and minimum" if name in ("max", "min") else "for example sum(u[j], j, j < 3)"
+                hint = (
+                    "the elementwise ones are maximum and minimum"
+                    if name in ("max", "min")
+                    else "for example sum(u[j], j, j < 3)"
+                )
                 raise self.fail(arg, f"after its first argument, '{name}' takes indices and comparisons", hint)
         if rest and not bound:
             raise self.fail(node, f"'{name}' has a condition but no index")
         if len(set(bound)) != len(bound):
             raise self.fail(node, f"'{name}' names an index twice")
-        flat = tuple(c for condition in conditions for c in (condition.conditions if isinstance(condition, Both) else (condition,)))
-        condition = None if not flat else flat[0] if len(flat) == 1 else Both(flat)
+        flat = tuple(
+            c
+            for condition in conditions
+            for c in (condition.conditions if isinstance(condition, Both) else (condition,))
+        )
+        test: Expression | None = None if not flat else flat[0] if len(flat) == 1 else Both(flat)
         if bound and node.keywords:
             raise self.fail(node, f"'{name}' takes either named indices or axis=")
         options: list[tuple[str, Expression]] = []
@@ -410,8 +446,12 @@ class _Reader:
                 raise self.fail(node, f"'{name}' has no argument '{word.arg}'", "the only one is axis=")
             options.append(("axis", self.read(word.value)))
         if bound:
-            return Reduce(name, body, tuple(bound), condition, place=place)
+            return Reduce(name, body, tuple(bound), test, place=place)
         return Call(name, (body,), tuple(options), place=place)
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.id if isinstance(node.func, ast.Name) else ""
 
 
 def constant_value(e: Expression) -> Fraction | None:
@@ -457,11 +497,18 @@ def _exact(spelling: str) -> Fraction | None:
 
 def _same_chain(outer: ast.operator, inner: ast.operator) -> bool:
     sums, products = (ast.Add, ast.Sub), (ast.Mult, ast.Div, ast.MatMult)
-    return (isinstance(outer, sums) and isinstance(inner, sums)) or (isinstance(outer, products) and isinstance(inner, products))
+    return (isinstance(outer, sums) and isinstance(inner, sums)) or (
+        isinstance(outer, products) and isinstance(inner, products)
+    )
 
 
 _OPERATORS: dict[type[ast.operator], str] = {
-    ast.Mod: "`%`", ast.FloorDiv: "`//`", ast.LShift: "`<<`", ast.RShift: "`>>`", ast.BitOr: "`|`", ast.BitAnd: "`&`",
+    ast.Mod: "`%`",
+    ast.FloorDiv: "`//`",
+    ast.LShift: "`<<`",
+    ast.RShift: "`>>`",
+    ast.BitOr: "`|`",
+    ast.BitAnd: "`&`",
 }
 
 
@@ -469,9 +516,19 @@ def _describe(node: ast.expr) -> str:
     if isinstance(node, ast.Constant):
         return "text in quotes" if isinstance(node.value, (str, bytes)) else f"'{node.value}'"
     words = {
-        "Lambda": "`lambda`", "IfExp": "`if … else`", "ListComp": "a comprehension", "GeneratorExp": "a comprehension",
-        "Dict": "a dictionary", "Set": "a set", "Tuple": "a tuple", "NamedExpr": "`:=`", "JoinedStr": "text in quotes",
-        "Await": "`await`", "Starred": "`*` before a name", "SetComp": "a comprehension", "DictComp": "a comprehension",
+        "Lambda": "`lambda`",
+        "IfExp": "`if … else`",
+        "ListComp": "a comprehension",
+        "GeneratorExp": "a comprehension",
+        "Dict": "a dictionary",
+        "Set": "a set",
+        "Tuple": "a tuple",
+        "NamedExpr": "`:=`",
+        "JoinedStr": "text in quotes",
+        "Await": "`await`",
+        "Starred": "`*` before a name",
+        "SetComp": "a comprehension",
+        "DictComp": "a comprehension",
     }
     return words.get(type(node).__name__, "this")
 
@@ -482,13 +539,22 @@ def _numpy_hint(func: ast.expr) -> str | None:
     return None
 
 
-_READERS: dict[type[ast.expr], Callable[[_Reader, ast.expr], Expression]] = {
-    ast.Constant: _Reader.constant, ast.Name: _Reader.name, ast.UnaryOp: _Reader.unary, ast.BinOp: _Reader.binary,
-    ast.Compare: _Reader.compare, ast.BoolOp: _Reader.both, ast.Attribute: _Reader.attribute,
-    ast.Subscript: _Reader.subscript, ast.Slice: _Reader.slice, ast.List: _Reader.stack, ast.Call: _Reader.call,
-}  # type: ignore[dict-item, assignment]
+_READERS: dict[type[ast.expr], Callable[[_Reader, Any], Expression]] = {
+    ast.Constant: _Reader.constant,
+    ast.Name: _Reader.name,
+    ast.UnaryOp: _Reader.unary,
+    ast.BinOp: _Reader.binary,
+    ast.Compare: _Reader.compare,
+    ast.BoolOp: _Reader.both,
+    ast.Attribute: _Reader.attribute,
+    ast.Subscript: _Reader.subscript,
+    ast.Slice: _Reader.slice,
+    ast.List: _Reader.stack,
+    ast.Call: _Reader.call,
+}
 
 _SPECIAL: dict[str, Callable[[_Reader, ast.Call], Expression]] = {
-    "where": _Reader.where, "D": _Reader.derivative,
+    "where": _Reader.where,
+    "D": _Reader.derivative,
     **dict.fromkeys((*REDUCTIONS, *AXIS_FUNCTIONS), _Reader.reduction),
 }

@@ -18,7 +18,9 @@ def builtin_names() -> list[str]:
 
 def builtin_text(name: str) -> str:
     if name not in builtin_names():
-        raise DeriveError(f"there is no model '{name}'", hint=did_you_mean(name, builtin_names()) or "`derive models` lists them")
+        raise DeriveError(
+            f"there is no model '{name}'", hint=did_you_mean(name, builtin_names()) or "`derive models` lists them"
+        )
     return (model_dir() / f"{name}.model").read_text(encoding="utf-8")
 
 
@@ -36,7 +38,9 @@ def read_text(path: str | Path) -> str:
             raise DeriveError(f"the file '{printable(file)}' is too large for a model")
         data = file.read_bytes()
     except (OSError, ValueError) as error:
-        raise DeriveError(f"the file '{printable(path)}' cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise DeriveError(
+            f"the file '{printable(path)}' cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
     return decode(data, str(file))
 
 

@@ -40,7 +40,9 @@ def parse_model(text: str, name: str = "model", *, implicit: bool = False) -> Mo
 class _Resolver:
     def __init__(self, text: str, name: str, implicit: bool) -> None:
         if not text.strip():
-            raise DeriveError("the model is empty", hint="a model has declarations and equations, `derive show logistic` prints one")
+            raise DeriveError(
+                "the model is empty", hint="a model has declarations and equations, `derive show logistic` prints one"
+            )
         self.text = text
         self.name = name
         self.implicit = implicit
@@ -65,8 +67,14 @@ class _Resolver:
         loss = self.loss(equations)
         self.shapes = shapes
         model = Model(
-            name=self.name, title=s.title, text=self.text, variables=self.variables, equations=tuple(equations), loss=loss,
-            outputs=tuple(e.name for e in equations if e.role == "output"), assumptions=self.assumptions(),
+            name=self.name,
+            title=s.title,
+            text=self.text,
+            variables=self.variables,
+            equations=tuple(equations),
+            loss=loss,
+            outputs=tuple(e.name for e in equations if e.role == "output"),
+            assumptions=self.assumptions(),
         )
         self.warn_of_unused(model)
         object.__setattr__(model, "warnings", tuple(self.warnings))
@@ -82,7 +90,11 @@ class _Resolver:
                 if isinstance(node, Ref) and node.name not in known:
                     place = node.place or definition.place
                     if node.indices:
-                        raise DeriveError(f"'{node.name}' has subscripts but is not declared", place, f"write `{node.name}: parameter[n]`")
+                        raise DeriveError(
+                            f"'{node.name}' has subscripts but is not declared",
+                            place,
+                            f"write `{node.name}: parameter[n]`",
+                        )
                     s.declarations[node.name] = Declaration(node.name, "parameter", (), None, place)
                     known.add(node.name)
         if s.definitions and not any(d.role == "loss" for d in s.definitions.values()):
@@ -102,13 +114,18 @@ class _Resolver:
         for node in walk(e):
             if isinstance(node, Ref) and node.name not in known:
                 if node.name in s.functions or node.name in known_functions():
-                    raise DeriveError(f"'{node.name}' is a function and needs arguments", node.place, f"write {node.name}(…)")
+                    raise DeriveError(
+                        f"'{node.name}' is a function and needs arguments", node.place, f"write {node.name}(…)"
+                    )
                 raise DeriveError(f"there is no name '{node.name}'", node.place, did_you_mean(node.name, known))
             if isinstance(node, Reduce):
                 for index in node.indices:
                     if index in known:
-                        raise DeriveError(f"'{index}' is declared as a name and cannot be an index", node.place,
-                                          "after its first argument, a reduction takes indices and comparisons")
+                        raise DeriveError(
+                            f"'{index}' is declared as a name and cannot be an index",
+                            node.place,
+                            "after its first argument, a reduction takes indices and comparisons",
+                        )
 
     def read(self, node: ast.expr, local: tuple[str, ...] = (), indices: tuple[str, ...] = ()) -> Expression:
         e = read_expression(node, self.source, self.names(*local, indices=indices))
@@ -133,7 +150,9 @@ class _Resolver:
             list(TopologicalSorter(uses).static_order())
         except CycleError as error:
             cycle = error.args[1]
-            raise DeriveError(f"the function '{cycle[0]}' calls itself: {' → '.join(cycle)}", own[cycle[0]].place) from None
+            raise DeriveError(
+                f"the function '{cycle[0]}' calls itself: {' → '.join(cycle)}", own[cycle[0]].place
+            ) from None
         return bodies
 
     def variable(self, d: Declaration) -> Variable:
@@ -155,10 +174,12 @@ class _Resolver:
             raise DeriveError(f"'{d.name}' has no value", d.place)
         e = self.read(d.value)
         value = constant_value(e)
-        if value is None or value < 0 and d.role == "size":
+        if value is None or (value < 0 and d.role == "size"):
             raise DeriveError(f"the value of '{d.name}' is not a number", self.source.place(d.value))
         if value < 0:
-            raise DeriveError(f"the value of '{d.name}' is negative", self.source.place(d.value), "write the sign in the equation")
+            raise DeriveError(
+                f"the value of '{d.name}' is negative", self.source.place(d.value), "write the sign in the equation"
+            )
         return e if isinstance(e, Number) else Number(value) if value.denominator == 1 else self.decimal(d, value)
 
     def decimal(self, d: Declaration, value: object) -> Number:
@@ -200,7 +221,7 @@ class _Resolver:
             argument = self.read(args[0]) if args else None
         if word in STRUCTURES:
             raise DeriveError(f"the structure '{word}' is not supported yet", place)
-        if word in known and not (word in self.statements.declarations):
+        if word in known and word not in self.statements.declarations:
             if word in ("integer", "bernoulli") and argument is None:
                 raise DeriveError(f"'{word}' needs an argument", place, "for example integer(10), bernoulli(0.5)")
             return word, argument, None
@@ -208,8 +229,11 @@ class _Resolver:
             e = self.read(d.value)
             if constant_value(e) is not None:
                 return None, None, e
-        raise DeriveError(f"this is no {'start' if d.role == 'parameter' else 'kind'} of the {d.role} '{d.name}'", place,
-                          f"one of {', '.join(known)}" + (", or a number" if d.role == "parameter" else ""))
+        raise DeriveError(
+            f"this is no {'start' if d.role == 'parameter' else 'kind'} of the {d.role} '{d.name}'",
+            place,
+            f"one of {', '.join(known)}" + (", or a number" if d.role == "parameter" else ""),
+        )
 
     def read_definition(self, d: Definition) -> Expression:
         for index in d.indices:
@@ -267,10 +291,17 @@ class _Resolver:
         if not losses:
             raise DeriveError("the model has no loss", hint="mark one equation: `L: loss = …`")
         if len(losses) > 1:
-            raise DeriveError(f"the model has two losses, '{losses[0].name}' and '{losses[1].name}'", losses[1].place, "the loss is one scalar: add them")
+            raise DeriveError(
+                f"the model has two losses, '{losses[0].name}' and '{losses[1].name}'",
+                losses[1].place,
+                "the loss is one scalar: add them",
+            )
         if losses[0].shape:
-            raise DeriveError(f"the loss '{losses[0].name}' is not a scalar, its shape is {print_shape(losses[0].shape)}", losses[0].place,
-                              "reduce it: sum(…) or mean(…)")
+            raise DeriveError(
+                f"the loss '{losses[0].name}' is not a scalar, its shape is {print_shape(losses[0].shape)}",
+                losses[0].place,
+                "reduce it: sum(…) or mean(…)",
+            )
         return losses[0].name
 
     def assumptions(self) -> tuple[Compare, ...]:
@@ -307,5 +338,3 @@ def _visit(name: str, uses: Mapping[str, list[str]], done: dict[str, None]) -> N
             stack.pop()
         else:
             stack.append((following, iter(uses[following])))
-
-

@@ -17,7 +17,9 @@ from derive.parse.expression import Source, parse_python
 ROLES = ("input", "target", "parameter", "constant", "noise", "state", "size", "examples", "index")
 EQUATION_ROLES = ("loss", "output")
 LATER = {
-    "state": "a state updated beside the gradient", "examples": "the batch dimension written out", "index": "a declared index",
+    "state": "a state updated beside the gradient",
+    "examples": "the batch dimension written out",
+    "index": "a declared index",
 }
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 RESERVED = ("D", "assume", "inf", "range")
@@ -70,11 +72,18 @@ def read_statements(text: str) -> Statements:
         raise DeriveError("this is not a model")
     reader = _StatementReader(source)
     body = tree.body
-    if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+    if (
+        body
+        and isinstance(body[0], ast.Expr)
+        and isinstance(body[0].value, ast.Constant)
+        and isinstance(body[0].value.value, str)
+    ):
         reader.result.title = " ".join(body[0].value.value.split())[:200]
         body = body[1:]
     if not body:
-        raise DeriveError("the model is empty", hint="a model has declarations and equations, `derive show logistic` prints one")
+        raise DeriveError(
+            "the model is empty", hint="a model has declarations and equations, `derive show logistic` prints one"
+        )
     for statement in body:
         reader.read(statement)
     return reader.result
@@ -85,7 +94,9 @@ def reserved_words(text: str) -> None:
     for number, line in enumerate(text.split("\n"), 1):
         match = re.match(r"\s*([A-Za-z_]\w*)\s*[:=]", line)
         if match and keyword.iskeyword(match[1]) and match[1] not in ("else", "try", "finally"):
-            raise DeriveError(f"'{match[1]}' is a reserved word", Place(number, match.start(1) + 1, len(match[1])), _instead(match[1]))
+            raise DeriveError(
+                f"'{match[1]}' is a reserved word", Place(number, match.start(1) + 1, len(match[1])), _instead(match[1])
+            )
 
 
 def _instead(word: str) -> str:
@@ -118,24 +129,46 @@ class _StatementReader:
             case ast.Expr():
                 raise DeriveError("this expression stands alone", self.place(node), "give it a name: `z = …`")
             case ast.For():
-                raise DeriveError("`for` over layers is not supported yet", self.place(node), "write the layers out: z1, a1, z2, …")
+                raise DeriveError(
+                    "`for` over layers is not supported yet", self.place(node), "write the layers out: z1, a1, z2, …"
+                )
             case _:
-                words = {"AugAssign": "`+=` and its kin are", "Import": "`import` is", "ImportFrom": "`import` is",
-                         "ClassDef": "`class` is", "While": "`while` is", "If": "`if` is", "With": "`with` is",
-                         "Return": "`return` outside a function is", "Delete": "`del` is", "Try": "`try` is"}
-                raise DeriveError(f"{words.get(type(node).__name__, 'this is')} not part of the model language", self.place(node),
-                                  "use where(condition, then, otherwise)" if isinstance(node, ast.If) else None)
+                words = {
+                    "AugAssign": "`+=` and its kin are",
+                    "Import": "`import` is",
+                    "ImportFrom": "`import` is",
+                    "ClassDef": "`class` is",
+                    "While": "`while` is",
+                    "If": "`if` is",
+                    "With": "`with` is",
+                    "Return": "`return` outside a function is",
+                    "Delete": "`del` is",
+                    "Try": "`try` is",
+                }
+                raise DeriveError(
+                    f"{words.get(type(node).__name__, 'this is')} not part of the model language",
+                    self.place(node),
+                    "use where(condition, then, otherwise)" if isinstance(node, ast.If) else None,
+                )
 
     def name(self, name: str, node: ast.AST, place: Place | None = None) -> str:
         where = place or self.place(node)
         if not PLAIN_NAME.match(name):
             if name.startswith("_"):
                 raise DeriveError(f"the name '{name}' begins with an underscore", where, "names begin with a letter")
-            raise DeriveError(f"the name '{name}' is not made of the letters a to z, digits and _", where, "write Greek letters by name: sigma, theta")
+            raise DeriveError(
+                f"the name '{name}' is not made of the letters a to z, digits and _",
+                where,
+                "write Greek letters by name: sigma, theta",
+            )
         if len(name) > 60:
             raise DeriveError("a name has at most 60 characters", where)
         if name in RESERVED:
-            raise DeriveError(f"'{name}' is a reserved word", where, f"write '{name}_'" if name != "D" else "D(…) is the derivative; choose another name")
+            raise DeriveError(
+                f"'{name}' is a reserved word",
+                where,
+                f"write '{name}_'" if name != "D" else "D(…) is the derivative; choose another name",
+            )
         return name
 
     def left_side(self, target: ast.expr) -> tuple[str, tuple[str, ...]]:
@@ -148,8 +181,11 @@ class _StatementReader:
                 if len(set(indices)) < len(indices):
                     raise DeriveError("an index stands twice on the left", self.place(target))
                 return self.name(target.value.id, target), indices
-            raise DeriveError("recurrences and initial entries are not supported yet", self.place(target),
-                              "the left side is a name with plain indices: z[i, j]")
+            raise DeriveError(
+                "recurrences and initial entries are not supported yet",
+                self.place(target),
+                "the left side is a name with plain indices: z[i, j]",
+            )
         raise DeriveError("the left side of an equation is a name", self.place(target), "for example `z = w @ x + b`")
 
     def annotated(self, node: ast.AnnAssign) -> None:
@@ -167,12 +203,17 @@ class _StatementReader:
             if node.value is None:
                 raise DeriveError(f"the {role} '{name}' has no equation", place, f"write `{name}: {role} = …`")
             if shape:
-                raise DeriveError(f"the shape of '{name}' follows from its equation", self.place(node.annotation), "leave it out")
+                raise DeriveError(
+                    f"the shape of '{name}' follows from its equation", self.place(node.annotation), "leave it out"
+                )
             self.define(Definition(name, indices, role, node.value, place))
             return
         if role not in ROLES:
-            raise DeriveError(f"there is no role '{role}'", self.place(role_node),
-                              did_you_mean(role, (*ROLES, *EQUATION_ROLES)) or f"one of {', '.join((*ROLES, *EQUATION_ROLES))}")
+            raise DeriveError(
+                f"there is no role '{role}'",
+                self.place(role_node),
+                did_you_mean(role, (*ROLES, *EQUATION_ROLES)) or f"one of {', '.join((*ROLES, *EQUATION_ROLES))}",
+            )
         if role in LATER:
             raise DeriveError(f"the role '{role}' ({LATER[role]}) is not supported yet", self.place(role_node))
         if indices:
@@ -190,7 +231,9 @@ class _StatementReader:
         r = self.result
         earlier = r.declarations.get(name) or r.definitions.get(name) or r.functions.get(name)
         if earlier is not None:
-            raise DeriveError(f"'{name}' is defined twice", place, f"it is already defined on line {earlier.place.line}")
+            raise DeriveError(
+                f"'{name}' is defined twice", place, f"it is already defined on line {earlier.place.line}"
+            )
 
     def function(self, node: ast.FunctionDef) -> None:
         name = self.name(node.name, node)
@@ -198,16 +241,30 @@ class _StatementReader:
         self.twice(name, place)
         a = node.args
         if a.vararg or a.kwarg or a.kwonlyargs or a.posonlyargs or a.defaults or node.decorator_list or node.returns:
-            raise DeriveError("a function of a model has plain parameters alone", place, "for example `def swish(u): return u*sigmoid(u)`")
+            raise DeriveError(
+                "a function of a model has plain parameters alone",
+                place,
+                "for example `def swish(u): return u*sigmoid(u)`",
+            )
         parameters = tuple(self.name(arg.arg, arg) for arg in a.args)
         if not parameters:
             raise DeriveError(f"'{name}' has no parameters", place)
         lines: list[tuple[str, ast.expr]] = []
         for statement in node.body[:-1]:
-            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str):
+            if (
+                isinstance(statement, ast.Expr)
+                and isinstance(statement.value, ast.Constant)
+                and isinstance(statement.value.value, str)
+            ):
                 continue
-            if not (isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name)):
-                raise DeriveError("before its `return`, a function has lines `name = expression`", self.place(statement))
+            if not (
+                isinstance(statement, ast.Assign)
+                and len(statement.targets) == 1
+                and isinstance(statement.targets[0], ast.Name)
+            ):
+                raise DeriveError(
+                    "before its `return`, a function has lines `name = expression`", self.place(statement)
+                )
             lines.append((self.name(statement.targets[0].id, statement), statement.value))
         last = node.body[-1]
         if not isinstance(last, ast.Return) or last.value is None:

@@ -97,7 +97,15 @@ def _solved(edge: Expression, name: str, point: dict[str, Any], setting: Setting
             roots = sympy.Poly(value, x).nroots(n=40)
         else:
             roots = [sympy.nsolve(value, x, Fraction(1, 3), prec=40)]
-    except (ValueError, TypeError, NotImplementedError, ZeroDivisionError, sympy.PolynomialError, KeyError, OverflowError):
+    except (
+        ValueError,
+        TypeError,
+        NotImplementedError,
+        ZeroDivisionError,
+        sympy.PolynomialError,
+        KeyError,
+        OverflowError,
+    ):
         return []
     for s, v in fixed.items():
         point[s.name] = mpmath.mpf(v.p) / v.q
@@ -122,5 +130,3 @@ def _defined(e: Expression, point: dict[str, Any], setting: Setting) -> bool:
             return False
         size = abs(float(value)) if not isinstance(value, Fraction) else 0
         return size < 1e25
-
-

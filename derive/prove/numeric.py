@@ -63,7 +63,9 @@ def real(value: Any) -> Any:
 def _mp(function: Any) -> Any:
     def apply(*args: Any) -> Any:
         try:
-            return real(function(*(mpmath.mpf(a.numerator) / a.denominator if isinstance(a, Fraction) else a for a in args)))
+            return real(
+                function(*(mpmath.mpf(a.numerator) / a.denominator if isinstance(a, Fraction) else a for a in args))
+            )
         except (ValueError, ZeroDivisionError, OverflowError, TypeError, mpmath.libmp.NoConvergence):
             raise Undefined from None
 
@@ -86,13 +88,29 @@ def _root(u: Any) -> Any:
 
 
 _PRIMITIVES: dict[str, Any] = {
-    "exp": _mp(mpmath.exp), "log": _mp(_positive(mpmath.log)), "sqrt": _mp(_root), "sin": _mp(mpmath.sin), "cos": _mp(mpmath.cos),
-    "erf": _mp(mpmath.erf), "lgamma": _mp(_positive(mpmath.loggamma)), "gamma": _mp(mpmath.gamma), "digamma": _mp(mpmath.digamma),
-    "trigamma": _mp(lambda u: mpmath.polygamma(1, u)), "polygamma": _mp(lambda k, u: mpmath.polygamma(int(k), u)),
-    "arcsin": _mp(mpmath.asin), "arccos": _mp(mpmath.acos), "arctan": _mp(mpmath.atan), "arcsinh": _mp(mpmath.asinh),
-    "arccosh": _mp(mpmath.acosh), "arctanh": _mp(mpmath.atanh), "arctan2": _mp(mpmath.atan2),
-    "cbrt": _mp(lambda u: mpmath.sign(u) * mpmath.cbrt(abs(u))), "abs": lambda u: abs(u),
-    "sign": lambda u: (u > 0) - (u < 0), "maximum": max, "minimum": min,
+    "exp": _mp(mpmath.exp),
+    "log": _mp(_positive(mpmath.log)),
+    "sqrt": _mp(_root),
+    "sin": _mp(mpmath.sin),
+    "cos": _mp(mpmath.cos),
+    "erf": _mp(mpmath.erf),
+    "lgamma": _mp(_positive(mpmath.loggamma)),
+    "gamma": _mp(mpmath.gamma),
+    "digamma": _mp(mpmath.digamma),
+    "trigamma": _mp(lambda u: mpmath.polygamma(1, u)),
+    "polygamma": _mp(lambda k, u: mpmath.polygamma(int(k), u)),
+    "arcsin": _mp(mpmath.asin),
+    "arccos": _mp(mpmath.acos),
+    "arctan": _mp(mpmath.atan),
+    "arcsinh": _mp(mpmath.asinh),
+    "arccosh": _mp(mpmath.acosh),
+    "arctanh": _mp(mpmath.atanh),
+    "arctan2": _mp(mpmath.atan2),
+    "cbrt": _mp(lambda u: mpmath.sign(u) * mpmath.cbrt(abs(u))),
+    "abs": lambda u: abs(u),
+    "sign": lambda u: (u > 0) - (u < 0),
+    "maximum": max,
+    "minimum": min,
 }
 
 _DEFINITIONS: dict[str, Expression] = {}
@@ -107,7 +125,9 @@ def _definition(name: str) -> Expression:
 class Evaluator:
     """Evaluates in a setting, at given values of the names (arrays of numbers) and of the adjoints."""
 
-    def __init__(self, setting: Setting, values: Mapping[str, Any], adjoints: Mapping[str, Any], exact: bool = False) -> None:
+    def __init__(
+        self, setting: Setting, values: Mapping[str, Any], adjoints: Mapping[str, Any], exact: bool = False
+    ) -> None:
         self.setting = setting
         self.exact = exact
         self.values = dict(values)
@@ -177,8 +197,16 @@ class Evaluator:
         if not isinstance(e, Compare):
             raise Undefined
         left, right = self.value(e.left, at), self.value(e.right, at)
-        return bool({"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right,
-                     "==": left == right, "!=": left != right}[e.op])
+        return bool(
+            {
+                "<": left < right,
+                "<=": left <= right,
+                ">": left > right,
+                ">=": left >= right,
+                "==": left == right,
+                "!=": left != right,
+            }[e.op]
+        )
 
     def where(self, e: Where, at: Mapping[str, int]) -> Any:
         left = self.value(e.condition.left, at) if isinstance(e.condition, Compare) else None
@@ -190,12 +218,19 @@ class Evaluator:
     def where_array(self, e: Where, left: Any, right: Any, at: Mapping[str, int]) -> Any:
         """A case distinction between arrays, entry by entry."""
         op = e.condition.op if isinstance(e.condition, Compare) else "=="
-        test = _each(lambda u, v: {"<": u < v, "<=": u <= v, ">": u > v, ">=": u >= v, "==": u == v, "!=": u != v}[op], left, right)
+        test = _each(
+            lambda u, v: {"<": u < v, "<=": u <= v, ">": u > v, ">=": u >= v, "==": u == v, "!=": u != v}[op],
+            left,
+            right,
+        )
         return _each(lambda t, u, v: u if t else v, test, self.value(e.then, at), self.value(e.otherwise, at))
 
     def reduce(self, e: Reduce, at: Mapping[str, int]) -> Any:
-        found = [self.value(e.body, point) for point in self.points(e, at)
-                 if e.condition is None or self.truth(e.condition, point)]
+        found = [
+            self.value(e.body, point)
+            for point in self.points(e, at)
+            if e.condition is None or self.truth(e.condition, point)
+        ]
         match e.op:
             case "sum":
                 return sum(found, self.lift(0))
@@ -224,9 +259,12 @@ class Evaluator:
                 for part, size in zip(node.indices, shape, strict=False):
                     if part == Index(index):
                         sizes.append(size)
-                    elif isinstance(part, Add) and Index(index) in part.terms and all(
-                        isinstance(t, (Number, Index)) for t in part.terms
-                    ) and sum(isinstance(t, Index) for t in part.terms) == 1:
+                    elif (
+                        isinstance(part, Add)
+                        and Index(index) in part.terms
+                        and all(isinstance(t, (Number, Index)) for t in part.terms)
+                        and sum(isinstance(t, Index) for t in part.terms) == 1
+                    ):
                         sizes.append(size - sum(int(t.value) for t in part.terms if isinstance(t, Number)))
         if not sizes:
             raise Undefined
@@ -246,7 +284,12 @@ class Evaluator:
             row = FUNCTIONS[e.function]
             inner = Evaluator(Setting(), dict(zip(row.parameters, args, strict=True)), {}, self.exact)
             if any(isinstance(arg, np.ndarray) for arg in args):
-                return _each(lambda *one: Evaluator(Setting(), dict(zip(row.parameters, one, strict=True)), {}, self.exact).value(_definition(row.name), {}), *args)
+                return _each(
+                    lambda *one: Evaluator(
+                        Setting(), dict(zip(row.parameters, one, strict=True)), {}, self.exact
+                    ).value(_definition(row.name), {}),
+                    *args,
+                )
             return inner.value(_definition(e.function), {})
         return self.whole_array(e, args)
 
@@ -270,7 +313,9 @@ class Evaluator:
             case "diag":
                 if u.ndim == 2:
                     return np.array([u[i, i] for i in range(len(u))], dtype=object)
-                return np.array([[u[i] if i == j else self.lift(0) for j in range(len(u))] for i in range(len(u))], dtype=object)
+                return np.array(
+                    [[u[i] if i == j else self.lift(0) for j in range(len(u))] for i in range(len(u))], dtype=object
+                )
             case "trace":
                 return sum(u[i, i] for i in range(len(u)))
         if e.function in AXIS_FUNCTIONS and axis is None and isinstance(u, np.ndarray) and u.ndim == 1:
@@ -294,7 +339,11 @@ class Evaluator:
         body = e.body
         if isinstance(body, Ref) and body.name in self.bodies and body.name != e.wrt.name:
             element, value = self.bodies[body.name]
-            where = {i.name: int(self.value(own, at)) for i, own in zip(element.indices, body.indices, strict=True) if isinstance(i, Index)}
+            where = {
+                i.name: int(self.value(own, at))
+                for i, own in zip(element.indices, body.indices, strict=True)
+                if isinstance(i, Index)
+            }
             return self.slope(value, where, e.wrt.name, position)
         return self.slope(body, at, e.wrt.name, position)
 
@@ -376,5 +425,3 @@ def _power(u: Any, v: Any) -> Any:
             u = mpmath.mpf(u.numerator) / u.denominator
         return u ** int(v)
     return _mp(mpmath.power)(u, v)
-
-

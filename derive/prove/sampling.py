@@ -54,7 +54,9 @@ def _sizes(setting: Setting) -> dict[str, int]:
     return found
 
 
-def _sample(before: Expression, after: Expression, setting: Setting, generator: random.Random, attempt: int) -> Evaluator | None:
+def _sample(
+    before: Expression, after: Expression, setting: Setting, generator: random.Random, attempt: int
+) -> Evaluator | None:
     sizes = _sizes(setting)
     exact = _polynomial(before) and _polynomial(after) and not setting.equations
     computed = {element.name for element, _ in setting.equations}
@@ -151,12 +153,14 @@ def _solve(assumption: Compare, evaluator: Evaluator) -> None:
 def _polynomial(e: Expression) -> bool:
     """Whether only sums, products and whole powers occur, so that fractions stay exact."""
     allowed = (Add, Mul, Neg, Number, Ref, Index, Reduce)
-    return all(isinstance(n, allowed) or (isinstance(n, Pow) and isinstance(n.exponent, Number)) for n in walk(e)) and not any(
-        isinstance(n, D) for n in walk(e)
-    )
+    return all(
+        isinstance(n, allowed) or (isinstance(n, Pow) and isinstance(n.exponent, Number)) for n in walk(e)
+    ) and not any(isinstance(n, D) for n in walk(e))
 
 
-def _points(before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, generator: random.Random) -> Iterator[dict[str, int]]:
+def _points(
+    before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, generator: random.Random
+) -> Iterator[dict[str, int]]:
     """Positions of the free indices: the first few, and some drawn at random."""
     free = list(dict.fromkeys((*free_indices(before), *free_indices(after))))
     if not free:
@@ -188,7 +192,9 @@ def _axis(index: str, setting: Setting, evaluator: Evaluator) -> int:
     return 2
 
 
-def _compare_everywhere(before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, generator: random.Random) -> bool | None:
+def _compare_everywhere(
+    before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, generator: random.Random
+) -> bool | None:
     found: bool | None = None
     for at in list(_points(before, after, setting, evaluator, generator)):
         try:
@@ -214,7 +220,7 @@ def _close(left: Any, right: Any) -> bool:
         )
     if isinstance(left, (int, Fraction)) and isinstance(right, (int, Fraction)):
         return left == right
-    left, right = (mpmath.mpf(v.numerator) / v.denominator if isinstance(v, Fraction) else mpmath.mpf(v) for v in (left, right))
+    left, right = (
+        mpmath.mpf(v.numerator) / v.denominator if isinstance(v, Fraction) else mpmath.mpf(v) for v in (left, right)
+    )
     return bool(abs(left - right) <= TOLERANCE * max(1, abs(left), abs(right)))
-
-

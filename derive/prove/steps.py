@@ -40,7 +40,9 @@ def judge(before: Expression, after: Expression, setting: Setting | None = None)
     if agreed:
         edge = new_edge(before, after, setting) if scalar else None
         return Verdict("numeric") if edge is None else Verdict(None, f"a pole that was not there: {edge}")
-    return Verdict(None, "the two sides differ" if agreed is False else "no point was found at which the left side is defined")
+    return Verdict(
+        None, "the two sides differ" if agreed is False else "no point was found at which the left side is defined"
+    )
 
 
 def _is_tensor(e: Expression) -> bool:

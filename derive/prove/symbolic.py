@@ -37,11 +37,27 @@ MOST_OPERATIONS = 300
 MOST_CONDITIONS = 4
 
 _NATIVE: dict[str, Any] = {
-    "exp": sympy.exp, "log": sympy.log, "sqrt": sympy.sqrt, "sin": sympy.sin, "cos": sympy.cos, "abs": sympy.Abs,
-    "sign": sympy.sign, "erf": sympy.erf, "lgamma": sympy.loggamma, "gamma": sympy.gamma, "digamma": lambda u: sympy.polygamma(0, u),
-    "trigamma": lambda u: sympy.polygamma(1, u), "polygamma": sympy.polygamma, "arcsin": sympy.asin, "arccos": sympy.acos,
-    "arctan": sympy.atan, "arcsinh": sympy.asinh, "arccosh": sympy.acosh, "arctanh": sympy.atanh,
-    "arctan2": sympy.atan2, "cbrt": lambda u: sympy.sign(u) * sympy.Abs(u) ** sympy.Rational(1, 3),
+    "exp": sympy.exp,
+    "log": sympy.log,
+    "sqrt": sympy.sqrt,
+    "sin": sympy.sin,
+    "cos": sympy.cos,
+    "abs": sympy.Abs,
+    "sign": sympy.sign,
+    "erf": sympy.erf,
+    "lgamma": sympy.loggamma,
+    "gamma": sympy.gamma,
+    "digamma": lambda u: sympy.polygamma(0, u),
+    "trigamma": lambda u: sympy.polygamma(1, u),
+    "polygamma": sympy.polygamma,
+    "arcsin": sympy.asin,
+    "arccos": sympy.acos,
+    "arctan": sympy.atan,
+    "arcsinh": sympy.asinh,
+    "arccosh": sympy.acosh,
+    "arctanh": sympy.atanh,
+    "arctan2": sympy.atan2,
+    "cbrt": lambda u: sympy.sign(u) * sympy.Abs(u) ** sympy.Rational(1, 3),
 }
 
 
@@ -143,8 +159,6 @@ class Converter:
         return e.xreplace(table) if table else e
 
 
-
-
 def prove_symbolically(before: Expression, after: Expression, setting: Setting) -> bool:
     """Whether SymPy shows that the two sides are equal; False says nothing."""
     if operations(before) + operations(after) > MOST_OPERATIONS:
@@ -177,7 +191,9 @@ def _written_out(e: Expression) -> Expression:
             definition = _definition(node.function)
             if definition is not None and any(isinstance(n, Where) for n in walk(definition)):
                 row = FUNCTIONS[node.function]
-                return _written_out(replace(definition, {Ref(p): a for p, a in zip(row.parameters, node.args, strict=True)}))
+                return _written_out(
+                    replace(definition, {Ref(p): a for p, a in zip(row.parameters, node.args, strict=True)})
+                )
         return None
 
     return transform(e, change)
@@ -205,8 +221,12 @@ def _vanishes(before: Expression, after: Expression, setting: Setting) -> bool:
     if expanded == 0:
         return True
     if expanded.has(sympy.sin, sympy.cos):
-        expanded = sympy.expand(sympy.expand(expanded).replace(
-            lambda t: isinstance(t, sympy.Pow) and isinstance(t.base, sympy.cos) and t.exp.is_Integer and t.exp >= 2,
-            lambda t: (1 - sympy.sin(t.base.args[0]) ** 2) ** (t.exp // 2) * t.base ** (t.exp % 2),
-        ))
+        expanded = sympy.expand(
+            sympy.expand(expanded).replace(
+                lambda t: (
+                    isinstance(t, sympy.Pow) and isinstance(t.base, sympy.cos) and t.exp.is_Integer and t.exp >= 2
+                ),
+                lambda t: (1 - sympy.sin(t.base.args[0]) ** 2) ** (t.exp // 2) * t.base ** (t.exp % 2),
+            )
+        )
     return bool(expanded == 0)

@@ -13,6 +13,7 @@ from pathlib import Path
 from derive.errors import DeriveError, did_you_mean
 
 FOLDER = Path(__file__).resolve().parent / "catalogue"
+SPOKEN = {"log": "ln", "sigmoid": "σ"}  # functions whose sign in print is not their name
 
 
 def languages() -> tuple[str, ...]:
@@ -26,7 +27,7 @@ def languages() -> tuple[str, ...]:
 
 @cache
 def catalogue(language: str) -> dict[str, dict[str, str]]:
-    """The tables of one language's file: `words`, `sentences`, `rules`."""
+    """The tables of one language's file: `words`, `sentences`, `conventions`, `rules`."""
     if language not in languages():
         hint = did_you_mean(language, languages()) or "there are catalogues for " + ", ".join(languages())
         raise DeriveError(f"there is no catalogue for the language '{language}'", hint=hint)
@@ -50,8 +51,29 @@ class Words:
         return self._tables["words"][key]
 
     def rule(self, name: str) -> str:
-        """A rule's name in this language; a rule without an entry is an error, found by the tests."""
-        return self._tables["rules"][name]
+        """A rule's name in this language; a rule without an entry is an error, found by the tests.
+
+        >>> Words("es").rule("derivative of log")
+        'derivada de ln'
+        """
+        rules = self._tables["rules"]
+        if name in rules:
+            return rules[name]
+        family, _, function = name.rpartition(" ")
+        return rules[f"{family} *"].format(function=self.function(function))
+
+    def function(self, name: str) -> str:
+        """What a function is called in print."""
+        return SPOKEN.get(name, name)
+
+    def convention(self, function: str, convention: str) -> str:
+        """What a derivative is taken to be at a kink; formulas are the same in every language."""
+        found = self._tables["conventions"].get(convention, convention.replace("'", "′"))
+        return found.format(function=function)
+
+    def template(self, key: str) -> str:
+        """A sentence with its gaps: `{loss}` and the like."""
+        return self._tables["sentences"][key]
 
     def sentence(self, key: str, **parts: str) -> str:
         """A sentence with its gaps filled."""

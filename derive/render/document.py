@@ -156,10 +156,13 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """`row_anchors`, if any, names a target for each row, where the format has links into tables."""
+
     header: tuple[Inlines, ...]
     rows: tuple[tuple[Inlines, ...], ...]
     caption: Inlines = ()
     anchor: str = ""
+    row_anchors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,6 +223,7 @@ class _Printer:
             caption=self.inlines(table.caption),
             header=[self.inlines(cell) for cell in table.header],
             rows=[[self.inlines(cell) for cell in row] for row in table.rows],
+            row_anchors=table.row_anchors or ("",) * len(table.rows),
         )
 
 

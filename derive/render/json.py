@@ -22,7 +22,8 @@ def to_dict(derivation: Derivation) -> dict[str, Any]:
         "loss": model.loss,
         "assumptions": [str(a) for a in model.assumptions],
         "equations": [
-            {"name": e.name, "expr": str(e.written), "latex": latex(e.written), "shape": _shape(e.shape)} for e in model.equations
+            {"name": e.name, "expr": str(e.written), "latex": latex(e.written), "shape": _shape(e.shape)}
+            for e in model.equations
         ],
         "local": [_local(result) for result in derivation.local],
         "nodes": [_node(a) for a in derivation.nodes],

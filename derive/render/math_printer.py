@@ -217,6 +217,9 @@ class Printer:
     # Derivatives.
 
     def derivative(self, e: D) -> Printed:
+        if isinstance(e.body, Ref) and e.body.name == self.conventions.adjoints_of:
+            below = [self.style.name(e.wrt.name, ()), *(self.text(i) for i in e.wrt.indices)]
+            return Printed(self.style.name("delta", below))
         wrt, total = self.text(e.wrt), self.conventions.total(e)
         if isinstance(e.body, Ref):
             return self.style.derivative(self.text(e.body), wrt, total)

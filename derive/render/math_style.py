@@ -30,7 +30,8 @@ class Conventions:
     """What the printer must know of the model.
 
     `shapes`: of every name, for transposes and elementwise products.  `total`: whether a derivative is written with d.
-    `index`: how an index is spelt.  `decimal`: the decimal sign.  `otherwise`: the words of a last case.
+    `index`: how an index is spelt.  `decimal`: the decimal sign.  `otherwise`: the words of a last case.  `adjoints_of`:
+    the loss whose derivatives are called δ, if they are.
     """
 
     shapes: Shapes = field(default_factory=dict)
@@ -38,6 +39,7 @@ class Conventions:
     index: Callable[[str], str] = lambda name: name
     decimal: str = "."
     otherwise: str = "otherwise"
+    adjoints_of: str | None = None
 
 
 class Style(ABC):

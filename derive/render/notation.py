@@ -8,6 +8,7 @@ where the loss depends on nothing else once that name is held as a leaf.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from derive.expression.build import ONE
@@ -36,11 +37,20 @@ class Notation:
     model: Model
     language: str = "en"
     batched: bool = False
+    named_adjoints: bool = False
     _cache: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
 
     def batch(self) -> Notation:
         """The notation of the whole batch: what depends on the data has an axis more, the examples."""
         return Notation(self.model, self.language, batched=True)
+
+    def deltas(self) -> Notation:
+        """The notation in which an adjoint ∂L/∂z is called δ_z."""
+        return Notation(self.model, self.language, self.batched, named_adjoints=True)
+
+    def element(self, name: str, indices: Sequence[str]) -> Ref:
+        """One entry of an array."""
+        return Ref(name, tuple(Index(i) for i in indices))
 
     def latex(self, e: Expression, of: str | None = None) -> str:
         """LaTeX; in a step, `of` names the node whose equation is being differentiated."""
@@ -60,6 +70,7 @@ class Notation:
             total=lambda derivative: self.total(derivative, of),
             index=self.index,
             decimal="{,}" if self.language == "es" else ".",
+            adjoints_of=self.model.loss if self.named_adjoints else None,
             otherwise=Words(self.language)["otherwise"],
         )
 

@@ -82,7 +82,7 @@ def _product(e: Mul) -> Expression:
         coefficient *= value
     if coefficient == 0:
         return ZERO
-    if coefficient != 1 and coefficient.denominator == 1 or not rest:
+    if (coefficient != 1 and coefficient.denominator == 1) or not rest:
         same = len(spelled) == 1 and spelled[0].value == coefficient
         rest.insert(0, spelled[0] if same else number(coefficient))
         result = mul(*rest)
@@ -109,7 +109,11 @@ def _quotient(e: Div) -> Expression:
     if below == 1:
         return top
     if above is not None and below:
-        return (decimal if is_decimal(top) or is_decimal(bottom) else number)(above / below) if not (isinstance(top, Number) and isinstance(bottom, Number) and _reduced(top, bottom)) else e
+        return (
+            (decimal if is_decimal(top) or is_decimal(bottom) else number)(above / below)
+            if not (isinstance(top, Number) and isinstance(bottom, Number) and _reduced(top, bottom))
+            else e
+        )
     return e
 
 
@@ -118,7 +122,10 @@ def _quotient_or_self(e: Expression) -> Expression:
 
 
 def _reduced(top: Number, bottom: Number) -> bool:
-    return top.value.denominator == bottom.value.denominator == 1 and Fraction(top.value / bottom.value).denominator == bottom.value
+    return (
+        top.value.denominator == bottom.value.denominator == 1
+        and Fraction(top.value / bottom.value).denominator == bottom.value
+    )
 
 
 def _power(e: Pow) -> Expression:
@@ -178,7 +185,14 @@ def _decided(test: Compare) -> bool | None:
     left, right = exact(test.left), exact(test.right)
     if left is None or right is None:
         return None
-    return {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right, "==": left == right, "!=": left != right}[test.op]
+    return {
+        "<": left < right,
+        "<=": left <= right,
+        ">": left > right,
+        ">=": left >= right,
+        "==": left == right,
+        "!=": left != right,
+    }[test.op]
 
 
 def _differ(a: Expression, b: Expression) -> bool:

@@ -28,7 +28,7 @@ from derive.expression.nodes import (
     Ref,
     Where,
 )
-from derive.expression.walk import contains, fresh, free_indices, index_names, names, rename_indices, replace, walk
+from derive.expression.walk import contains, free_indices, fresh, index_names, names, rename_indices, replace, walk
 from derive.functions import FUNCTIONS, Function
 from derive.parse.expression import parse_expression
 from derive.rules.rule import Context, Rule, at_every_place
@@ -64,9 +64,15 @@ def _elementwise(e: Expression, x: Ref) -> Expression | None:
         return None
     (own,) = found
     pairs = [pair for pair in zip(own.indices, x.indices, strict=True) if pair[0] != pair[1]]
-    if not pairs or not all(isinstance(i, Index) for i in own.indices) or not set(free_indices(own)) <= set(free_indices(e)):
+    if (
+        not pairs
+        or not all(isinstance(i, Index) for i in own.indices)
+        or not set(free_indices(own)) <= set(free_indices(e))
+    ):
         return None
-    if any(isinstance(node, Reduce) and node.op != "sum" for node in walk(e)) or len(set(own.indices)) < len(own.indices):
+    if any(isinstance(node, Reduce) and node.op != "sum" for node in walk(e)) or len(set(own.indices)) < len(
+        own.indices
+    ):
         return None
     return mul(D(e, own), *(Call("delta", pair) for pair in pairs))
 
@@ -160,7 +166,9 @@ def _general_power(e: Expression, x: Ref) -> Expression | None:
 
 @_rule("case distinction", "D(where(t, u, v), x) = where(t, D(u, x), D(v, x))")
 def _cases(e: Expression, x: Ref) -> Expression | None:
-    return Where(e.condition, D(e.then, x), D(e.otherwise, x)) if isinstance(e, Where) and not is_constant(e, x) else None
+    return (
+        Where(e.condition, D(e.then, x), D(e.otherwise, x)) if isinstance(e, Where) and not is_constant(e, x) else None
+    )
 
 
 @_rule("derivative of a sum over an index", "D(sum(u, j), x) = sum(D(u, x), j)")
@@ -185,8 +193,10 @@ def _reduced_product(e: Expression, x: Ref) -> Expression | None:
     return Reduce("sum", mul(D(e.body, x), rest), (j,), e.condition, e.ranges)
 
 
-@_rule("derivative of a maximum over an index",
-       "D(max(u[j], j), x) = the mean of D(u[j], x) over the entries that attain it (and so for min)")
+@_rule(
+    "derivative of a maximum over an index",
+    "D(max(u[j], j), x) = the mean of D(u[j], x) over the entries that attain it (and so for min)",
+)
 def _reduced_maximum(e: Expression, x: Ref) -> Expression | None:
     if not isinstance(e, Reduce) or e.op not in ("max", "min") or is_constant(e, x):
         return None
@@ -196,8 +206,13 @@ def _reduced_maximum(e: Expression, x: Ref) -> Expression | None:
     for j in e.indices:
         again[j] = Index(fresh(taken, "k"))
         taken[str(again[j])] = None
-    inner = Reduce(e.op, rename_indices(e.body, again), tuple(str(i) for i in again.values()),
-                   None if e.condition is None else rename_indices(e.condition, again), e.ranges)
+    inner = Reduce(
+        e.op,
+        rename_indices(e.body, again),
+        tuple(str(i) for i in again.values()),
+        None if e.condition is None else rename_indices(e.condition, again),
+        e.ranges,
+    )
     attained = Where(Compare("==", e.body, inner), ONE, ZERO)
     return div(
         Reduce("sum", mul(attained, D(e.body, x)), e.indices, e.condition, e.ranges),
@@ -265,7 +280,9 @@ def _function_rule(row: Function, direct: bool) -> Rule:
 
     u, needs = ", ".join(row.parameters), frozenset({row.name})
     if direct:
-        return Rule(f"derivative of {row.name}", f"D({row.name}(x), x) = {row.name}'(x)", at_every_place(differentiate), needs)
+        return Rule(
+            f"derivative of {row.name}", f"D({row.name}(x), x) = {row.name}'(x)", at_every_place(differentiate), needs
+        )
     statement = f"D({row.name}({u}), x) = {row.name}'({u})*D(u, x)"
     return Rule(f"chain rule for {row.name}", statement, at_every_place(differentiate), needs)
 
@@ -292,7 +309,11 @@ def _unfold(row: Function) -> Rule:
             return D(unfolded(node.body), node.wrt)
         return None
 
-    return Rule(f"definition of {row.name}", f"{row.name}({', '.join(row.parameters)}) = {row.definition}", at_every_place(change))
+    return Rule(
+        f"definition of {row.name}",
+        f"{row.name}({', '.join(row.parameters)}) = {row.definition}",
+        at_every_place(change),
+    )
 
 
 def unfolded(e: Call) -> Expression:
@@ -304,12 +325,20 @@ def _inverse(row: Function) -> Rule:
     """``D(f(u), u) = 1/h'(f(u))`` where h undoes f, from differentiating ``h(f(u)) = u``."""
 
     def change(node: Expression, _: Context) -> Expression | None:
-        if isinstance(node, D) and isinstance(node.body, Call) and node.body.function == row.name and node.body.args == (node.wrt,):
+        if (
+            isinstance(node, D)
+            and isinstance(node.body, Call)
+            and node.body.function == row.name
+            and node.body.args == (node.wrt,)
+        ):
             return div(ONE, inverse_slope(row.name, node.body))
         return None
 
-    return Rule(f"inverse function rule for {row.name}", f"D({row.name}(u), u) = 1/h'({row.name}(u)) with h(u) = {row.inverse}",
-                at_every_place(change))
+    return Rule(
+        f"inverse function rule for {row.name}",
+        f"D({row.name}(u), u) = 1/h'({row.name}(u)) with h(u) = {row.inverse}",
+        at_every_place(change),
+    )
 
 
 def inverse_slope(name: str, at: Expression) -> Expression:
@@ -319,12 +348,17 @@ def inverse_slope(name: str, at: Expression) -> Expression:
     return replace(slope_of(str(FUNCTIONS[name].inverse)), {Ref("u"): at})
 
 
-FUNCTION_RULES = [rule for row in FUNCTIONS.values() for rule in (_function_rule(row, True), _function_rule(row, False))]
+FUNCTION_RULES = [
+    rule for row in FUNCTIONS.values() for rule in (_function_rule(row, True), _function_rule(row, False))
+]
 DEFINITION_RULES = {row.name: _unfold(row) for row in FUNCTIONS.values() if row.definition}
 INVERSE_RULES = {row.name: _inverse(row) for row in FUNCTIONS.values() if row.inverse}
 
 ELEMENTWISE = next(rule for rule in RULES if rule.name == "elementwise")
 
 # The order in which a derivation tries them: what takes an expression apart first, constants and the variable last.
-ORDER: tuple[Rule, ...] = (*(r for r in RULES if r.name not in ("constant", "variable")), *FUNCTION_RULES,
-                           *(r for r in RULES if r.name in ("constant", "variable")))
+ORDER: tuple[Rule, ...] = (
+    *(r for r in RULES if r.name not in ("constant", "variable")),
+    *FUNCTION_RULES,
+    *(r for r in RULES if r.name in ("constant", "variable")),
+)

@@ -145,18 +145,23 @@ def _from_collected(coefficient: Fraction, powers: Powers, e: Expression) -> Exp
 def _merge_node(e: Expression) -> Expression:
     """A fraction inside a product, a quotient or a power becomes one fraction."""
     match e:
-        case Mul() if any(isinstance(_unsigned(f), Div) for f in e.factors) or any(isinstance(f, Neg) for f in e.factors):
-            pass
-        case Div(numerator=Div() | Mul()) if isinstance(e.numerator, Div) or any(isinstance(f, Div) for f in e.numerator.factors):
-            pass
-        case Div(denominator=Div() | Mul()) if isinstance(e.denominator, Div) or any(isinstance(f, Div) for f in e.denominator.factors):
-            pass
-        case Pow(base=Div() | Mul() | Neg(), exponent=Number() as n) if n.value.denominator == 1 and n.value <= 12 and _worth(e.base):
-            pass
+        case Mul():
+            fits = any(isinstance(_unsigned(f), Div) or isinstance(f, Neg) for f in e.factors)
+        case Div():
+            sides = (*_outer_factors(e.numerator), *_outer_factors(e.denominator))
+            fits = any(isinstance(f, Div) for f in sides)
+        case Pow(base=Div() | Mul() | Neg(), exponent=Number() as n):
+            fits = n.value.denominator == 1 and n.value <= 12 and _worth(e.base)
         case _:
-            return e
+            fits = False
+    if not fits:
+        return e
     coefficient, powers, _ = _collect(e)
     return _from_collected(coefficient, powers, e)
+
+
+def _outer_factors(e: Expression) -> tuple[Expression, ...]:
+    return e.factors if isinstance(e, Mul) else (e,)
 
 
 def _worth(base: Expression) -> bool:
@@ -203,7 +208,11 @@ def _common(e: Expression, _: Context) -> Expression | None:
     for negative, coefficient, powers in parts:
         raised = {k: v for k, v in powers.items() if v[1] > 0}
         for key, (base, exponent) in least.items():
-            missing = exponent + powers.get(key, (base, Fraction(0)))[1] if powers.get(key, (base, Fraction(0)))[1] < 0 else exponent
+            missing = (
+                exponent + powers.get(key, (base, Fraction(0)))[1]
+                if powers.get(key, (base, Fraction(0)))[1] < 0
+                else exponent
+            )
             if missing > 0:
                 old = raised.get(key, (base, Fraction(0)))[1]
                 raised[key] = (base, old + missing)
@@ -276,7 +285,9 @@ def _lowest_terms(e: Expression, _: Context) -> Expression | None:
     return None if shown == e else shown
 
 
-LOWEST_TERMS = Rule("lowest terms", "numerator and denominator multiplied out, and their common factors cancelled", _lowest_terms)
+LOWEST_TERMS = Rule(
+    "lowest terms", "numerator and denominator multiplied out, and their common factors cancelled", _lowest_terms
+)
 
 
 def _order_node(e: Expression) -> Expression:
@@ -319,4 +330,3 @@ def _sign(e: Expression, _: Context) -> Expression | None:
 
 
 SIGNS = Rule("signs", "-(u - v)*w = (v - u)*w", _sign)
-

@@ -8,14 +8,19 @@ from __future__ import annotations
 from derive.algebra.eliminate import Definitions, eliminate
 from derive.algebra.rational import alpha_normal
 from derive.expression.build import mul
-from derive.expression.nodes import Call, Expression, Index, Mul, Neg, Number, Ref, Where
+from derive.expression.nodes import Call, Div, Expression, Index, Mul, Neg, Number, Ref, Where
 from derive.expression.walk import bottom_up, free_indices, operations, rename_indices, transform, walk
 from derive.functions import FUNCTIONS
 from derive.rules.calculus import unfolded
 from derive.rules.rule import Context, Rewrite, Rule
 from derive.rules.sums import is_delta
 
-HELPERS = ("sigmoid", "tanh", "cosh", "sinh")  # functions that may stand in a result beside the output, as σ does in SiLU's derivative
+HELPERS = (
+    "sigmoid",
+    "tanh",
+    "cosh",
+    "sinh",
+)  # functions that may stand in a result beside the output, as σ does in SiLU's derivative
 
 
 def _instances(e: Expression, output: tuple[Ref, Expression]) -> Definitions:
@@ -58,7 +63,7 @@ def _through_output(e: Expression, context: Context) -> Expression | None:
     definitions = _instances(e, context.output)
     found = eliminate(e, definitions)
     if found is None:
-        found = _beside_a_kernel(e, context.output)
+        found = _beside_a_kernel(e, context.output) or _of_a_fraction(e, context.output)
     if found is None:
         return None
     table = dict(definitions)
@@ -75,6 +80,15 @@ def _beside_a_kernel(e: Expression, output: tuple[Ref, Expression]) -> Expressio
     if len(set(names)) != 1 or len(set(calls)) != 1:
         return None
     return eliminate(e, [(element, inner)], names[0])
+
+
+def _of_a_fraction(e: Expression, output: tuple[Ref, Expression]) -> Expression | None:
+    """A fraction of names: the derivative of a = 1/z is -a**2."""
+    element, body = output
+    names = {n.name: None for n in walk(body) if isinstance(n, Ref)}
+    if not isinstance(body, Div) or len(names) != 1 or any(isinstance(n, Call) for n in walk(body)):
+        return None
+    return eliminate(e, [(element, body)], next(iter(names)))
 
 
 def _through_helper(e: Expression, context: Context) -> Expression | None:
@@ -120,5 +134,7 @@ def _fold(e: Expression, context: Context) -> Expression | None:
 
 
 THROUGH_OUTPUT = Rule("express through the output", "f' = P(f), found by elimination", _without_deltas(_through_output))
-THROUGH_HELPER = Rule("express through a known function", "f' = P(f, s) with a known function s", _without_deltas(_through_helper))
+THROUGH_HELPER = Rule(
+    "express through a known function", "f' = P(f, s) with a known function s", _without_deltas(_through_helper)
+)
 NAME_OUTPUT = Rule("name the output", "f = a", _fold)

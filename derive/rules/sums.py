@@ -176,7 +176,7 @@ def pulled_out(e: Expression) -> Expression:
         return neg(pulled_out(Reduce("sum", body.arg, e.indices, e.condition, e.ranges)))
     bound = set(e.indices)
     if isinstance(body, Div):
-        below = [f for f in _factors(body.denominator)]
+        below = list(_factors(body.denominator))
         free_below = [f for f in below if not bound & set(free_indices(f))]
         if free_below:
             kept_below = [f for f in below if f not in free_below]
@@ -184,7 +184,7 @@ def pulled_out(e: Expression) -> Expression:
             return div(pulled_out(Reduce("sum", inner, e.indices, e.condition, e.ranges)), mul(*free_below))
         above = list(_factors(body.numerator))
         out = [f for f in above if not bound & set(free_indices(f))]
-        if out and len(out) < len(above) or (out and not (len(out) == 1 and out[0] == ONE)):
+        if (out and len(out) < len(above)) or (out and not (len(out) == 1 and out[0] == ONE)):
             kept = [f for f in above if f not in out]
             return mul(*out, Reduce("sum", div(mul(*kept), body.denominator), e.indices, e.condition, e.ranges))
         return e
@@ -208,8 +208,6 @@ def _pull(e: Expression, _: Context) -> Expression | None:
 
 
 PULL_OUT = Rule("factor out of the sum", "sum(c*u[j], j) = c*sum(u[j], j)", _pull)
-
-
 
 
 def _nested_node(e: Expression) -> Expression:
@@ -237,7 +235,13 @@ def _inner_factor_node(e: Expression) -> Expression:
     body = e.body
     factors = list(_factors(body.numerator if isinstance(body, Div) else body))
     for k, f in enumerate(factors):
-        if isinstance(f, Reduce) and f.op == "sum" and f.condition is None and e.condition is None and _holds_delta(f.body, frozenset((*e.indices, *f.indices))):
+        if (
+            isinstance(f, Reduce)
+            and f.op == "sum"
+            and f.condition is None
+            and e.condition is None
+            and _holds_delta(f.body, frozenset((*e.indices, *f.indices)))
+        ):
             taken = {name for g in factors for name in free_indices(g)} | set(e.indices)
             if any(i in taken for i in f.indices):
                 continue
@@ -263,7 +267,12 @@ def _assumed(e: Expression, context: Context) -> Expression | None:
     table = {alpha_normal(a.left): a.right for a in context.assumptions if a.op == "=="}
     if not table:
         return None
-    result = transform(e, lambda node: table.get(alpha_normal(node)) if isinstance(node, Reduce) or not isinstance(node, Compare) else None)
+    result = transform(
+        e,
+        lambda node: (
+            table.get(alpha_normal(node)) if isinstance(node, Reduce) or not isinstance(node, Compare) else None
+        ),
+    )
     return None if result == e else result
 
 

@@ -29,10 +29,14 @@ def predict_file(folder: str | Path, data: str) -> str:
     """The predictions for the examples in `data`, one row each."""
     folder = Path(folder)
     if not (folder / MODEL).is_file() or not (folder / PREPARATION).is_file():
-        raise DeriveError(f"'{printable(folder)}' is not the folder of a finished run", hint="`derive run` makes one: runs/MODEL")
+        raise DeriveError(
+            f"'{printable(folder)}' is not the folder of a finished run", hint="`derive run` makes one: runs/MODEL"
+        )
     model = Model.parse(read_text(folder / MODEL), MODEL)
     if not model.outputs:
-        raise DeriveError("the model has no output", hint="mark an equation, for example `a: output = sigmoid(z)`, and train again")
+        raise DeriveError(
+            "the model has no output", hint="mark an equation, for example `a: output = sigmoid(z)`, and train again"
+        )
     preparation = load_preparation(folder / PREPARATION)
     sizes = {**default_sizes(model), **(preparation.sizes or {})}
     if unknown := [v.name for v in model.of_role("size") if v.name not in sizes]:
@@ -54,7 +58,7 @@ def _scaled(preparation: Preparation, examples: Examples) -> dict[str, FloatArra
     if scaler is None:
         return examples.arrays
     for name, mean in scaler.mean.items():
-        if name not in examples.arrays or examples.arrays[name].shape[1:] not in (mean.shape, examples.arrays[name].shape[1:] if not mean.shape else None):
+        if name not in examples.arrays or examples.arrays[name].shape[1:] != mean.shape:
             raise DeriveError(f"the saved scaler does not fit the input '{name}'", hint="train the model again")
     return scaler.apply(examples.arrays)
 

@@ -71,7 +71,9 @@ def read_examples(
         return _from_table(data_dir() / f"{name}.csv", name, model, for_prediction, settings, target, features)
     if data.lower().endswith(".npz"):
         if target is not None or features is not None:
-            raise DeriveError("--target and --features choose columns of a CSV file; the arrays of an .npz file have names")
+            raise DeriveError(
+                "--target and --features choose columns of a CSV file; the arrays of an .npz file have names"
+            )
         return _from_archive(Path(data), model, (*inputs, *targets), settings)
     if not data.lower().endswith((".csv", ".txt")) and not Path(data).exists():
         hint = did_you_mean(name, shipped_sets()) or f"the sets that ship with derive: {', '.join(shipped_sets())}"
@@ -105,7 +107,9 @@ def _field(v: Variable, model: Model, settings: Settings) -> DataField:
     for size in v.shape:
         known = _known(size, settings.sizes if isinstance(size, Ref) else {**default_sizes(model), **settings.sizes})
         if known is None and not isinstance(size, Ref):
-            raise DeriveError(f"{quoted(v.name)} has the size {size}, which the data cannot tell", hint="set it with --set NAME=VALUE")
+            raise DeriveError(
+                f"{quoted(v.name)} has the size {size}, which the data cannot tell", hint="set it with --set NAME=VALUE"
+            )
         shape.append(str(size) if known is None else known)
     whole = None
     if v.kind == "integer" and v.kind_argument is not None:
@@ -143,11 +147,15 @@ def _from_archive(path: Path, model: Model, variables: Sequence[Variable], setti
         array = arrays[v.name]
         if array.ndim != len(v.shape) + 1:
             wanted = len(v.shape) + 1
-            raise DeriveError(f"{quoted(v.name)} in {printable(path)} has {array.ndim} axes, not {wanted}: the examples come first")
+            raise DeriveError(
+                f"{quoted(v.name)} in {printable(path)} has {array.ndim} axes, not {wanted}: the examples come first"
+            )
         lengths[v.name] = len(array)
         _bind(v, array.shape[1:], sizes, path)
         if v.kind == "integer" and (bad := _not_whole(v, array, sizes)) is not None:
-            raise DeriveError(f"{quoted(v.name)} in {printable(path)} holds {bad:g}, which is not one of its whole numbers")
+            raise DeriveError(
+                f"{quoted(v.name)} in {printable(path)} holds {bad:g}, which is not one of its whole numbers"
+            )
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise DeriveError(f"the arrays in {printable(path)} do not have the same number of examples: {told}")
@@ -169,11 +177,15 @@ def _not_whole(v: Variable, array: FloatArray, sizes: Mapping[str, int]) -> floa
 
 def _bind(v: Variable, shape: tuple[int, ...], sizes: dict[str, int], path: Path) -> None:
     if len(shape) != len(v.shape):
-        raise DeriveError(f"{quoted(v.name)} in {printable(path)} has the shape {shape}, but {len(v.shape)} axes are declared")
+        raise DeriveError(
+            f"{quoted(v.name)} in {printable(path)} has the shape {shape}, but {len(v.shape)} axes are declared"
+        )
     for size, length in zip(v.shape, shape, strict=True):
         wanted = sizes.setdefault(size.name, length) if isinstance(size, Ref) else _known(size, sizes)
         if wanted is not None and wanted != length:
-            raise DeriveError(f"{quoted(v.name)} in {printable(path)} has an axis of {length} entries, but {size} is {wanted}")
+            raise DeriveError(
+                f"{quoted(v.name)} in {printable(path)} has an axis of {length} entries, but {size} is {wanted}"
+            )
 
 
 def _read_archive(path: Path, wanted: Sequence[str]) -> Mapping[str, FloatArray]:

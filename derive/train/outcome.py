@@ -17,14 +17,16 @@ _KINDS: dict[str, Kind] = {"sigmoid": "binary", "softmax": "classes"}
 
 
 def output_kind(model: Model) -> Kind:
-    """"binary" for a sigmoid as the first output, "classes" for a softmax, else "regression"."""
+    """ "binary" for a sigmoid as the first output, "classes" for a softmax, else "regression"."""
     if not model.outputs:
         return "regression"
     written = model.by_name[model.outputs[0]].written
     return _KINDS.get(written.function, "regression") if isinstance(written, Call) else "regression"
 
 
-def predict(module: ModuleType, model: Model, params: Mapping[str, Any], arrays: Mapping[str, Any], constants: Mapping[str, Any]) -> dict[str, FloatArray]:
+def predict(
+    module: ModuleType, model: Model, params: Mapping[str, Any], arrays: Mapping[str, Any], constants: Mapping[str, Any]
+) -> dict[str, FloatArray]:
     """The outputs of the model by name, examples along axis 0."""
     inputs = {v.name: arrays[v.name] for v in model.of_role("input", "noise") if v.name in arrays}
     accepted = _accepted(module, {**inputs, **constants})
@@ -32,7 +34,10 @@ def predict(module: ModuleType, model: Model, params: Mapping[str, Any], arrays:
         found = module.predict(dict(params), **accepted)
     values = found if isinstance(found, tuple) else (found,)
     length = len(next(iter(inputs.values()), ()))
-    return {name: _over_examples(np.asarray(value), name, model, length) for name, value in zip(model.outputs, values, strict=True)}
+    return {
+        name: _over_examples(np.asarray(value), name, model, length)
+        for name, value in zip(model.outputs, values, strict=True)
+    }
 
 
 def _accepted(module: ModuleType, arguments: dict[str, Any]) -> dict[str, Any]:

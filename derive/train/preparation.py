@@ -62,9 +62,7 @@ def split(n: int, test_fraction: float, seed: int) -> tuple[npt.NDArray[np.intp]
     (8, 2)
     """
     if not 0 <= test_fraction < 1:
-        raise DeriveError(
-            f"the test part must be at least 0 and less than 1 of the rows, not {test_fraction:g}"
-        )
+        raise DeriveError(f"the test part must be at least 0 and less than 1 of the rows, not {test_fraction:g}")
     size = 0 if test_fraction == 0 else max(1, round(n * test_fraction))
     if size >= n:
         raise DeriveError(f"{n} {'row is' if n == 1 else 'rows are'} too few to split off a test part")

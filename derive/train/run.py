@@ -1,6 +1,6 @@
 """One run: data, a derivation, the code it gives, the check of that code, training, and the folder of results.
 
-In: a `Model` and the `Options`.  Out: a `Run`; its folder holds the report, the code, the parameters, the history and the
+In: a `Model` and the `Options`.  Out: a `Run`; its folder holds the report, the code, the parameters, the history, the
 loss curve, and all that `derive predict` needs.
 Invariant: nothing trains before every step is proved and the code's gradients agree with the model's.
 """
@@ -36,7 +36,13 @@ from derive.train.tables import FloatArray
 from derive.train.training import Params, Training, train_module
 
 DEFAULT_DATA = "breast_cancer"  # what built-in models with inputs are trained on
-MODEL, REPORT, TEX, PARAMETERS, PREPARATION = "model.model", "report.html", "report.tex", "parameters.npz", "preparation.json"
+MODEL, REPORT, TEX, PARAMETERS, PREPARATION = (
+    "model.model",
+    "report.html",
+    "report.tex",
+    "parameters.npz",
+    "preparation.json",
+)
 HISTORY, CURVE, TRAJECTORY = "history.csv", "loss.svg", "trajectory.svg"
 
 Arrays = dict[str, FloatArray]
@@ -110,7 +116,8 @@ def run(model: Model, options: Options, say: Say) -> Run:
     prepared = _prepare(model, options)
     derivation = model.derive().prove()
     proofs = dict(count_proofs(derivation))
-    say(f"derived {_number(len(derivation.gradients), 'gradient')} in {_number(sum(proofs.values()), 'step')}, every step proved")
+    said = f"{_number(len(derivation.gradients), 'gradient')} in {_number(sum(proofs.values()), 'step')}"
+    say(f"derived and proved {said}; checking the code …")
     source = derivation.generate()
     from derive.emit.module import load
 
@@ -118,7 +125,6 @@ def run(model: Model, options: Options, say: Say) -> Run:
     comparison = compare(model, module, draws=2)
     if not comparison.passed:
         raise GradientsDiffer(comparison)
-    say(f"checked the code's gradients against complex-step derivatives: worst relative error {comparison.worst:.1e}")
     folder = open_folder(options.folder or Path("runs") / file_stem(model.name), options.force)
     code = f"{module_name(model.name)}.py"
     files = [REPORT, TEX, code, MODEL, PARAMETERS, PREPARATION, HISTORY, CURVE]
@@ -130,10 +136,14 @@ def run(model: Model, options: Options, say: Say) -> Run:
     losses = [float(module.loss(dict(params), **prepared.constants)) for params in path]
     written |= _write_training(folder, model, prepared, training)
     if one:
-        written["the path on the loss curve"] = folder.write(TRAJECTORY, _trajectory(module, model, one, path, losses, prepared))
+        written["the path on the loss curve"] = folder.write(
+            TRAJECTORY, _trajectory(module, model, one, path, losses, prepared)
+        )
     trained = _judge(module, model, training.params, prepared.train, prepared.constants)
     tested = _judge(module, model, training.params, prepared.test, prepared.constants) if prepared.test else None
-    return Run(model, proofs, comparison, training, trained, tested, prepared.examples, prepared.scaler, path, losses, written)
+    return Run(
+        model, proofs, comparison, training, trained, tested, prepared.examples, prepared.scaler, path, losses, written
+    )
 
 
 # Data.
@@ -164,7 +174,9 @@ def _default_data(model: Model) -> str:
     if model.name in builtin_names() and model.text == builtin_text(model.name):
         return DEFAULT_DATA
     names = ", ".join(v.name for v in model.of_role("input", "target"))
-    raise DeriveError(f"the model needs data for {names}", hint="--data FILE.csv, or --data breast_cancer, which ships with derive")
+    raise DeriveError(
+        f"the model needs data for {names}", hint="--data FILE.csv, or --data breast_cancer, which ships with derive"
+    )
 
 
 def _complete(model: Model, settings: Settings, examples: Examples) -> tuple[dict[str, Any], dict[str, int]]:
@@ -220,7 +232,9 @@ def _only_parameter(model: Model, prepared: _Prepared) -> str | None:
     return found[0].name if prepared.examples is None and len(found) == 1 and not found[0].shape else None
 
 
-def _trajectory(module: ModuleType, model: Model, name: str, path: list[Params], losses: list[float], prepared: _Prepared) -> str:
+def _trajectory(
+    module: ModuleType, model: Model, name: str, path: list[Params], losses: list[float], prepared: _Prepared
+) -> str:
     walked = [float(params[name]) for params in path]
     low, high = min(walked), max(walked)
     around = max(high - low, 1e-3 * max(abs(low), abs(high)), 1e-9)

@@ -103,10 +103,7 @@ def dump_preparation(preparation: Preparation) -> str:
         "sizes": dict(preparation.sizes or {}),
         "constants": dict(preparation.constants or {}),
         "scaler": scaler
-        and {
-            name: {"mean": scaler.mean[name].tolist(), "scale": scaler.scale[name].tolist()}
-            for name in scaler.mean
-        },
+        and {name: {"mean": scaler.mean[name].tolist(), "scale": scaler.scale[name].tolist()} for name in scaler.mean},
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -51,9 +51,13 @@ def _variable(model: Model, name: str) -> Variable:
         raise DeriveError(f"--set: the model has no name {quoted(name)}", hint=hint)
     if name not in settable:
         what = f"a {model.variables[name].role}" if name in model.variables else "an equation"
-        raise DeriveError(f"--set: {quoted(name)} is {what}; only constants and sizes can be set", hint=_listed(settable))
+        raise DeriveError(
+            f"--set: {quoted(name)} is {what}; only constants and sizes can be set", hint=_listed(settable)
+        )
     if model.variables[name].role == "constant" and model.variables[name].shape:
-        raise DeriveError(f"--set gives one number, but {quoted(name)} is an array", hint="give it in an .npz file with --data")
+        raise DeriveError(
+            f"--set gives one number, but {quoted(name)} is an array", hint="give it in an .npz file with --data"
+        )
     return model.variables[name]
 
 
@@ -67,7 +71,9 @@ def _whole(name: str, value: str) -> int:
     except ValueError:
         size = 0
     if not 1 <= size <= LARGEST_SIZE:
-        raise DeriveError(f"the size {quoted(name)} must be a whole number from 1 to {LARGEST_SIZE}, not {quoted(value)}")
+        raise DeriveError(
+            f"the size {quoted(name)} must be a whole number from 1 to {LARGEST_SIZE}, not {quoted(value)}"
+        )
     return size
 
 

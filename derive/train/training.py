@@ -124,9 +124,7 @@ class _Watcher:
             return self.best[1]
         if stopped == "interrupted":
             raise DeriveError("training was interrupted before the first epoch ended")
-        raise DeriveError(
-            "the loss is not finite after the first epoch", hint="lower the learning rate with --lr"
-        )
+        raise DeriveError("the loss is not finite after the first epoch", hint="lower the learning rate with --lr")
 
 
 def _progress_bar() -> Progress:

@@ -1,0 +1,76 @@
+"""``derive report`` and ``derive graph``: the derivation as a document, the computational graph as a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from derive.commands.options import Choice, force_option, model_argument, output_option
+from derive.commands.output import check_writable, kind_of, write
+from derive.commands.source import read_model
+from derive.errors import DeriveError
+
+if TYPE_CHECKING:
+    from derive.render.document import Document
+
+REPORTS = ("tex", "pdf", "html", "md")
+GRAPHS = ("svg", "tex")
+
+
+@click.command()
+@model_argument
+@output_option("The report: .tex, .pdf, .html or .md.", required=True)
+@click.option("--lang", "language", type=Choice(["en", "es"]), default="en", show_default=True)
+@click.option("--detail", type=Choice(["brief", "normal", "full"]), default="normal", show_default=True)
+@click.option("--fragment", is_flag=True, help="LaTeX without preamble, to be put into a document of your own (.tex).")
+@force_option
+def report(
+    model: str | None, text: str | None, output: str, language: str, detail: str, fragment: bool, force: bool
+) -> None:
+    """Write the derivation of MODEL as a document."""
+    kind = kind_of(output, REPORTS)
+    if fragment and kind != "tex":
+        hint = "give a name that ends in .tex"
+        raise DeriveError(f"--fragment is for LaTeX, and the output ends in .{kind}", hint=hint)
+    check_writable(output, force)
+    found = read_model(model, text)
+    from derive.render.report import report as tell
+
+    write(_printed(tell(found.derive().prove(), language, detail), kind, fragment), output, force)
+
+
+def _printed(document: Document, kind: str, fragment: bool) -> str | bytes:
+    if kind == "html":
+        from derive.render.html_document import print_html
+
+        return print_html(document)
+    if kind == "md":
+        from derive.render.markdown_document import print_markdown
+
+        return print_markdown(document)
+    from derive.render.latex_document import print_latex
+
+    tex = print_latex(document, fragment=fragment)
+    if kind == "tex":
+        return tex
+    from derive.render.pdf import compile_pdf
+
+    return compile_pdf(tex)
+
+
+@click.command()
+@model_argument
+@output_option("The picture: .svg, or .tex for TikZ.", required=True)
+@force_option
+def graph(model: str | None, text: str | None, output: str, force: bool) -> None:
+    """Draw the computational graph of MODEL."""
+    kind = kind_of(output, GRAPHS)
+    check_writable(output, force)
+    found = read_model(model, text)
+    from derive.render.graph_svg import svg
+    from derive.render.graph_tikz import tikz
+    from derive.render.model_graph import model_graph
+
+    drawn = model_graph(found)
+    write(svg(drawn) if kind == "svg" else tikz(drawn), output, force)

@@ -1,0 +1,158 @@
+"""``derive run`` and ``derive predict``: training with the generated code, and using what was trained."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from derive.commands.options import force_option, model_argument, output_option
+from derive.commands.output import check_writable, write
+from derive.commands.root import FAILED
+from derive.commands.source import read_model
+from derive.errors import DeriveError, printable
+
+if TYPE_CHECKING:
+    from derive.train.run import Part, Run
+
+ROWS = 12  # of a trajectory after its first steps, at most
+STANDARDISE = "Give the inputs mean 0 and deviation 1; done for the data that ship with derive."
+
+
+@click.command(short_help="Derive, generate code, and train with it.")
+@model_argument
+@click.option("--data", metavar="NAME|FILE", help="A CSV or .npz file, or a set that ships with derive.")
+@click.option("--target", metavar="COLUMN", help="The column that is the target.")
+@click.option("--features", metavar="A,B", help="The columns that are the inputs; all others if not given.")
+@click.option("--epochs", type=int, metavar="N", help="How often to go through the examples.")
+@click.option("--batch-size", type=int, metavar="N", help="Examples in a step; all if not given.")
+@click.option("--lr", type=float, metavar="X", help="The learning rate.")
+@click.option("--tolerance", type=float, default=0.0, metavar="X", help="Stop when the loss falls by less than this.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, metavar="N", help="For the start, the split and the batches."
+)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a constant or a size; repeatable.")
+@click.option("--standardise/--no-standardise", default=None, help=STANDARDISE)
+@click.option("--test-fraction", type=float, default=0.2, metavar="X", help="The part held out; 0.2 if not given.")
+@click.option("-o", "--output", metavar="DIR", help="The folder of results; runs/MODEL if not given.")
+@click.option("--force", is_flag=True, help="Overwrite files in the folder that derive did not write.")
+def run(
+    model: str | None,
+    text: str | None,
+    data: str | None,
+    target: str | None,
+    features: str | None,
+    epochs: int | None,
+    batch_size: int | None,
+    lr: float | None,
+    tolerance: float,
+    seed: int,
+    settings: tuple[str, ...],
+    standardise: bool | None,
+    test_fraction: float,
+    output: str | None,
+    force: bool,
+) -> None:
+    """Derive MODEL, generate its code, train with it, and keep the results in a folder."""
+    found = read_model(model, text)
+    from derive.train.run import GradientsDiffer, Options
+    from derive.train.run import run as train
+
+    columns = None if features is None else tuple(name.strip() for name in features.split(","))
+    if columns is not None and not all(columns):
+        hint = "for example --features A,B"
+        raise DeriveError("--features takes names of columns with commas between them", hint=hint)
+    options = Options(
+        data,
+        target,
+        columns,
+        epochs,
+        batch_size,
+        lr,
+        tolerance,
+        seed,
+        settings,
+        standardise,
+        test_fraction,
+        output,
+        force,
+    )
+    try:
+        finished = train(found, options, lambda message: click.echo(message, err=True))
+    except GradientsDiffer as error:
+        click.echo(f"not trained: {error}; `derive check` says more", err=True)
+        sys.exit(FAILED)
+    _tell(finished)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR")
+@click.option("--data", required=True, metavar="FILE", help="The examples: a CSV or .npz file as in training.")
+@output_option("The predictions as CSV; standard output if not given.")
+@force_option
+def predict(folder: str, data: str, output: str | None, force: bool) -> None:
+    """Apply what a run saved in DIR to new data."""
+    check_writable(output, force)
+    from derive.train.apply import predict_file
+
+    write(predict_file(folder, data), output, force)
+
+
+def _tell(run: Run) -> None:
+    if run.path:
+        _tell_path(run)
+    if run.examples is not None:
+        held_out = f", {run.test.examples} held out" if run.test else ""
+        scaled = ", standardised" if run.scaler is not None else ""
+        click.echo(f"data       {printable(run.examples.source)}: {run.train.examples} examples{held_out}{scaled}")
+        if run.examples.features:
+            click.echo(f"features   {printable(', '.join(run.examples.features))}")
+    proved = ", ".join(f"{count} {PROVED[how]}" for how, count in run.proofs.items())
+    click.echo(f"steps      all {sum(run.proofs.values())} proved: {proved}")
+    worst = f"worst relative error {run.comparison.worst:.2g}"
+    click.echo(f"gradients  of the code checked against complex-step derivatives: {worst}")
+    unit = "epochs" if run.examples is not None else "steps"
+    click.echo(f"training   {len(run.training.history)} {unit}{STOPPED[run.training.stopped]}")
+    click.echo(f"loss       {_figures(run.train)}" + ("" if run.test is None else " on the training part"))
+    if run.test is not None:
+        click.echo(f"test       loss {_figures(run.test)}")
+    folder = next(iter(run.files.values())).parent
+    click.echo(f"files      {printable(folder)}")
+    width = max(len(path.name) for path in run.files.values())
+    for what, path in run.files.items():
+        click.echo(f"           {path.name:<{width}}  {what}")
+
+
+PROVED = {"symbolic": "symbolically", "numeric": "numerically", "none": "not"}
+STOPPED = {
+    "epochs": "",
+    "tolerance": ", until the loss no longer fell",
+    "interrupted": ", then interrupted: these are the best parameters till then",
+    "diverged": ", then the loss became infinite: these are the best parameters till then (a smaller --lr helps)",
+}
+
+
+def _figures(part: Part) -> str:
+    return f"{part.loss:.6g}" + (f", {part.metric}" if part.metric is not None else "")
+
+
+def _tell_path(run: Run) -> None:
+    """The way of the parameters as a table: the first steps, then some of the others."""
+    names = [name for name, value in run.path[0].items() if value.ndim == 0][:6]
+    if not names:
+        return
+    click.echo("".join([f"{'step':>6}", *(f"{name:>14}" for name in names), f"{run.model.loss:>14}"]))
+    for step in _shown_steps(len(run.path) - 1):
+        values = [float(run.path[step][name]) for name in names]
+        click.echo("".join([f"{step:>6}", *(f"{value:>14.8g}" for value in values), f"{run.losses[step]:>14.6g}"]))
+
+
+def _shown_steps(last: int) -> list[int]:
+    """The first five steps, then a round number of them apart, and the last.
+
+    >>> _shown_steps(52)
+    [0, 1, 2, 3, 4, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 52]
+    """
+    every = next(unit * 10**power for power in range(20) for unit in (1, 2, 5) if last <= ROWS * unit * 10**power)
+    return sorted({*range(min(5, last) + 1), *range(0, last, every), last})

@@ -1,0 +1,111 @@
+"""The first sections of a report: the model's quantities, its equations, and its computational graph."""
+
+from __future__ import annotations
+
+from derive.expression.nodes import Expression, Ref
+from derive.model import Equation as ModelEquation
+from derive.model import Shape, Variable
+from derive.render.document import (
+    Block,
+    Code,
+    Equation,
+    Equations,
+    Figure,
+    Inlines,
+    Math,
+    Paragraph,
+    Section,
+    Table,
+    says,
+)
+from derive.render.graph_layout import Graph
+from derive.render.model_graph import left_side, model_graph
+from derive.render.prose import joined
+from derive.render.story import Story
+
+LARGEST_PICTURE = 400  # nodes beyond which a picture says nothing
+_HIDDEN = ("index", "examples")
+
+
+def model_section(story: Story) -> list[Block]:
+    """The declarations as a table, and the equations."""
+    model, words = story.model, story.words
+    blocks: list[Block] = [Section(says(words["model"]), anchor="model")]
+    shown = [v for v in model.variables.values() if v.role not in _HIDDEN]
+    if shown:
+        blocks.append(_declarations(story, shown))
+    blocks.append(Paragraph(story.say("equations")))
+    blocks.append(Equations(tuple(item for e in model.equations for item in _equation(story, e))))
+    if model.per_example & set(model.by_name):
+        blocks.append(Paragraph(story.say("one example")))
+    return blocks
+
+
+def graph_section(story: Story) -> list[Block]:
+    """The picture."""
+    graph = model_graph(story.model)
+    if len(graph.nodes) > LARGEST_PICTURE:
+        return []
+    return [
+        Section(says(story.words["graph"]), anchor="graph"),
+        Figure(Graph(graph.nodes, graph.edges), story.say("graph caption"), anchor="figure-graph"),
+    ]
+
+
+def shape_of(story: Story, shape: Shape) -> Inlines:
+    """``h × d``, or the word for a scalar."""
+    if not shape:
+        return says(story.words["scalar"])
+    sizes = [story.math(size) for size in shape]
+    if len(sizes) == 1:
+        return (sizes[0],)
+    return (Math(r" \times ".join(s.latex for s in sizes), " × ".join(s.text for s in sizes)),)
+
+
+def _declarations(story: Story, shown: list[Variable]) -> Table:
+    words = story.words
+    told = [_value(story, v) for v in shown]
+    header = [says(words["name"]), says(words["role"]), says(words["shape"])]
+    rows = [[(story.math(Ref(v.name)),), says(words[v.role]), shape_of(story, v.shape)] for v in shown]
+    if any(told):
+        header.append(says(words["value"]))
+        rows = [[*row, value] for row, value in zip(rows, told, strict=True)]
+    return Table(
+        tuple(header),
+        tuple(tuple(row) for row in rows),
+        story.say("declarations"),
+        anchor="declarations",
+        row_anchors=tuple("" if v.name in story.adjoints else f"step-{v.name}" for v in shown),
+    )
+
+
+def _value(story: Story, v: Variable) -> Inlines:
+    """A constant's value; how a parameter starts."""
+    words = story.words
+    if v.kind is not None:
+        argument = "" if v.kind_argument is None else f"({v.kind_argument})"
+        return (Code(v.kind + argument),)
+    if v.value is not None:
+        value = (story.math(v.value),)
+        return joined([says(words["initial value"]), value], " ") if v.role in ("parameter", "state") else value
+    return says(words["given with the data"]) if v.role == "constant" else ()
+
+
+def _equation(story: Story, e: ModelEquation) -> list[Equation]:
+    """The author's line, and where that speaks of whole arrays the same in index form."""
+    anchor = f"step-{e.name}" if e.name == story.model.loss else f"eq-{e.name}"
+    role = says(story.words[e.role]) if e.role else ()
+    found = [Equation(story.math(left_side(e)), story.math(e.written), note=role, anchor=anchor)]
+    if story.detail != "brief" and _differs(e.written, e.body):
+        element = story.notation.element(e.name, e.indices)
+        found.append(Equation(story.math(element), story.math(e.body), note=says(story.words["index form"])))
+    return found
+
+
+def _differs(written: Expression, body: Expression) -> bool:
+    """Whether the index form says something that the author's line does not."""
+    from derive.expression.nodes import MatMul, Reduce
+    from derive.expression.walk import contains
+
+    sums = contains(body, lambda node: isinstance(node, Reduce))
+    return sums and (not contains(written, lambda node: isinstance(node, Reduce)) or contains(written, lambda n: isinstance(n, MatMul)))

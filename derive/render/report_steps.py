@@ -1,0 +1,239 @@
+"""The middle of a report: the chain rule, the local derivatives, the adjoints and the gradients, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from derive.arrays import in_arrays
+from derive.derivation import Adjoint, Result, Step
+from derive.expression.nodes import D, Expression, Ref
+from derive.expression.walk import names
+from derive.render.document import (
+    Block,
+    Derivation,
+    Equation,
+    Equations,
+    Inlines,
+    Line,
+    Math,
+    Paragraph,
+    Reference,
+    Section,
+    Text,
+    says,
+)
+from derive.render.document import Result as Boxed
+from derive.render.latex import latex
+from derive.render.math_style import Conventions
+from derive.render.prose import joined
+from derive.render.story import Sources, Story, adjoint_of
+from derive.render.unicode import unicode_math
+
+SHORT = 2  # steps up to which a derivation is shown although an equal one stands before it
+
+
+def chain_rule(story: Story) -> list[Block]:
+    """For each parameter the product of factors along the graph; where the path divides, the sum over the consumers."""
+    derivation, model = story.derivation, story.model
+    blocks: list[Block] = [
+        Section(says(story.words["chain rule"]), anchor="chain-rule"),
+        Paragraph(story.say("chain intro", loss=story.loss)),
+    ]
+    divided = [a for a in (*derivation.nodes, *derivation.gradients) if len(a.terms) > 1]
+    if divided:
+        blocks.append(Paragraph(story.say("several paths")))
+    shown = [*divided, *(a for a in derivation.gradients if a.terms and len(a.terms) == 1)]
+    items = []
+    for a in shown:
+        steps = a.result.steps
+        left = adjoint_of(model.loss, a.name, a.result.indices if len(a.terms) > 1 else ())
+        items.append(Equation(story.math(left), _product(story, a.chain) if a.chain else _first(story, a, steps)))
+    if items:
+        blocks.append(Equations(tuple(items)))
+    return blocks
+
+
+def _first(story: Story, a: Adjoint, steps: Sequence[Step]) -> Math:
+    """The chain rule over the direct consumers: the first step's line, or the factors by name."""
+    if len(a.terms) > 1 and steps:
+        return story.math(steps[0].after)
+    return _product(story, a.terms[0])
+
+
+def _product(story: Story, chain: Sequence[tuple[str, str]]) -> Math:
+    parts = [story.math(D(Ref(of), Ref(wrt))) for of, wrt in chain]
+    return Math(r" \cdot ".join(p.latex for p in parts), " · ".join(p.text for p in parts))
+
+
+def functions(story: Story) -> list[Block]:
+    """The derivatives of functions that follow from what defines them."""
+    lemmas = story.derivation.lemmas
+    if not lemmas:
+        return []
+    blocks: list[Block] = [
+        Section(says(story.words["functions"]), anchor="functions"),
+        Paragraph(story.say("function intro")),
+    ]
+    return blocks + [_lemma(story, name, steps) for name, steps in lemmas.items()]
+
+
+def _lemma(story: Story, name: str, steps: Sequence[Step]) -> Block:
+    conventions = Conventions(
+        total=lambda d: len(names(d.body)) == 1,
+        decimal=story.notation.conventions().decimal,
+        otherwise=story.words["otherwise"],
+    )
+
+    def math(e: Expression) -> Math:
+        return Math(latex(e, conventions=conventions), unicode_math(e, conventions=conventions))
+
+    found: list[tuple[Math, list[Step]]] = []
+    for step in steps:
+        shown = math(step.after)
+        if found and found[-1][0] == shown:
+            continue
+        found.append((shown, [step]))
+    lines = tuple(Line("=", m.latex, m.text, story.note(group, Sources())) for m, group in found)
+    title = says(story.words["derivative of"] + story.words.function(name.partition(" ")[0]))
+    return Derivation(math(steps[0].before), lines, f"lemma-{name.replace(' ', '-')}", title)
+
+
+def local_derivatives(story: Story) -> list[Block]:
+    """Every edge of the graph: an equation differentiated by one of its names, from the loss backwards."""
+    if not story.derivation.local:
+        return []
+    blocks: list[Block] = [
+        Section(says(story.words["local derivatives"]), anchor="local-derivatives"),
+        Paragraph(story.say("local intro")),
+    ]
+    order = {e.name: k for k, e in enumerate(story.model.equations)}
+    seen: dict[int, str] = {}
+    for r in sorted(story.derivation.local, key=lambda r: -order[r.of]):
+        form = id(getattr(r.steps, "form", r))
+        anchor = story.local_anchor(r.of, r.wrt)
+        blocks.append(_local(story, r, seen.get(form, "")))
+        seen.setdefault(form, anchor)
+    return blocks
+
+
+def _local(story: Story, r: Result, same: str) -> Block:
+    equation = story.model.by_name[r.of]
+    own = r.indices[: len(equation.indices)]
+    left = D(story.notation.element(r.of, own), story.notation.element(r.wrt, r.indices[len(own) :]))
+    anchor = "step-" + r.of if r.of == story.model.loss else "eq-" + r.of
+    lines: tuple[Line, ...] = ()
+    if r.steps:
+        start = story.math(r.steps[0].before, r.of)
+        lines = (Line("=", start.latex, start.text, story.say("by", references=Reference(anchor))),)
+    if same and len(r.steps) > SHORT and story.detail != "full":
+        result = story.math(r.expr, r.of)
+        lines += (Line("=", result.latex, result.text, story.say("same way", reference=Reference(same))),)
+    else:
+        lines += story.lines(r.steps, r.of)
+    if not lines:
+        result = story.math(r.expr, r.of)
+        lines = (Line("=", result.latex, result.text),)
+    return Derivation(story.math(left), lines, story.local_anchor(r.of, r.wrt), _title(story, r.of, r.wrt))
+
+
+def _title(story: Story, of: str, wrt: str) -> Inlines:
+    words = story.words
+    names_of = story.math(Ref(of)), story.math(Ref(wrt))
+    return (Text(words["derivative of"]), names_of[0], Text(words["with respect to"]), names_of[1])
+
+
+def adjoints(story: Story) -> list[Block]:
+    """∂L/∂node of every node, from the loss backwards."""
+    reached = [a for a in story.derivation.nodes if a.terms]
+    if not reached:
+        return []
+    blocks: list[Block] = [
+        Section(says(story.words["adjoints"]), anchor="adjoints"),
+        Paragraph(story.say("adjoint intro", loss=story.loss)),
+    ]
+    return blocks + _derivations(story, reached)
+
+
+def gradients(story: Story) -> list[Block]:
+    """∂L/∂parameter, and the results in a box."""
+    found = story.derivation.gradients
+    if not found:
+        return []
+    blocks: list[Block] = [
+        Section(says(story.words["gradients"]), anchor="gradients"),
+        Paragraph(story.say("gradient intro")),
+        *_derivations(story, found),
+    ]
+    for a in found:
+        if not a.terms:
+            blocks.append(Paragraph(joined([(story.math(Ref(a.name)),), story.say("unused")], ": ")))
+    if story.detail == "brief":
+        return blocks
+    return [*blocks, Boxed(tuple(Equation(*result(story, a)) for a in found))]
+
+
+def _derivations(story: Story, found: Sequence[Adjoint]) -> list[Block]:
+    blocks: list[Block] = []
+    seen: dict[int, str] = {}
+    for a in found:
+        form = id(getattr(a.result.steps, "form", a))
+        blocks += _adjoint(story, a, seen.get(form, ""))
+        seen.setdefault(form, story.adjoint_anchor(a.name))
+    return blocks
+
+
+def _adjoint(story: Story, a: Adjoint, same: str) -> list[Block]:
+    r = a.result
+    left = story.math(adjoint_of(story.model.loss, a.name, r.indices))
+    steps = [s for s in r.steps if s.rule != "array notation"]
+    direct = [t for t in a.terms if len(t) == 1]
+    if direct and len(a.terms) == 1 and story.detail != "full" and len(steps) > 1:
+        steps = steps[1:]  # the node stands in the loss alone: the chain rule has nothing to say
+    sources = _sources(story, a)
+    lines = story.lines(steps, None, sources)
+    if story.detail == "brief" or (same and len(steps) > SHORT + 1 and story.detail == "normal"):
+        lines = _shortened(story, a, steps, lines, same)
+    title = _title(story, story.model.loss, a.name)
+    blocks: list[Block] = [Derivation(left, lines, story.adjoint_anchor(a.name), title)]
+    whole = in_arrays(r.expr, r.indices, r.shape) if r.indices else None
+    if whole is not None:
+        array = says(story.words["array form"])
+        sides = story.math(adjoint_of(story.model.loss, a.name)), story.math(whole)
+        blocks.append(Equations((Equation(*sides, note=array),)))
+    return blocks
+
+
+def _shortened(
+    story: Story, a: Adjoint, steps: Sequence[Step], lines: tuple[Line, ...], same: str
+) -> tuple[Line, ...]:
+    """The chain rule, what its factors are, and the result."""
+    if not lines:
+        return lines
+    first = [line for line, step in zip(lines, steps, strict=False) if step.rule == "chain rule"][:1]
+    named, last = story.math(a.by_adjoint), lines[-1]
+    between = [Line("=", named.latex, named.text)] if named.latex not in {last.latex, *(x.latex for x in first)} else []
+    note = story.say("same way", reference=Reference(same)) if same and story.detail != "brief" else ()
+    end = [Line("=", last.latex, last.text, note)] if not first or last.latex != first[0].latex else []
+    return (*first, *between, *end)
+
+
+def _sources(story: Story, a: Adjoint) -> Sources:
+    """Where the factors of the chain rule were derived."""
+    local: dict[str, None] = {}
+    later: dict[str, None] = {}
+    for term in a.terms:
+        local[story.local_anchor(*term[-1])] = None
+        if len(term) > 1:
+            later[story.adjoint_anchor(term[0][1])] = None
+    if story.detail == "brief":
+        return Sources()
+    return Sources(tuple(filter(None, local)), tuple(filter(None, later)))
+
+
+def result(story: Story, a: Adjoint) -> tuple[Math, Math]:
+    """The gradient's two sides, in whole-array notation where that can say it."""
+    r = a.result
+    whole = in_arrays(r.expr, r.indices, r.shape) if r.indices else None
+    if whole is not None:
+        return story.math(adjoint_of(story.model.loss, a.name)), story.math(whole)
+    return story.math(adjoint_of(story.model.loss, a.name, r.indices)), story.math(r.expr)

@@ -1,0 +1,138 @@
+"""What all parts of a report share: the derivation, its notation, the words, and how steps become lines.
+
+In: a proved derivation, a language and a level of detail.  Out: a `Story`, and from it lines and notes.
+Invariant: a line is what a step says; steps are only left out or joined, never invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from derive.derivation import Adjoint, Derivation, Result, Step
+from derive.expression.nodes import D, Expression, Index, Ref
+from derive.model import Model
+from derive.parse.expression import parse_expression
+from derive.render.catalogue import Words
+from derive.render.document import Inline, Inlines, Line, Math, Reference, says
+from derive.render.notation import Notation
+from derive.render.prose import joined, sentence
+
+DETAILS = ("brief", "normal", "full")
+
+# Small steps that `normal` shows together, as one line.
+SMALL = frozenset(
+    {"negation", "constant", "variable", "arithmetic", "number and sign", "order of terms", "signs", "product of fractions",
+     "exp of 0", "log of 1", "lowest terms"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Story:
+    """A derivation about to be told."""
+
+    derivation: Derivation
+    language: str
+    detail: str
+
+    @property
+    def model(self) -> Model:
+        return self.derivation.model
+
+    @cached_property
+    def words(self) -> Words:
+        return Words(self.language)
+
+    @cached_property
+    def notation(self) -> Notation:
+        return Notation(self.model, self.language)
+
+    @cached_property
+    def batch(self) -> Notation:
+        return self.notation.batch()
+
+    @cached_property
+    def loss(self) -> Math:
+        return self.math(Ref(self.model.loss))
+
+    @cached_property
+    def local(self) -> dict[tuple[str, str], Result]:
+        return {(r.of, r.wrt): r for r in self.derivation.local}
+
+    @cached_property
+    def adjoints(self) -> dict[str, Adjoint]:
+        return {a.name: a for a in (*self.derivation.nodes, *self.derivation.gradients)}
+
+    def math(self, e: Expression, of: str | None = None) -> Math:
+        return self.notation.math(e, of)
+
+    def say(self, key: str, **gaps: Inline | Inlines) -> Inlines:
+        return sentence(self.words, key, **gaps)
+
+    # Names of places in the document.
+
+    def local_anchor(self, of: str, wrt: str) -> str:
+        return f"local-{of}-{wrt}" if self.detail != "brief" and (of, wrt) in self.local else ""
+
+    def adjoint_anchor(self, name: str) -> str:
+        return f"step-{name}" if name in self.adjoints else ""
+
+    # Steps.
+
+    def lines(self, steps: Iterable[Step], of: str | None = None, sources: Sources | None = None) -> tuple[Line, ...]:
+        """The lines of a derivation: one for each step that shows, small ones together."""
+        found: list[tuple[list[Step], Math]] = []
+        for step in steps:
+            shown = self.math(step.after, of)
+            if found and shown == found[-1][1] and step.assumption is None:
+                continue
+            if found and self._belongs(found[-1][0], step):
+                found[-1] = ([*found[-1][0], step], shown)
+            else:
+                found.append(([step], shown))
+        return tuple(Line("=", m.latex, m.text, self.note(group, sources or Sources())) for group, m in found)
+
+    def _belongs(self, group: Sequence[Step], step: Step) -> bool:
+        """Whether the step joins the line before it."""
+        if self.detail == "full":
+            return False
+        same = all(s.rule == step.rule for s in group)
+        return same or (step.rule in SMALL and all(s.rule in SMALL for s in group))
+
+    def note(self, steps: Sequence[Step], sources: Sources) -> Inlines:
+        """The rules, what they refer to, and the conditions."""
+        rules = dict.fromkeys(step.rule for step in steps)
+        conditions = dict.fromkeys(c for s in steps if s.condition for c in s.condition.split(" and "))
+        parts = [self._rule(rule, sources) for rule in rules]
+        if conditions:
+            shown = joined((self._formula(c),) for c in conditions)
+            parts.append(self.say("condition", condition=shown))
+        for step in steps:
+            if step.assumption:
+                parts.append(self.say("assuming", assumption=self._formula(step.assumption)))
+        return joined(parts)
+
+    def _rule(self, rule: str, sources: Sources) -> Inlines:
+        anchors = {"local derivatives": sources.local, "adjoints": sources.adjoints}.get(rule, ())
+        if not anchors:
+            return says(self.words.rule(rule))
+        return self.say("by", references=joined((Reference(a),) for a in anchors))
+
+    def _formula(self, text: str) -> Math:
+        return self.math(parse_expression(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the results that a derivation puts in were found: anchors in the document."""
+
+    local: tuple[str, ...] = ()
+    adjoints: tuple[str, ...] = ()
+
+
+def adjoint_of(loss: str, name: str, indices: tuple[str, ...] = ()) -> D:
+    """∂L/∂name, at its indices."""
+    return D(Ref(loss), Ref(name, tuple(Index(i) for i in indices)))
+
+
