@@ -52,7 +52,7 @@ class Equation:
     place: Place | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A network and its loss: variables, equations in topological order, what may be assumed."""
 

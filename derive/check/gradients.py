@@ -53,6 +53,13 @@ def compare(model: Model, module: ModuleType, draws: int = SEEDS, examples: int 
     return Comparison(worst, where, draws, len(drawn.examples))
 
 
+def compare_at(model: Model, module: ModuleType, drawn: Sample) -> Comparison:
+    """The same at given data."""
+    found = errors(model, module, drawn)
+    worst = max(found, key=lambda name: found[name])
+    return Comparison(found[worst], worst, 1, len(drawn.examples))
+
+
 def errors(model: Model, module: ModuleType, drawn: Sample) -> dict[str, float]:
     """The relative error of the loss and of each gradient; NaN or infinite where the code's value is."""
     data = drawn.data if drawn.examples[0] else {}

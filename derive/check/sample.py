@@ -37,6 +37,10 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 _RANGES = ((-1.5, 1.5), (0.05, 0.95), (0.1, 2.5), (-0.9, 0.9))
 
 
+class NoSample(DeriveError):
+    """No random data were found at which the loss is defined."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """`shared` are parameters and constants without a value; `examples` the rest, one mapping for each example."""
@@ -81,7 +85,7 @@ def sample(model: Model, seed: int, examples: int = 4) -> Sample:
                 parameters = {name: drawn[name] for name in drawn if name in model.parameters}
                 constants = {name: drawn[name] for name in drawn if name not in parameters}
                 return Sample(parameters, constants, sizes, tuple(found))
-    raise DeriveError("no random data were found at which the loss is defined")
+    raise NoSample("no random data were found at which the loss is defined")
 
 
 def _sizes(model: Model) -> dict[str, int]:
@@ -167,5 +171,5 @@ def _range(index: str, assumption: Compare, values: Values) -> int:
         if isinstance(node, Ref):
             for subscript, length in zip(node.indices, values[node.name].shape, strict=False):
                 if subscript == Index(index):
-                    return length
+                    return int(length)
     return 1

@@ -66,17 +66,6 @@ def gradient(
 def _printed(derivation: Derivation, form: str) -> str:
     if form == "json":
         return json.dumps(derivation.to_dict(), indent=2, ensure_ascii=False) + "\n"
-    if form == "text":
-        from derive.render.report import gradient_text
+    from derive.render.report import gradient_latex, gradient_markdown, gradient_text
 
-        return gradient_text(derivation)
-    from derive.render.report import report
-
-    document = report(derivation, "en", "normal")
-    if form == "latex":
-        from derive.render.latex_document import print_latex
-
-        return print_latex(document, fragment=True)
-    from derive.render.markdown_document import print_markdown
-
-    return print_markdown(document)
+    return {"text": gradient_text, "latex": gradient_latex, "markdown": gradient_markdown}[form](derivation)

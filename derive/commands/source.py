@@ -24,19 +24,19 @@ def read_model(model: str | None, text: str | None) -> Model:
     found = _written(text) if text is not None else _named(str(model))
     for warning in found.warnings:
         click.echo(f"warning: {warning}", err=True)
-    return found
+    return found if text is None else _with_declarations(found)
 
 
 def _written(text: str) -> Model:
     from derive.model import Model
 
     lines = text if "\n" in text else "\n".join(line.strip() for line in text.split(";"))
-    model = Model.parse(lines, implicit=True)
-    return Model.parse(_declared(model))
+    return Model.parse(lines, implicit=True)
 
 
-def _declared(model: Model) -> str:
-    """The text with all that was left unsaid: a text that can be saved, and read without ``-e``."""
+def _with_declarations(model: Model) -> Model:
+    """The same model from a text that says all that was left unsaid, and can be saved and read without ``-e``."""
+    from derive.model import Model
     from derive.parse.statements import read_statements
 
     said = read_statements(model.text)
@@ -46,7 +46,7 @@ def _declared(model: Model) -> str:
         row = loss.place.line - 1
         lines[row] = re.sub(rf"^(\s*){re.escape(model.loss)}\s*=", rf"\g<1>{model.loss}: loss =", lines[row])
     unsaid = [f"{name}: parameter" for name in model.variables if name not in said.declarations]
-    return "\n".join([*unsaid, *([""] if unsaid else []), *lines]) + "\n"
+    return Model.parse("\n".join([*unsaid, *([""] if unsaid else []), *lines]) + "\n")
 
 
 def _named(name: str) -> Model:

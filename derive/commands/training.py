@@ -100,6 +100,8 @@ def predict(folder: str, data: str, output: str | None, force: bool) -> None:
 
 
 def _tell(run: Run) -> None:
+    from derive.train.rows import count
+
     if run.path:
         _tell_path(run)
     if run.examples is not None:
@@ -112,8 +114,11 @@ def _tell(run: Run) -> None:
     click.echo(f"steps      all {sum(run.proofs.values())} proved: {proved}")
     worst = f"worst relative error {run.comparison.worst:.2g}"
     click.echo(f"gradients  of the code checked against complex-step derivatives: {worst}")
-    unit = "epochs" if run.examples is not None else "steps"
-    click.echo(f"training   {len(run.training.history)} {unit}{STOPPED[run.training.stopped]}")
+    done = count(len(run.training.history), "epoch" if run.examples is not None else "step")
+    click.echo(f"training   {done}{STOPPED[run.training.stopped]}")
+    if len(run.training.history) > 1 and run.train.loss > run.training.history[0]["loss"]:
+        rose = f"{run.training.history[0]['loss']:.6g} to {run.train.loss:.6g}"
+        click.echo(f"warning: the loss rose from {rose}; a smaller --lr may help", err=True)
     click.echo(f"loss       {_figures(run.train)}" + ("" if run.test is None else " on the training part"))
     if run.test is not None:
         click.echo(f"test       loss {_figures(run.test)}")
@@ -142,10 +147,10 @@ def _tell_path(run: Run) -> None:
     names = [name for name, value in run.path[0].items() if value.ndim == 0][:6]
     if not names:
         return
-    click.echo("".join([f"{'step':>6}", *(f"{name:>14}" for name in names), f"{run.model.loss:>14}"]))
+    click.echo("".join([f"{'step':>6}", *(f"{name:>16}" for name in names), f"{run.model.loss:>14}"]))
     for step in _shown_steps(len(run.path) - 1):
         values = [float(run.path[step][name]) for name in names]
-        click.echo("".join([f"{step:>6}", *(f"{value:>14.8g}" for value in values), f"{run.losses[step]:>14.6g}"]))
+        click.echo("".join([f"{step:>6}", *(f"{value:>16.8g}" for value in values), f"{run.losses[step]:>14.6g}"]))
 
 
 def _shown_steps(last: int) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count as count_from
 from typing import Any
 
@@ -34,6 +35,7 @@ class BatchGradient:
     steps: tuple[Step, ...]
 
 
+@lru_cache(maxsize=8)
 def example_names(model: Model) -> tuple[str, str]:
     """The example index and the number of examples: n and N, or others where the model uses those."""
     taken = {*model.variables, *model.by_name} | {i for e in model.equations for i in index_names(e.body)}

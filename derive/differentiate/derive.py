@@ -19,8 +19,8 @@ from derive.differentiate.local import differentiate
 from derive.differentiate.strategy import Chain, simplify
 from derive.errors import DeriveError, did_you_mean
 from derive.expression.build import ZERO
-from derive.expression.nodes import Compare, D, Expression, Index, Ref
-from derive.expression.walk import fresh, names, operations
+from derive.expression.nodes import Call, Compare, D, Div, Expression, Index, Ref
+from derive.expression.walk import contains, fresh, names, operations
 from derive.model import Equation, Model, Shape
 from derive.prove.setting import Setting
 from derive.rules.chain import ADJOINTS, CHAIN_RULE, LOCAL_RESULTS, NOT_REACHED
@@ -28,6 +28,7 @@ from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.rule import Consumer, Context, Fact
 
 LONGEST = 40  # operations up to which an adjoint is expanded through its consumers
+SLACK = 20  # operations beyond that which simplifying may be hoped to remove
 
 Steps = Sequence[Step]
 
@@ -107,7 +108,8 @@ class _Sweep:
             taken[letters[-1]] = None
         wrt = Ref(name, tuple(Index(letter) for letter in letters))
         output = Ref(equation.name, tuple(Index(i) for i in equation.indices))
-        form, back = self.local_form(equation.body, wrt, output, equation)
+        named = equation.name != self.model.loss  # nothing needs the loss's own value
+        form, back = self.local_form(equation.body, wrt, output, equation, named)
         indices = (*equation.indices, *letters)
         return Result(
             equation.name,
@@ -127,7 +129,7 @@ class _Sweep:
         }
 
     def local_form(
-        self, body: Expression, wrt: Ref, output: Ref, equation: Equation
+        self, body: Expression, wrt: Ref, output: Ref, equation: Equation, named: bool
     ) -> tuple[_LocalForm, dict[str, str]]:
         mapping = placeholders(body, wrt, output)
         mapping = self.with_sizes(mapping)
@@ -145,12 +147,12 @@ class _Sweep:
             own, x, out = canonical
             if not isinstance(x, Ref) or not isinstance(out, Ref):
                 raise TypeError("a name stays a name")
-            expr, steps = differentiate(own, x, out, ranges)
+            expr, steps = differentiate(own, x, out if named else None, ranges)
             setting = Setting(equations=((out, own),), shapes=shapes, ranges=ranges)
             return _LocalForm(expr, Form(steps, setting))
 
         try:
-            return _LOCAL.get((canonical, str(canonical[0]), tuple(shapes.items()), tuple(ranges.items())), compute), {
+            return _LOCAL.get((canonical, named, str(canonical[0]), tuple(shapes.items()), tuple(ranges.items())), compute), {
                 v: k for k, v in mapping.items()
             }
         except DeriveError as error:
@@ -370,13 +372,13 @@ def _at_node(parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str,
     compact_expr = _compact(by_adjoint, context, compact_facts)
     expanded_chain = chain.fork()
     expanded = expandable
-    if expandable and lengths <= 2 * LONGEST and expanded_chain.apply(ADJOINTS):
+    if expandable and lengths + operations(by_adjoint) <= LONGEST + SLACK and expanded_chain.apply(ADJOINTS):
         simplify(expanded_chain)
         if operations(expanded_chain.expr) <= LONGEST:
             chain = expanded_chain
         else:
             expanded = False
-    elif lengths > 2 * LONGEST:
+    elif lengths + operations(by_adjoint) > LONGEST + SLACK:
         expanded = False
     if operations(chain.expr) > LONGEST:
         expanded = False
@@ -385,6 +387,10 @@ def _at_node(parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str,
         chain.apply(ARRAY_NOTATION)
     unseen = [Step("compact form", by_adjoint, compact_expr), Step("by the adjoints", start, by_adjoint)]
     return _AdjointForm(by_adjoint, compact_expr, core, expanded, Form(chain.steps, setting, unseen))
+
+
+def _has_fraction(e: Expression) -> bool:
+    return contains(e, lambda node: isinstance(node, Div) or (isinstance(node, Call) and node.function in ("log", "exp")))
 
 
 def _compact(by_adjoint: Expression, context: Context, facts: dict[tuple[str, str], Fact]) -> Expression:
@@ -397,6 +403,8 @@ def _compact(by_adjoint: Expression, context: Context, facts: dict[tuple[str, st
         ranges=context.ranges,
     )
     chain = Chain(by_adjoint, inner)
+    if not any(_has_fraction(e) for e in (by_adjoint, *(fact.expr for fact in facts.values()))):
+        return by_adjoint  # nothing can cancel
     if not chain.apply(ADJOINTS):
         return by_adjoint
     apart = operations(chain.expr)

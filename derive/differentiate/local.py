@@ -14,7 +14,7 @@ from derive.rules.arithmetic import ARITHMETIC
 from derive.rules.calculus import DEFINITION_RULES, ELEMENTWISE, INVERSE_RULES, ORDER
 from derive.rules.fractions import CANCEL
 from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
-from derive.rules.rule import Context
+from derive.rules.rule import Context, Rule
 
 
 def differentiate(
@@ -39,7 +39,9 @@ def differentiate(
 
 def unfold(chain: Chain, body: Expression, wrt: Ref) -> None:
     """A named function that is the whole right-hand side is differentiated from what defines it."""
-    if not isinstance(body, Call) or body.function not in FUNCTIONS or FUNCTIONS[body.function].partials:
+    if chain.context.output is None or not isinstance(body, Call) or body.function not in FUNCTIONS:
+        return
+    if FUNCTIONS[body.function].partials:
         return
     if body.function in DEFINITION_RULES and all(
         isinstance(arg, Ref) or not contains(arg, _mentions(wrt)) for arg in body.args
@@ -78,8 +80,11 @@ def to_output(chain: Chain, explicit: Chain) -> None:
     if chain.context.output is None or operations(chain.expr) < 1:
         return
     best = chain.fork()
+    body = chain.context.output[1]
+    through_a_lemma = isinstance(body, Call) and body.function in FUNCTIONS and not all(isinstance(a, Ref) for a in body.args)
+    passages: tuple[tuple[Rule, ...], ...] = ((NAME_OUTPUT,), (THROUGH_OUTPUT, NAME_OUTPUT), (THROUGH_HELPER, NAME_OUTPUT))
     for start in (explicit, chain):
-        for passage in ((NAME_OUTPUT,), (THROUGH_OUTPUT, NAME_OUTPUT), (THROUGH_HELPER, NAME_OUTPUT)):
+        for passage in passages[:1] if through_a_lemma else passages:
             fork = start.fork()
             if passage[0] is not NAME_OUTPUT and not _has_kernel(fork.expr) and passage[0] is not THROUGH_OUTPUT:
                 continue

@@ -12,7 +12,6 @@ from derive.model import Model
 from derive.rules.rule import Consumer, Context, Fact
 from derive.rules.table import RULES
 
-
 BATCH_RULES = ("mean of the gradients", "gradient of one example")
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from derive.algebra.rational import alpha_normal
 from derive.derivation import Step
-from derive.expression.nodes import Add, Call, Constant, Div, Expression, Mul, Neg, Number, Pow, Reduce
-from derive.expression.walk import children, operations, walk
+from derive.expression.nodes import Add, Call, Div, Expression, Mul, Neg, Number, Reduce
+from derive.expression.walk import operations, walk
 from derive.rules.arithmetic import ARITHMETIC
 from derive.rules.fractions import (
     CANCEL,
@@ -24,6 +23,7 @@ from derive.rules.fractions import (
 )
 from derive.rules.identities import IDENTITIES
 from derive.rules.rule import Context, Rule
+from derive.rules.sharing import may_shorten
 from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, JOIN_SUMS, MERGE_SUMS, PULL_OUT, SPLIT
 
 LONGEST = 400  # steps of one chain; more would mean that rules undo each other
@@ -120,7 +120,7 @@ def simplify(chain: Chain) -> None:
         tidy_up(chain)
     while True:
         best: Chain | None = None
-        if _may_shorten(chain.expr):
+        if may_shorten(chain.expr):
             for road in ROADS:
                 fork = chain.fork()
                 for rule in road:
@@ -144,49 +144,6 @@ def tidy_up(chain: Chain) -> None:
             chain.exhaust((ARITHMETIC, *TENSOR_RULES))
             chain.exhaust((JOIN_SUMS, ARITHMETIC, *TENSOR_RULES))
         chain.exhaust(TIDY_RULES)
-
-
-def _may_shorten(e: Expression) -> bool:
-    """Whether a sum or a fraction could shrink: two terms, or the two sides of a line, have something in common."""
-    below: set[Expression] = set()
-    for node in walk(e):
-        if isinstance(node, Add):
-            seen: set[Expression] = set()
-            numbers = 0
-            for term in node.terms:
-                own = _atoms(term)
-                numbers += not own
-                if own & seen or numbers > 1:
-                    return True
-                seen |= own
-        elif isinstance(node, Div):
-            under = _atoms(node.denominator)
-            if under & below or not under:
-                return True
-            below |= under
-    return bool(below) and bool(below & _atoms(e, outside_denominators=True))
-
-
-def _atoms(e: Expression, outside_denominators: bool = False) -> set[Expression]:
-    """What the four operations do not take apart: names, calls, sums over indices."""
-    found: set[Expression] = set()
-    stack = [e]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, (Add, Mul, Neg, Pow, Div)):
-            if outside_denominators and isinstance(node, Div):
-                stack.append(node.numerator)
-            else:
-                stack.extend(children(node))
-        elif isinstance(node, Call) and node.function == "exp":
-            arg = node.args[0]
-            found.add(Call("exp", (arg.arg,)) if isinstance(arg, Neg) else node)
-        elif isinstance(node, Call) and node.function == "sqrt":
-            found.add(node)
-            stack.append(node.args[0])
-        elif not isinstance(node, (Number, Constant)):
-            found.add(alpha_normal(node))
-    return found
 
 
 def _better(new: Expression, best: Expression, old: Expression) -> bool:

@@ -135,6 +135,9 @@ class Elaborator:
 
     def new_index(self, preferred: str = "j") -> str:
         name = fresh(self.taken, preferred)
+        while name in self.shapes:
+            self.taken.add(name)
+            name = fresh(self.taken, preferred)
         self.taken.add(name)
         return name
 
@@ -625,7 +628,7 @@ def in_index_form(
     place: Place | None,
 ) -> tuple[Expression, tuple[str, ...], Shape]:
     """The core form of a right-hand side: body, free indices (given ones first, then one for each axis left), shape."""
-    taken = set(shapes) | set(index_names(e)) | set(indices)
+    taken = set(index_names(e)) | set(indices)
     elaborator = Elaborator(shapes, bodies, taken)
     whole = elaborator.array(e, {})
     axes = tuple(elaborator.new_index("i") for _ in whole.shape)

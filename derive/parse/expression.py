@@ -163,7 +163,7 @@ def _tell_indices(e: Expression, names: Names) -> Expression:
             inner = (leaf for part in subscripts for leaf in walk(part))
             marked |= {leaf.name for leaf in inner if isinstance(leaf, Ref) and not leaf.indices}
     if names.tensors is not None:
-        marked -= names.tensors
+        marked = {name for name in marked if name not in (names.tensors or ())}
 
     def change(node: Expression) -> Expression:
         if isinstance(node, Ref) and not node.indices and node.name in marked:

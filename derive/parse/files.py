@@ -32,6 +32,10 @@ def read_text(path: str | Path) -> str:
     """A model file's text, under the limits."""
     file = Path(path)
     try:
+        if file.is_dir():
+            raise DeriveError(f"'{printable(file)}' is a folder, not a model")
+        if file.exists() and not file.is_file():
+            raise DeriveError(f"'{printable(file)}' is not a regular file", hint="- reads a model from standard input")
         if not file.is_file():
             raise DeriveError(f"there is no file '{printable(file)}'")
         if file.stat().st_size > 4 * limits.TEXT:

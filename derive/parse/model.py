@@ -49,11 +49,13 @@ class _Resolver:
         self.source = Source(text)
         self.statements: Statements = read_statements(text)
         self.warnings: list[str] = []
+        self.everything: frozenset[str] | None = None
 
     def model(self) -> Model:
         s = self.statements
         if self.implicit:
             self.declare_the_rest()
+        self.everything = None  # names may have been added
         self.variables = {d.name: self.variable(d) for d in s.declarations.values()}
         self.functions = self.read_functions()
         written = {d.name: self.read_definition(d) for d in s.definitions.values()}
@@ -106,11 +108,13 @@ class _Resolver:
 
     def names(self, *more: str, indices: tuple[str, ...] = ()) -> Names:
         s = self.statements
-        return Names(frozenset({*s.declarations, *s.definitions, *more}), self.arities(), frozenset(indices))
+        if self.everything is None:
+            self.everything = frozenset({*s.declarations, *s.definitions})
+        return Names(self.everything | frozenset(more) if more else self.everything, self.arities(), frozenset(indices))
 
     def check_names(self, e: Expression, local: tuple[str, ...] = ()) -> None:
         s = self.statements
-        known = {*s.declarations, *s.definitions, *local}
+        known = self.names(*local).tensors or frozenset()
         for node in walk(e):
             if isinstance(node, Ref) and node.name not in known:
                 if node.name in s.functions or node.name in known_functions():

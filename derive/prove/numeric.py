@@ -41,7 +41,8 @@ from derive.parse.expression import parse_expression
 from derive.prove.setting import Setting
 
 DIGITS = 60
-STEP = mpmath.mpf(10) ** -12  # of the numerical derivative; the five-point formula's error is about its fourth power
+STEP_DIGITS = 25  # the step of the numerical derivative is 1e-25; the five-point formula's error is its fourth power
+SLOPE_DIGITS = 140  # digits for that derivative, so that the cancellation costs nothing
 
 
 class Undefined(Exception):
@@ -376,9 +377,16 @@ class Evaluator:
         """∂body/∂name[position], other names fixed, by a five-point formula; a kink on the way is no derivative."""
         center = self.values[name]
         base = center[position] if position else center
+        with mpmath.workdps(SLOPE_DIGITS):
+            return self.five_points(body, at, name, position, center, base)
+
+    def five_points(
+        self, body: Expression, at: Mapping[str, int], name: str, position: tuple[int, ...], center: Any, base: Any
+    ) -> Any:
+        step = mpmath.mpf(10) ** -STEP_DIGITS
         found = []
         for k in (-2, -1, 1, 2):
-            moved = base + k * STEP
+            moved = base + k * step
             if position:
                 array = center.copy()
                 array[position] = moved
@@ -390,7 +398,7 @@ class Evaluator:
                 found.append(mpmath.mpf(value.numerator) / value.denominator if isinstance(value, Fraction) else value)
             finally:
                 self.values[name] = center
-        return (found[0] - 8 * found[1] + 8 * found[2] - found[3]) / (12 * STEP)
+        return (found[0] - 8 * found[1] + 8 * found[2] - found[3]) / (12 * step)
 
 
 def _each(function: Any, *args: Any) -> Any:

@@ -133,8 +133,8 @@ class Converter:
             known = setting.adjoints.get(e.wrt.name)
             return self(known[1]) if known is not None else _symbol(f"adjoint of {e.wrt.name}")
         if isinstance(e.body, Ref) and e.body.name in self.values and e.body.name != e.wrt.name:
-            return sympy.diff(self.partial(self.values[e.body.name], e.wrt.name), x)
-        return sympy.diff(self.partial(e.body, e.wrt.name), x)
+            return self.at_values(sympy.diff(self.partial(self.values[e.body.name], e.wrt.name), x))
+        return self.at_values(sympy.diff(self.partial(e.body, e.wrt.name), x))
 
     def partial(self, body: Expression, wrt: str) -> Any:
         """A right-hand side whose other names stay fixed: only what is not computed from `wrt` here may be put in."""

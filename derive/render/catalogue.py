@@ -27,7 +27,7 @@ def languages() -> tuple[str, ...]:
 
 @cache
 def catalogue(language: str) -> dict[str, dict[str, str]]:
-    """The tables of one language's file: `words`, `sentences`, `conventions`, `rules`."""
+    """The tables of one language's file: `words`, `sentences`, `titles`, `conventions`, `rules`."""
     if language not in languages():
         hint = did_you_mean(language, languages()) or "there are catalogues for " + ", ".join(languages())
         raise DeriveError(f"there is no catalogue for the language '{language}'", hint=hint)
@@ -61,6 +61,10 @@ class Words:
             return rules[name]
         family, _, function = name.rpartition(" ")
         return rules[f"{family} *"].format(function=self.function(function))
+
+    def title(self, title: str) -> str:
+        """The title of a model that ships with derive; other titles are their author's."""
+        return self._tables["titles"].get(title, title)
 
     def function(self, name: str) -> str:
         """What a function is called in print."""

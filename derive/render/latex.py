@@ -39,6 +39,7 @@ class _Latex(Style):
     numerator = denominator = exponent = 0
     elementwise = r" \odot "
     matrix = r"\, "
+    before_sum = " "
     plus, minus = " + ", " - "
     relations: Mapping[str, str] = {"<": "<", "<=": r"\leq", ">": ">", ">=": r"\geq", "==": "=", "!=": r"\neq"}
 

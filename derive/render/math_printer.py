@@ -131,6 +131,9 @@ class Printer:
         if self.rank(e.denominator) > 0:
             parts = self.at(e.numerator, POWER), self.at(e.denominator, POWER)
             return Printed(self.style.divided(*parts), PRODUCT)
+        if isinstance(e.numerator, Reduce) and isinstance(e.denominator, (Ref, Number)):
+            part = self.style.fraction("1", self.text(e.denominator)).text
+            return Printed(part + self.style.before_sum + self.text(e.numerator), REDUCTION)
         return self.style.fraction(
             self.at(e.numerator, self.style.numerator), self.at(e.denominator, self.style.denominator)
         )

@@ -50,6 +50,7 @@ class Style(ABC):
     exponent: int
     elementwise: str
     matrix: str
+    before_sum: str
     plus: str
     minus: str
     relations: Mapping[str, str]

@@ -5,6 +5,8 @@ In: a model.  Out: a `Graph` for `derive.render.graph_svg` and `derive.render.gr
 
 from __future__ import annotations
 
+import re
+
 from derive.expression.nodes import D, Expression, Index, Ref
 from derive.expression.walk import names
 from derive.model import Equation, Model
@@ -59,7 +61,7 @@ def _leaf_role(role: str) -> str:
 
 def _subtitle(e: Expression, notation: Notation) -> str:
     text = notation.text(e)
-    return text if len(text) <= SUBTITLE else ""
+    return re.sub(r"\^(\[\d+\])", r"^{\1}", text) if len(text) <= SUBTITLE else ""
 
 
 def _edge(source: str, target: Equation, notation: Notation, labelled: bool) -> GraphEdge:
@@ -67,5 +69,5 @@ def _edge(source: str, target: Equation, notation: Notation, labelled: bool) -> 
         return GraphEdge(source, target.name)
     derivative = local_derivative(target, source)
     sign = "d" if notation.total(derivative) else "∂"
-    latex = notation.latex(derivative).replace(r"\frac", r"\tfrac", 1)
+    latex = notation.latex(derivative).replace(r"\frac", r"\dfrac", 1)
     return GraphEdge(source, target.name, f"{sign}{label(target.name)}/{sign}{label(source)}", latex)

@@ -99,8 +99,10 @@ class Notation:
         return {n: (ONE, *s) if n in self.model.per_example else s for n, s in self.model.shapes.items()}
 
     def _is_total(self, of: str, wrt: str) -> bool:
-        if of not in self.model.by_name:
+        if of in self.model.variables:
             return True
+        if of not in self.model.by_name:  # the objective over all examples
+            return self._is_total(self.model.loss, wrt)
         if of != self.model.loss:
             return self._depends_on_one(self.model.by_name[of].body)
         return self._leaves(of, wrt) == {wrt} and not self.model.shapes[wrt]

@@ -7,9 +7,12 @@ Nothing is computed here: every formula is one that the derivation holds.
 
 from __future__ import annotations
 
-from derive.derivation import Derivation
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from derive.derivation import Derivation as Derived
 from derive.errors import DeriveError, did_you_mean
-from derive.render.document import Block, Document
+from derive.render.document import Block, Derivation, Document, Paragraph, Section
 from derive.render.latex_document import print_latex
 from derive.render.markdown_document import print_markdown
 from derive.render.report_algorithm import algorithm
@@ -19,21 +22,23 @@ from derive.render.report_steps import adjoints, chain_rule, functions, gradient
 from derive.render.story import DETAILS, Story
 from derive.render.text_document import print_text
 
-STORY = (
+Part = Callable[[Story], list[Block]]
+
+STORY: tuple[Part, ...] = (
     model_section, graph_section, chain_rule, functions, local_derivatives, adjoints, gradients, updates, batch, algorithm,
     summary, conventions, proofs,
 )  # fmt: skip
-BRIEF = (model_section, graph_section, chain_rule, adjoints, gradients, updates, algorithm, summary)
-GRADIENT = (chain_rule, adjoints, gradients, updates)
+BRIEF: tuple[Part, ...] = (model_section, graph_section, chain_rule, adjoints, gradients, updates, algorithm, summary)
+GRADIENT: tuple[Part, ...] = (chain_rule, adjoints, gradients, updates)
 
 
-def report(derivation: Derivation, language: str = "en", detail: str = "normal") -> Document:
+def report(derivation: Derived, language: str = "en", detail: str = "normal") -> Document:
     """The report.
 
     >>> from derive.model import Model
     >>> document = report(Model.builtin("quadratic").derive(), language="es", detail="brief")
     >>> document.title, document.language
-    ('Gradient descent on a parabola', 'es')
+    ('Descenso de gradiente en una parábola', 'es')
     """
     if detail not in DETAILS:
         raise DeriveError(f"there is no level of detail '{detail}'", hint=did_you_mean(detail, DETAILS))
@@ -41,29 +46,42 @@ def report(derivation: Derivation, language: str = "en", detail: str = "normal")
     return _document(story, BRIEF if detail == "brief" else STORY, story.words["subtitle"])
 
 
-def gradient_document(derivation: Derivation, language: str = "en") -> Document:
+def gradient_document(derivation: Derived, language: str = "en") -> Document:
     """The chain rule, the gradient of each parameter and its update rule: what `derive gradient` prints."""
-    return _document(Story(derivation.prove(), language, "brief"), GRADIENT, "")
+    document = _document(Story(derivation.prove(), language, "brief"), GRADIENT, "")
+    return replace(document, blocks=tuple(_terse(document.blocks)))
 
 
-def gradient_text(derivation: Derivation, language: str = "en", width: int = 96) -> str:
+def gradient_text(derivation: Derived, language: str = "en", width: int = 96) -> str:
     """The same for the terminal."""
     return print_text(gradient_document(derivation, language), width)
 
 
-def gradient_latex(derivation: Derivation, language: str = "en") -> str:
+def gradient_latex(derivation: Derived, language: str = "en") -> str:
     """The same as LaTeX, to stand beneath the preamble of a report."""
     return print_latex(gradient_document(derivation, language), fragment=True)
 
 
-def gradient_markdown(derivation: Derivation, language: str = "en") -> str:
+def gradient_markdown(derivation: Derived, language: str = "en") -> str:
     """The same as Markdown."""
     return print_markdown(gradient_document(derivation, language))
 
 
-def _document(story: Story, parts: tuple[object, ...], subtitle: str) -> Document:
+def _terse(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Without the introductions, titles and numbers that a few lines do not need."""
+    before: Block | None = None
+    for block in blocks:
+        introduction = isinstance(block, Paragraph) and isinstance(before, (Section, Paragraph))
+        before = block
+        if isinstance(block, Derivation):
+            yield replace(block, title=(), anchor="")
+        elif not introduction:
+            yield block
+
+
+def _document(story: Story, parts: tuple[Part, ...], subtitle: str) -> Document:
     blocks: list[Block] = []
     for part in parts:
-        blocks += part(story)  # type: ignore[operator]
+        blocks += part(story)
     model = story.model
-    return Document(model.title or model.name, tuple(blocks), story.language, subtitle)
+    return Document(story.words.title(model.title or model.name), tuple(blocks), story.language, subtitle)

@@ -32,12 +32,12 @@ def model_section(story: Story) -> list[Block]:
     model, words = story.model, story.words
     blocks: list[Block] = [Section(says(words["model"]), anchor="model")]
     shown = [v for v in model.variables.values() if v.role not in _HIDDEN]
+    if model.per_example & set(model.by_name):
+        blocks.append(Paragraph(story.say("one example")))
     if shown:
         blocks.append(_declarations(story, shown))
     blocks.append(Paragraph(story.say("equations")))
     blocks.append(Equations(tuple(item for e in model.equations for item in _equation(story, e))))
-    if model.per_example & set(model.by_name):
-        blocks.append(Paragraph(story.say("one example")))
     return blocks
 
 
@@ -66,7 +66,7 @@ def _declarations(story: Story, shown: list[Variable]) -> Table:
     words = story.words
     told = [_value(story, v) for v in shown]
     header = [says(words["name"]), says(words["role"]), says(words["shape"])]
-    rows = [[(story.math(Ref(v.name)),), says(words[v.role]), shape_of(story, v.shape)] for v in shown]
+    rows = [[(story.math(Ref(v.name)),), says(words[v.role]), _shape(story, v)] for v in shown]
     if any(told):
         header.append(says(words["value"]))
         rows = [[*row, value] for row, value in zip(rows, told, strict=True)]
@@ -77,6 +77,10 @@ def _declarations(story: Story, shown: list[Variable]) -> Table:
         anchor="declarations",
         row_anchors=tuple("" if v.name in story.adjoints else f"step-{v.name}" for v in shown),
     )
+
+
+def _shape(story: Story, v: Variable) -> Inlines:
+    return () if v.role == "size" else shape_of(story, v.shape)
 
 
 def _value(story: Story, v: Variable) -> Inlines:

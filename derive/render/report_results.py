@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+from derive.arrays import in_arrays
+from derive.derivation import Adjoint
 from derive.derivation import Derivation as Derived
 from derive.differentiate.batch import batch_gradients, example_names, objective
 from derive.differentiate.updates import learning_rate, update_rules
-from derive.expression.nodes import Call, D, Reduce, Ref
+from derive.expression.nodes import Call, D, Index, Reduce, Ref
 from derive.expression.walk import walk
 from derive.functions import FUNCTIONS
 from derive.render.document import (
@@ -19,7 +21,6 @@ from derive.render.document import (
     Reference,
     Section,
     Table,
-    Text,
     says,
 )
 from derive.render.report_model import shape_of
@@ -66,11 +67,17 @@ def summary(story: Story) -> list[Block]:
         return []
     rows = []
     for a in found:
-        left, right = result(story, a)
-        rows.append(((left,), (right,), shape_of(story, a.result.shape), (Reference(story.adjoint_anchor(a.name)),)))
-    header = (says(words["gradient"]), says(words["result"].lower()), says(words["shape"]), says(words["equation"]))
+        _, right = result(story, a)
+        name = story.math(Ref(a.name, tuple(Index(i) for i in a.result.indices) if _in_indices(a) else ()))
+        rows.append(((name,), (right,), shape_of(story, a.result.shape), (Reference(story.adjoint_anchor(a.name)),)))
+    header = (says(words["name"]), says(words["gradient"]), says(words["shape"]), says(words["equation"]))
     table = Table(header, tuple(rows), story.say("summary caption", loss=story.loss), anchor="table-results")
     return [Section(says(words["summary"]), anchor="summary"), table]
+
+
+def _in_indices(a: Adjoint) -> bool:
+    """Whether whole-array notation cannot say the gradient."""
+    return bool(a.result.indices) and in_arrays(a.result.expr, a.result.indices, a.result.shape) is None
 
 
 def conventions(story: Story) -> list[Block]:
@@ -112,14 +119,13 @@ def proofs(story: Story) -> list[Block]:
     if not total or None in counts:
         return []
     how = {kind: str(counts[kind]) for kind in ("symbolic", "numeric")}
+    if counts["numeric"]:
+        told = story.words.sentence("proved", count=str(total)) + " " + story.words.sentence("proved how", **how)
+    else:
+        told = story.words.sentence("all symbolic", count=str(total))
     return [
         Section(says(story.words["proofs"]), anchor="proofs"),
-        Paragraph(
-            (
-                Text(story.words.sentence("proved", count=str(total)) + " "),
-                Text(story.words.sentence("proved how", **how)),
-            )
-        ),
+        Paragraph(says(told)),
         Paragraph(story.say("proof intro")),
     ]
 

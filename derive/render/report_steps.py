@@ -39,18 +39,18 @@ def chain_rule(story: Story) -> list[Block]:
         Section(says(story.words["chain rule"]), anchor="chain-rule"),
         Paragraph(story.say("chain intro", loss=story.loss)),
     ]
-    divided = [a for a in (*derivation.nodes, *derivation.gradients) if len(a.terms) > 1]
+    divided = [a for a in story.adjoints.values() if len(a.terms) > 1]
     if divided:
         blocks.append(Paragraph(story.say("several paths")))
-    shown = [*divided, *(a for a in derivation.gradients if a.terms and len(a.terms) == 1)]
+    shown = [*divided, *(a for a in derivation.gradients if len(a.terms) == 1 and len(a.terms[0]) > 1)]
+    if not shown:
+        return []
     items = []
     for a in shown:
         steps = a.result.steps
         left = adjoint_of(model.loss, a.name, a.result.indices if len(a.terms) > 1 else ())
         items.append(Equation(story.math(left), _product(story, a.chain) if a.chain else _first(story, a, steps)))
-    if items:
-        blocks.append(Equations(tuple(items)))
-    return blocks
+    return [*blocks, Equations(tuple(items))]
 
 
 def _first(story: Story, a: Adjoint, steps: Sequence[Step]) -> Math:

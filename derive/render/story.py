@@ -21,10 +21,11 @@ from derive.render.prose import joined, sentence
 
 DETAILS = ("brief", "normal", "full")
 
-# Small steps that `normal` shows together, as one line.
-SMALL = frozenset(
-    {"negation", "constant", "variable", "arithmetic", "number and sign", "order of terms", "signs", "product of fractions",
-     "exp of 0", "log of 1", "lowest terms"}
+# Small steps that `normal` shows together, as one line: those of calculus, and those that tidy up.
+SMALL = (
+    frozenset({"negation", "constant", "variable"}),
+    frozenset({"arithmetic", "number and sign", "signs", "product of fractions", "order of terms", "exp of 0", "log of 1",
+               "lowest terms"}),
 )  # fmt: skip
 
 
@@ -98,13 +99,13 @@ class Story:
         if self.detail == "full":
             return False
         same = all(s.rule == step.rule for s in group)
-        return same or (step.rule in SMALL and all(s.rule in SMALL for s in group))
+        return same or any(step.rule in small and all(s.rule in small for s in group) for small in SMALL)
 
     def note(self, steps: Sequence[Step], sources: Sources) -> Inlines:
         """The rules, what they refer to, and the conditions."""
         rules = dict.fromkeys(step.rule for step in steps)
         conditions = dict.fromkeys(c for s in steps if s.condition for c in s.condition.split(" and "))
-        parts = [self._rule(rule, sources) for rule in rules]
+        parts = [self._rule(rule, sources) for rule in rules if rule != "assumption"]
         if conditions:
             shown = joined((self._formula(c),) for c in conditions)
             parts.append(self.say("condition", condition=shown))

@@ -38,6 +38,7 @@ class _Unicode(Style):
     numerator, denominator, exponent = PRODUCT, POWER, POWER
     elementwise = " ⊙ "
     matrix = " "
+    before_sum = " · "
     plus, minus = " + ", " − "
     relations: Mapping[str, str] = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "=", "!=": "≠"}
 

@@ -11,6 +11,7 @@ from derive.expression.nodes import Add, Call, Div, Expression, Mul, Neg, Number
 from derive.expression.walk import bottom_up, operations
 from derive.rules.arithmetic import exact, is_decimal, tidy
 from derive.rules.rule import Context, Rule, at_every_place
+from derive.rules.sharing import terms_share
 
 Powers = dict[Expression, tuple[Expression, Fraction]]  # by key: the base as shown, its exponent
 
@@ -235,7 +236,7 @@ COMMON_DENOMINATOR = Rule("common denominator", "u/v + w/z = (u*z + w*v)/(v*z)",
 
 def _expand_node(e: Expression) -> Expression:
     """A sum with products of sums in it, multiplied out and collected, where that makes it shorter."""
-    if not isinstance(e, Add):
+    if not isinstance(e, Add) or not terms_share(e):
         return e
     try:
         space = Rational(e)
@@ -257,7 +258,7 @@ EXPAND = Rule("expand", "u*(v + w) = u*v + u*w, and like terms collected", _expa
 
 
 def _factor_node(e: Expression) -> Expression:
-    if not isinstance(e, Add):
+    if not isinstance(e, Add) or not terms_share(e):
         return e
     try:
         space = Rational(e)

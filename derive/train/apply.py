@@ -44,9 +44,8 @@ def predict_file(folder: str | Path, data: str) -> str:
     shapes = {v.name: concrete(v.shape, sizes) for v in model.of_role("parameter")}
     params = load_parameters(folder / PARAMETERS, shapes)
     constants = dict(preparation.constants or {})
-    examples = read_examples(
-        model, data, Settings(constants, sizes), features=preparation.features or None, for_prediction=True
-    )
+    features = None if data.lower().endswith(".npz") else preparation.features or None
+    examples = read_examples(model, data, Settings(constants, sizes), features=features, for_prediction=True)
     arrays = _scaled(preparation, examples)
     module = model.derive().prove().compile()
     outputs = predict(module, model, params, arrays, {**constants, **examples.constants})

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from derive.check.gradients import Comparison, compare
+from derive.check.gradients import Comparison, compare, compare_at
 from derive.check.proofs import count_proofs
+from derive.check.sample import NoSample, Sample
 from derive.derivation import Derivation
 from derive.errors import DeriveError
 from derive.model import Model
@@ -30,10 +31,11 @@ from derive.train.folder import RunFolder, history_csv, open_folder
 from derive.train.metrics import Metric, check_target
 from derive.train.outcome import metric, output_kind, predict
 from derive.train.preparation import Scaler, split, standardise, take
+from derive.train.rows import count
 from derive.train.saved import Preparation, dump_parameters, dump_preparation
 from derive.train.settings import Settings, read_settings
 from derive.train.tables import FloatArray
-from derive.train.training import Params, Training, train_module
+from derive.train.training import Params, Training, check_options, train_module
 
 DEFAULT_DATA = "breast_cancer"  # what built-in models with inputs are trained on
 MODEL, REPORT, TEX, PARAMETERS, PREPARATION = (
@@ -113,16 +115,17 @@ class GradientsDiffer(Exception):
 
 def run(model: Model, options: Options, say: Say) -> Run:
     """Does it all; `say` is told what has been done."""
+    check_options(1 if options.epochs is None else options.epochs, options.lr, options.batch_size, options.tolerance)
     prepared = _prepare(model, options)
     derivation = model.derive().prove()
-    proofs = dict(count_proofs(derivation))
-    said = f"{_number(len(derivation.gradients), 'gradient')} in {_number(sum(proofs.values()), 'step')}"
+    proofs = dict(sorted(count_proofs(derivation).items(), reverse=True))
+    said = f"{count(len(derivation.gradients), 'gradient')} in {count(sum(proofs.values()), 'step')}"
     say(f"derived and proved {said}; checking the code …")
     source = derivation.generate()
     from derive.emit.module import load
 
     module = load(source, model.name)
-    comparison = compare(model, module, draws=2)
+    comparison = _checked(model, module, prepared, options.seed)
     if not comparison.passed:
         raise GradientsDiffer(comparison)
     folder = open_folder(options.folder or Path("runs") / file_stem(model.name), options.force)
@@ -133,7 +136,7 @@ def run(model: Model, options: Options, say: Say) -> Run:
     written = _write_derivation(folder, derivation, code, source)
     path: list[Params] = []
     training = _train(module, model, prepared, options, path)
-    losses = [float(module.loss(dict(params), **prepared.constants)) for params in path]
+    losses = [_loss(module, params, {}, prepared.constants) for params in path]
     written |= _write_training(folder, model, prepared, training)
     if one:
         written["the path on the loss curve"] = folder.write(
@@ -144,6 +147,18 @@ def run(model: Model, options: Options, say: Say) -> Run:
     return Run(
         model, proofs, comparison, training, trained, tested, prepared.examples, prepared.scaler, path, losses, written
     )
+
+
+def _checked(model: Model, module: ModuleType, prepared: _Prepared, seed: int) -> Comparison:
+    """The code's gradients beside the model's, at random data; where none can be found, at the first of the user's."""
+    try:
+        return compare(model, module, draws=2)
+    except NoSample:
+        start = {name: np.asarray(value) for name, value in module.init(seed=seed, **prepared.sizes).items()}
+        few = min(4, len(prepared.examples or ()))
+        rows = [{name: values[row] for name, values in prepared.train.items()} for row in range(few)]
+        examples = tuple(rows) or ({},)
+        return compare_at(model, module, Sample(start, prepared.constants, prepared.sizes, examples))
 
 
 # Data.
@@ -197,7 +212,8 @@ def _complete(model: Model, settings: Settings, examples: Examples) -> tuple[dic
 
 
 def _train(module: ModuleType, model: Model, prepared: _Prepared, options: Options, path: list[Params]) -> Training:
-    start = module.init(seed=options.seed, **prepared.sizes)
+    # numpy's floats overflow to infinity, where Python's raise an error
+    start = {name: np.asarray(value)[()] for name, value in module.init(seed=options.seed, **prepared.sizes).items()}
     if prepared.examples is None:
         path.append({name: np.copy(value) for name, value in start.items()})
 
@@ -207,10 +223,18 @@ def _train(module: ModuleType, model: Model, prepared: _Prepared, options: Optio
         return False
 
     return train_module(
-        module, prepared.train, epochs=default_epochs(module) if options.epochs is None else options.epochs, lr=options.lr,
-        batch_size=options.batch_size, seed=options.seed, tolerance=options.tolerance, params=start, observe=observe,
+        module,
+        prepared.train,
+        epochs=default_epochs(module) if options.epochs is None else options.epochs,
+        lr=options.lr,
+        batch_size=options.batch_size,
+        seed=options.seed,
+        tolerance=options.tolerance,
+        params=start,
+        observe=observe,
+        judge=lambda params: _loss(module, params, prepared.train, prepared.constants),
         **prepared.constants,
-    )  # fmt: skip
+    )
 
 
 def default_epochs(module: ModuleType) -> int:
@@ -218,12 +242,16 @@ def default_epochs(module: ModuleType) -> int:
 
 
 def _judge(module: ModuleType, model: Model, params: Params, arrays: Arrays, constants: dict[str, Any]) -> Part:
-    with np.errstate(all="ignore"):
-        loss = float(module.loss(dict(params), **arrays, **constants))
+    loss = _loss(module, params, arrays, constants)
     measured = None
     if arrays and model.outputs:
         measured = metric(model, predict(module, model, params, arrays, constants), arrays)
     return Part(len(next(iter(arrays.values()), ())), loss, measured)
+
+
+def _loss(module: ModuleType, params: Params, arrays: Arrays, constants: dict[str, Any]) -> float:
+    with np.errstate(all="ignore"):
+        return float(module.loss(dict(params), **arrays, **constants))
 
 
 def _only_parameter(model: Model, prepared: _Prepared) -> str | None:
@@ -292,7 +320,3 @@ def module_name(name: str) -> str:
     if found in sys.stdlib_module_names or found in ("numpy", "scipy"):
         return f"{found}_model"
     return found if found.isidentifier() else f"model_{found}"
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun if count == 1 else noun + 's'}"

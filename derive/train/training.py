@@ -64,18 +64,20 @@ def train_module(
     tolerance: float = 0.0,
     params: Params | None = None,
     observe: Callback | None = None,
+    judge: Callable[[Params], float] | None = None,
     **options: Any,
 ) -> Training:
     """Train, with a progress bar on standard error if that is a terminal.
 
     `lr` None leaves the module's own default; `params` continues from there; `observe` sees every epoch as
-    the module's callback does and may stop it too; further options are handed on.
+    the module's callback does and may stop it too; further options are handed on.  The loss that a module tells
+    may be that of the parameters before the epoch or after it; `judge`, if given, says which ones are better.
     """
-    _check_options(epochs, lr, batch_size, tolerance)
+    check_options(epochs, lr, batch_size, tolerance)
     if lr is not None:
         options["lr"] = lr
     progress = _progress_bar()
-    watcher = _Watcher(observe, progress, epochs)
+    watcher = _Watcher(observe, judge, progress, epochs, before=_copied(params or {}))
     with progress, np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # the watcher sees to it
         try:
             final, _ = module.train(
@@ -100,10 +102,12 @@ class _Watcher:
     """The callback: keeps the history and the best parameters, moves the bar, stops a hopeless run."""
 
     observe: Callback | None
+    judge: Callable[[Params], float] | None
     progress: Progress
     epochs: int
+    before: Params  # the parameters at the beginning of the epoch, if they are known
     history: History = field(default_factory=list)
-    best: tuple[float, Params] | None = None
+    best: tuple[float, Params, Params] | None = None  # a loss, and the parameters before and after that epoch
     diverged: bool = False
 
     def __post_init__(self) -> None:
@@ -115,16 +119,28 @@ class _Watcher:
             return True
         self.history.append({"epoch": epoch, "loss": float(loss)})
         if self.best is None or loss < self.best[0]:
-            self.best = (loss, {name: np.copy(values) for name, values in params.items()})
+            self.best = (loss, self.before, _copied(params))
+        self.before = _copied(params)
         self.progress.update(self.progress.task_ids[0], completed=epoch, loss=f"loss {loss:.6g}")
         return bool(self.observe and self.observe(epoch, loss, params))
 
     def best_or_raise(self, stopped: Stopped) -> Params:
         if self.best is not None:
-            return self.best[1]
+            _, before, after = self.best
+            return before if self._is_better(before, after) else after
         if stopped == "interrupted":
             raise DeriveError("training was interrupted before the first epoch ended")
         raise DeriveError("the loss is not finite after the first epoch", hint="lower the learning rate with --lr")
+
+    def _is_better(self, before: Params, after: Params) -> bool:
+        if self.judge is None or not before:
+            return False
+        first, second = self.judge(before), self.judge(after)
+        return first < second or not math.isfinite(second)
+
+
+def _copied(params: Params) -> Params:
+    return {name: np.copy(values) for name, values in params.items()}
 
 
 def _progress_bar() -> Progress:
@@ -138,7 +154,8 @@ def _progress_bar() -> Progress:
     return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
-def _check_options(epochs: int, lr: float | None, batch_size: int | None, tolerance: float) -> None:
+def check_options(epochs: int, lr: float | None, batch_size: int | None, tolerance: float) -> None:
+    """Raise unless training can be done with these options."""
     if epochs < 1:
         raise DeriveError(f"the number of epochs must be at least 1, not {epochs}")
     if lr is not None and not (math.isfinite(lr) and lr > 0):
