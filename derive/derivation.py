@@ -48,7 +48,7 @@ class Result:
 
     def to_sympy(self) -> Any:
         """The derivative as a SymPy expression (scalars)."""
-        from derive.algebra.sympy_models import expression_to_sympy
+        from derive.sympy_models import expression_to_sympy
 
         return expression_to_sympy(self.expr)
 

@@ -93,14 +93,14 @@ class Model:
 
     @classmethod
     def from_sympy(cls, equations: Any, parameters: Any = (), loss: Any = None, **roles: Any) -> Model:
-        """A model from SymPy equations ``Eq(z, w1*x1 + b)``; see `derive.algebra.sympy_models`."""
-        from derive.algebra.sympy_models import model_from_sympy
+        """A model from SymPy equations ``Eq(z, w1*x1 + b)``; see `derive.sympy_models`."""
+        from derive.sympy_models import model_from_sympy
 
         return model_from_sympy(equations, parameters, loss, **roles)
 
     def to_sympy(self) -> Any:
         """The equations as SymPy ``Eq`` objects (models of scalars)."""
-        from derive.algebra.sympy_models import model_to_sympy
+        from derive.sympy_models import model_to_sympy
 
         return model_to_sympy(self)
 

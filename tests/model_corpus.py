@@ -208,6 +208,8 @@ def numbers(model: Model, seed: int = 0, positive: tuple[str, ...] = ()) -> dict
             values[v.name] = generator.integers(0, int(v.kind_argument.value), shape)
         elif v.name in positive or v.role == "target":
             values[v.name] = generator.uniform(0.2, 0.9, shape)
+            if any(str(a) == f"sum({v.name}[j], j) == 1" for a in model.assumptions):
+                values[v.name] /= values[v.name].sum()
         else:
             values[v.name] = generator.uniform(0.15, 1.3, shape) * generator.choice([-1, 1], shape)
     return values

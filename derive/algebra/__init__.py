@@ -1,1 +1,1 @@
-"""The bridge to SymPy: rational functions, elimination, and models from and to SymPy."""
+"""The algebra of rules, on SymPy's polynomial rings: rational functions and elimination."""

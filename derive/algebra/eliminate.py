@@ -21,7 +21,9 @@ from derive.expression.nodes import Call, Expression, Neg, Ref
 from derive.expression.walk import operations
 
 MOST_VARIABLES = 9
-MOST_DEGREE = 6
+MOST_HIDDEN = 3  # kernels to eliminate
+MOST_DEGREE = 4
+MOST_TERMS = 24  # of the whole system: Buchberger's algorithm is doubly exponential, so only small ones are tried
 
 Definitions = list[tuple[Expression, Expression]]  # (what stands for it, its value)
 
@@ -46,7 +48,7 @@ def eliminate(g: Expression, definitions: Definitions, name: str | None = None) 
     else:
         named = [k for k, kernel in enumerate(kernels) if not (isinstance(kernel, Ref) and kernel.name == name)]
     hidden = [k for k in range(len(kernels)) if k not in named]
-    if not hidden or len(kernels) + 1 + len(values) > MOST_VARIABLES:
+    if not hidden or len(hidden) > MOST_HIDDEN or len(kernels) + 1 + len(values) > MOST_VARIABLES:
         return None
     if max(_degree(p) for e in (goal, *values) for p in (e.numer, e.denom)) > MOST_DEGREE:
         return None
@@ -58,9 +60,12 @@ def eliminate(g: Expression, definitions: Definitions, name: str | None = None) 
     for value, output in zip(values, outputs, strict=True):
         system.append(_moved(value.denom, ring, position) * output - _moved(value.numer, ring, position))
     system += _relations(space, ring, position)
+    system = [p for p in system if p]
+    if sum(len(p) for p in system) > MOST_TERMS:
+        return None
     shown = Rational(*(e for e, _ in definitions), *(kernels[k] for k in named))
     best: Expression | None = None
-    for p in _basis([p for p in system if p], ring, G, len(hidden)):
+    for p in _basis(system, ring, G, len(hidden)):
         slope = p.diff(G)
         if not slope or any(p.degree(gens[k]) > 0 for k in range(len(hidden))) or slope.degree(G) > 0:
             continue

@@ -25,6 +25,8 @@ Values = dict[str, NDArray[np.float64]]
 PRIMES = (3, 5, 2, 7, 11, 13)
 TRIES = 60  # draws of the parameters; for each of them as many of every example
 
+FAINT = 1e-6  # a value as small as this has lost digits in the definitions of functions, tanh for one
+
 _NEAR = 1e-9  # how well an equation that is assumed of computed values must hold
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "==": lambda left, right: np.abs(left - right) < _NEAR,
@@ -34,7 +36,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     ">": np.greater,
     ">=": np.greater_equal,
 }
-_RANGES = ((-1.5, 1.5), (0.05, 0.95), (0.1, 2.5), (-0.9, 0.9))
+_RANGES = ((-1.5, 1.5), (0.05, 0.95), (0.1, 2.5), (-0.9, 0.9), (0.95, 1.1))
 
 
 class NoSample(DeriveError):
@@ -68,24 +70,31 @@ def sample(model: Model, seed: int, examples: int = 4) -> Sample:
     (['x_1', 'x_2', 'y'], (4,))
     """
     rng = np.random.default_rng(seed)
+    for tries, least in ((2 * len(_RANGES), FAINT), (TRIES, 0.0)):
+        if found := _sample(model, rng, examples, tries, least):
+            return found
+    raise NoSample("no random data were found at which the loss is defined")
+
+
+def _sample(model: Model, rng: np.random.Generator, examples: int, tries: int, least: float) -> Sample | None:
     sizes = _sizes(model)
     shared = model.of_role("parameter", "constant", "state")
     given = model.of_role(*GIVEN)
-    for attempt in range(TRIES):
+    for attempt in range(tries):
         drawn = {v.name: _draw(v, sizes, rng, attempt) for v in shared if v.role == "parameter" or v.value is None}
         if not _made_true(model, drawn, {}, sizes, frozenset(drawn)):
             continue
         found: list[Values] = []
-        for _ in range(TRIES if given else 1):
+        for _ in range(tries if given else 1):
             example = {v.name: _draw(v, sizes, rng, attempt + len(found)) for v in given}
             allowed = _made_true(model, drawn, example, sizes, frozenset(example))
-            if allowed and _is_defined(model, {**sizes, **drawn, **example}):
+            if allowed and _is_defined(model, {**sizes, **drawn, **example}, least):
                 found.append(example)
             if len(found) == (examples if given else 1):
                 parameters = {name: drawn[name] for name in drawn if name in model.parameters}
                 constants = {name: drawn[name] for name in drawn if name not in parameters}
                 return Sample(parameters, constants, sizes, tuple(found))
-    raise NoSample("no random data were found at which the loss is defined")
+    return None
 
 
 def _sizes(model: Model) -> dict[str, int]:
@@ -114,8 +123,11 @@ def _argument(v: Variable, sizes: Mapping[str, int]) -> float:
     return float(evaluate_expression(v.kind_argument, sizes)) if v.kind_argument is not None else 0.5
 
 
-def _is_defined(model: Model, values: Mapping[str, Any]) -> bool:
+def _is_defined(model: Model, values: Mapping[str, Any], least: float) -> bool:
+    """Whether the loss is finite, the assumptions hold, and no signal has faded below `least` on its way."""
     found = evaluate(model, values)
+    if any(0 < np.max(np.abs(found[equation.name]), initial=0.0) < least for equation in model.equations):
+        return False
     return bool(np.isfinite(found[model.loss]).all()) and all(
         _holds(assumption, found) for assumption in model.assumptions if set(names(assumption)) <= set(found)
     )

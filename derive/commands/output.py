@@ -21,10 +21,10 @@ def kind_of(output: str, endings: Sequence[str]) -> str:
     ending = Path(output).suffix.lower().removeprefix(".")
     if ending in endings:
         return ending
-    known = ", ".join(f".{each}" for each in endings)
+    known = " or ".join(filter(None, [", ".join(f".{each}" for each in endings[:-1]), f".{endings[-1]}"]))
     said = f"ends in .{ending}" if ending else "has no ending"
     hint = did_you_mean(ending, endings) or "the ending says what is written"
-    raise DeriveError(f"the output '{printable(output)}' {said}; it must be one of {known}", hint=hint)
+    raise DeriveError(f"the output '{printable(output)}' {said}; it must be {known}", hint=hint)
 
 
 def check_writable(output: str | None, force: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,9 +41,9 @@ def _with_declarations(model: Model) -> Model:
     said = read_statements(model.text)
     lines = model.text.split("\n")
     loss = said.definitions[model.loss]
-    if loss.role is None and loss.place is not None:
+    if loss.role != "loss" and loss.place is not None:
         row = loss.place.line - 1
-        lines[row] = re.sub(rf"^(\s*){re.escape(model.loss)}\s*=", rf"\g<1>{model.loss}: loss =", lines[row])
+        lines[row] = f"{model.loss}: loss = {lines[row].partition('=')[2].strip()}"
     unsaid = [f"{name}: parameter" for name in model.variables if name not in said.declarations]
     return Model.parse("\n".join([*unsaid, *([""] if unsaid else []), *lines]) + "\n")
 

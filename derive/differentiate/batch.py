@@ -20,7 +20,7 @@ from derive.derivation import Adjoint, Derivation, Step
 from derive.differentiate.forms import Cache, placeholders, renamed
 from derive.expression.build import add, div, neg
 from derive.expression.nodes import Add, D, Expression, Index, Neg, Reduce, Ref
-from derive.expression.walk import bottom_up, children, index_names, names
+from derive.expression.walk import bottom_up, children, index_names, names, walk
 from derive.model import Model
 from derive.prove.numeric import DIGITS, Evaluator, Undefined
 from derive.prove.setting import ProofError, Setting
@@ -60,9 +60,13 @@ def terms(e: Expression) -> tuple[Expression, ...]:
     return e.terms if isinstance(e, Add) else (e,)
 
 
-def depends_on_data(e: Expression, model: Model) -> bool:
-    """Whether an example enters: by a value, or by the adjoint of a node that depends on the data."""
-    return any(isinstance(node, Ref) and node.name in model.per_example for node in _without_losses(e))
+def depends_on_data(e: Expression, model: Model, adjoints_of_the_mean: bool = False) -> bool:
+    """Whether an example enters: by a value, or by an adjoint.
+
+    The adjoint ``D(L, s)`` of the loss of one example always depends on it; that of the mean loss only where ``s`` does.
+    """
+    nodes = _without_losses(e) if adjoints_of_the_mean else list(walk(e))
+    return any(isinstance(node, Ref) and node.name in model.per_example for node in nodes)
 
 
 def _without_losses(e: Expression) -> list[Expression]:
@@ -94,6 +98,8 @@ def mean_over_examples(e: Expression, model: Model, n: str, count: Expression) -
         found.append(neg(bare) if sign else bare)
     return add(*found)
 
+
+EXAMPLES = 3  # in the proof of the passage to the batch
 
 _PROVED: Cache[str] = Cache()
 
@@ -149,52 +155,62 @@ def _prove(single: Expression, batch: Expression, model: Model, n: str, count: s
 
 def _equal_on_random_examples(single: Expression, batch: Expression, model: Model, count: str, element: Ref) -> bool:
     generator = random.Random(3)
-    examples = 3
-    sizes: dict[str, int] = {}
-    used = dict.fromkeys((*names(single), *names(batch), element.name))
+    used = [name for name in dict.fromkeys((*names(single), *names(batch), element.name)) if name != count]
     compared = 0
     with mpmath.workdps(DIGITS):
-        for _ in range(200):
-            shapes: dict[str, tuple[int, ...]] = {}
-            for name in used:
-                probe = Evaluator(Setting(), {}, {})
-                for size in model.shapes.get(name, ()):
-                    for s in names(size):
-                        sizes.setdefault(s, (2, 3, 5, 7)[len(sizes) % 4])
-                probe.values = {s: probe.lift(v) for s, v in sizes.items()}
-                shapes[name] = tuple(min(int(probe.value(size, {})), 11) for size in model.shapes.get(name, ()))
-            values = {
-                name: _draw(((examples,) if name in model.per_example else ()) + shapes[name], generator)
+        for attempt in range(60):
+            sizes, shapes = _concrete_shapes(model, used)
+            values: dict[str, Any] = {
+                name: _draw(((EXAMPLES,) if name in model.per_example else ()) + shapes[name], generator)
                 for name in used
-                if name != count
             }
-            values |= {s: mpmath.mpf(v) for s, v in sizes.items()}
-            values[count] = mpmath.mpf(examples)
-            adjoints = {
-                name: _draw(((examples,) if name in model.per_example else ()) + shapes[name], generator)
-                for name in used
-                if name != count
-            }
+            if attempt % 2:  # equal entries, so that what is attained is attained (max, ties)
+                values = {name: _all_first(value) for name, value in values.items()}
+            values |= {name: mpmath.mpf(size) for name, size in sizes.items()}
+            values[count] = mpmath.mpf(EXAMPLES)
+            adjoints = {name: _draw((EXAMPLES, *shapes[name]), generator) for name in used}
             at = {
-                i.name: generator.randrange(max(1, k))
-                for i, k in zip(element.indices, shapes[element.name], strict=True)
+                i.name: generator.randrange(max(1, size))
+                for i, size in zip(element.indices, shapes[element.name], strict=True)
                 if isinstance(i, Index)
             }
             try:
                 total = mpmath.mpf(0)
-                for example in range(examples):
-                    one = {k: v[example] if k in model.per_example else v for k, v in values.items()}
-                    ones = {k: v[example] if k in model.per_example else v for k, v in adjoints.items()}
+                for k in range(EXAMPLES):
+                    one = {name: v[k] if name in model.per_example else v for name, v in values.items()}
+                    ones = {name: v[k] for name, v in adjoints.items()}
                     total = total + Evaluator(Setting(loss=model.loss), one, ones).value(single, at)
                 whole = Evaluator(Setting(loss=model.loss), values, adjoints).value(batch, at)
             except (Undefined, KeyError):
                 continue
-            if abs(total / examples - whole) > mpmath.mpf(10) ** -30 * max(1, abs(whole)):
+            if abs(total / EXAMPLES - whole) > mpmath.mpf(10) ** -30 * max(1, abs(whole)):
                 return False
             compared += 1
             if compared == 3:
                 return True
     return compared > 0
+
+
+def _concrete_shapes(model: Model, used: list[str]) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
+    """A prime for each size, and the shapes that follow."""
+    sizes: dict[str, int] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name in used:
+        for size in model.shapes.get(name, ()):
+            for s in names(size):
+                sizes.setdefault(s, (2, 3, 5, 7)[len(sizes) % 4])
+        probe = Evaluator(Setting(), {s: mpmath.mpf(v) for s, v in sizes.items()}, {})
+        shapes[name] = tuple(min(int(probe.value(size, {})), 11) for size in model.shapes.get(name, ()))
+    return sizes, shapes
+
+
+def _all_first(value: Any) -> Any:
+    """The array with one number in all its entries."""
+    if not isinstance(value, np.ndarray):
+        return mpmath.mpf(1) / 2
+    out = value.copy()
+    out[...] = mpmath.mpf(1) / 2
+    return out
 
 
 def _draw(shape: tuple[int, ...], generator: random.Random) -> Any:

@@ -77,7 +77,7 @@ class _Lowering:
             core, sizes = self.mean(compact), shape
         value = self.arrays(self.named_adjoints(core), axes, sizes, a.name)
         shown = in_arrays(a.compact, a.result.indices, shape) if a.result.indices else None
-        mean = "mean of " if a.name not in model.per_example and depends_on_data(a.compact, model) else ""
+        mean = "mean of " if a.name not in model.per_example and depends_on_data(a.compact, model, adjoints_of_the_mean=True) else ""
         return Statement(
             adjoint_name(a.name), axes, value, f"d{model.loss}/d{a.name} = {mean}{self.prose(shown or a.compact)}"
         )
@@ -98,7 +98,7 @@ class _Lowering:
         found: list[Expression] = []
         for term in terms(e):
             sign, bare = (True, term.arg) if isinstance(term, Neg) else (False, term)
-            if depends_on_data(bare, model):
+            if depends_on_data(bare, model, adjoints_of_the_mean=True):
                 bare = self.summed(over_examples(bare, model, self.n))
             found.append(neg(bare) if sign else bare)
         return add(*found)

@@ -63,7 +63,7 @@ def new_edge(before: Expression, after: Expression, setting: Setting) -> str | N
                 continue
             for point in _roots(edge, name, setting):
                 if _defined(before, point, setting) and not _defined(after, point, setting):
-                    return f"{edge} vanishes at {name} = {mpmath.nstr(point[name], 6)}"
+                    return f"{edge} at {name} = {mpmath.nstr(point[name], 6)}"
     return None
 
 
@@ -80,7 +80,7 @@ def _roots(edge: Expression, name: str, setting: Setting) -> list[dict[str, Any]
             point = {n: mpmath.mpf(generator.randint(-3000, 3000)) / 997 for n in sorted(others)}
             exact = _solved(edge, name, point, setting) if start < 4 else []
             for x in exact:
-                found.append({**point, name: x})
+                found += [{**point, name: x + off} for off in (0, mpmath.mpf(1) / 1024, -mpmath.mpf(1) / 1024)]
         return found
 
 

@@ -336,6 +336,8 @@ class Evaluator:
                 return self.whole_adjoint(e.wrt.name)
             if e.wrt.name == self.setting.node:
                 return self.adjoint_of_node(position)
+            if e.body.indices and len(position) < len(self.shape_of_adjoint(e.wrt.name)):  # D(L[n], w): of one example
+                position = (*(int(self.value(i, at)) for i in e.body.indices), *position)
             return self.adjoint(e.wrt.name, position)
         body = e.body
         if isinstance(body, Ref) and body.name in self.bodies and body.name != e.wrt.name:
@@ -347,6 +349,9 @@ class Evaluator:
             }
             return self.slope(value, where, e.wrt.name, position)
         return self.slope(body, at, e.wrt.name, position)
+
+    def shape_of_adjoint(self, name: str) -> tuple[int, ...]:
+        return tuple(np.shape(self.adjoints.get(name, ())))
 
     def whole_adjoint(self, name: str) -> Any:
         out = np.empty(self.shape(name), dtype=object)

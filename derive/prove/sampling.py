@@ -122,8 +122,17 @@ def _solve_assumptions(setting: Setting, evaluator: Evaluator) -> None:
             continue
         if assumption.op == "==":
             _solve(assumption, evaluator)
+        elif isinstance(assumption.left, Ref) and not names(assumption.right):
+            _move_inside(assumption, assumption.left.name, evaluator)
         elif not free_indices(assumption) and not evaluator.truth(assumption, {}):
             raise Undefined
+
+
+def _move_inside(assumption: Compare, name: str, evaluator: Evaluator) -> None:
+    """Values of a name that is bounded by a number, mirrored to the right side of the bound."""
+    bound = evaluator.value(assumption.right, {})
+    sign = 1 if assumption.op in (">", ">=") else -1
+    evaluator.values[name] = bound + sign * abs(evaluator.values[name] - bound)
 
 
 def _solve(assumption: Compare, evaluator: Evaluator) -> None:
@@ -145,7 +154,7 @@ def _solve(assumption: Compare, evaluator: Evaluator) -> None:
         if second == first:
             continue
         x = start - first / (second - first)
-        if abs(residual(x)) < mpmath.mpf(10) ** -45:
+        if _close(residual(x), evaluator.lift(0)):
             return
     raise Undefined
 
@@ -199,11 +208,11 @@ def _compare_everywhere(
     for at in list(_points(before, after, setting, evaluator, generator)):
         try:
             left = evaluator.value(before, at)
-        except Undefined:
+        except (Undefined, ValueError):  # numpy's word for shapes that do not fit
             continue
         try:
             right = evaluator.value(after, at)
-        except Undefined:
+        except (Undefined, ValueError):
             return False
         if isinstance(right, np.ndarray) and not isinstance(left, np.ndarray):
             right = right[tuple(at[i] for i in setting.axes)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from derive.arrays import in_arrays
@@ -11,32 +12,18 @@ from derive.differentiate.updates import update_rules
 from derive.expression.nodes import Expression
 from derive.model import Shape
 from derive.render.latex import latex
+from derive.render.math_style import Conventions
+from derive.render.notation import Notation
 
 
 def to_dict(derivation: Derivation) -> dict[str, Any]:
     """Every expression as text of the model language, with its LaTeX; every step proved."""
-    derivation = derivation.prove()
-    model = derivation.model
-    return {
-        "model": model.name,
-        "loss": model.loss,
-        "assumptions": [str(a) for a in model.assumptions],
-        "equations": [
-            {"name": e.name, "expr": str(e.written), "latex": latex(e.written), "shape": _shape(e.shape)}
-            for e in model.equations
-        ],
-        "local": [_local(result) for result in derivation.local],
-        "nodes": [_node(a) for a in derivation.nodes],
-        "gradients": [_gradient(a) for a in derivation.gradients],
-        "batch": {
-            "objective": str(objective(model)),
-            "gradients": [
-                {"wrt": b.wrt, "expr": str(b.expr), "latex": latex(b.expr), "steps": [_step(s) for s in b.steps]}
-                for b in batch_gradients(derivation)
-            ],
-        },
-        "updates": [{"parameter": name, "expr": str(e), "latex": latex(e)} for name, e in update_rules(derivation)],
-    }
+    return _Printer(derivation.prove()).whole()
+
+
+def shown(e: Expression, indices: tuple[str, ...], shape: Shape) -> Expression:
+    """Whole-array notation where it can say the expression, else index form."""
+    return (in_arrays(e, indices, shape) if indices else None) or e
 
 
 def _shape(shape: Shape) -> list[Any]:
@@ -44,49 +31,82 @@ def _shape(shape: Shape) -> list[Any]:
     return [int(text) if (text := str(size)).isdigit() else text for size in shape]
 
 
-def shown(e: Expression, indices: tuple[str, ...], shape: Shape) -> Expression:
-    """Whole-array notation where it can say the expression, else index form."""
-    if not indices:
-        return e
-    return in_arrays(e, indices, shape) or e
+class _Printer:
+    def __init__(self, derivation: Derivation) -> None:
+        self.derivation = derivation
+        self.model = derivation.model
+        self.notation = Notation(self.model)
+        self.usual = self.notation.conventions()
+        self.batched = self.notation.batch().conventions()
 
+    def whole(self) -> dict[str, Any]:
+        model, derivation = self.model, self.derivation
+        return {
+            "model": model.name,
+            "loss": model.loss,
+            "assumptions": [str(a) for a in model.assumptions],
+            "equations": [
+                {"name": e.name, **self.printed(e.written), "shape": _shape(e.shape)} for e in model.equations
+            ],
+            "local": [self.local(result) for result in derivation.local],
+            "nodes": [self.node(a) for a in derivation.nodes],
+            "gradients": [self.gradient(a) for a in derivation.gradients],
+            "batch": self.batch(),
+            "updates": [{"parameter": name, **self.printed(e)} for name, e in update_rules(derivation)],
+        }
 
-def _result(result: Result, expr: Expression) -> dict[str, Any]:
-    found = {"expr": str(expr), "latex": latex(expr), "shape": _shape(result.shape)}
-    if result.indices and expr == result.expr:
-        found["indices"] = list(result.indices)  # the free indices of an expression that no array notation can say
-    return found
+    def printed(self, e: Expression, conventions: Conventions | None = None) -> dict[str, str]:
+        return {"expr": str(e), "latex": latex(e, conventions=conventions or self.usual)}
 
+    def result(self, result: Result) -> dict[str, Any]:
+        expr = shown(result.expr, result.indices, result.shape)
+        found: dict[str, Any] = {**self.printed(expr), "shape": _shape(result.shape)}
+        if result.indices and expr == result.expr:
+            found["indices"] = list(result.indices)  # the free indices of what no array notation can say
+        return found
 
-def _local(result: Result) -> dict[str, Any]:
-    expr = shown(result.expr, result.indices, result.shape)
-    return {"of": result.of, "wrt": result.wrt, **_result(result, expr), "steps": [_step(s) for s in result.steps]}
+    def local(self, result: Result) -> dict[str, Any]:
+        steps = self.steps(result.steps, self.notation.conventions(result.of))
+        return {"of": result.of, "wrt": result.wrt, **self.result(result), "steps": steps}
 
+    def node(self, a: Adjoint) -> dict[str, Any]:
+        return {
+            "name": a.name,
+            "terms": [[f"d{of}/d{wrt}" for of, wrt in factors] for factors in a.terms],
+            "by_adjoint": str(shown(a.by_adjoint, a.result.indices, a.result.shape)),
+            **self.result(a.result),
+            "steps": self.steps(a.result.steps, self.usual),
+        }
 
-def _node(a: Adjoint) -> dict[str, Any]:
-    result = a.result
-    return {
-        "name": a.name,
-        "terms": [[f"d{of}/d{wrt}" for of, wrt in factors] for factors in a.terms],
-        "by_adjoint": str(shown(a.by_adjoint, result.indices, result.shape)),
-        **_result(result, shown(result.expr, result.indices, result.shape)),
-        "steps": [_step(s) for s in result.steps],
-    }
+    def gradient(self, a: Adjoint) -> dict[str, Any]:
+        node = self.node(a)
+        chain = [f"d{of}/d{wrt}" for of, wrt in a.chain]
+        return {"wrt": node.pop("name"), "terms": node.pop("terms"), "chain": chain, **node}
 
+    def batch(self) -> dict[str, Any]:
+        gradients = [
+            {"wrt": b.wrt, **self.printed(b.expr, self.batched), "steps": self.steps(b.steps, self.batched)}
+            for b in batch_gradients(self.derivation)
+        ]
+        return {"objective": str(objective(self.model)), "gradients": gradients}
 
-def _gradient(a: Adjoint) -> dict[str, Any]:
-    node = _node(a)
-    chain = [f"d{of}/d{wrt}" for of, wrt in a.chain]
-    return {"wrt": node.pop("name"), "terms": node.pop("terms"), "chain": chain, **node}
+    def steps(self, steps: Sequence[Step], conventions: Conventions) -> list[dict[str, Any]]:
+        texts: dict[Expression, str] = {}
 
+        def text(e: Expression) -> str:
+            if e not in texts:
+                texts[e] = str(e)
+            return texts[e]
 
-def _step(step: Step) -> dict[str, Any]:
-    return {
-        "rule": step.rule,
-        "before": str(step.before),
-        "after": str(step.after),
-        "latex": latex(step.after),
-        "condition": step.condition,
-        "assumption": step.assumption,
-        "proof": step.proof,
-    }
+        return [
+            {
+                "rule": step.rule,
+                "before": text(step.before),
+                "after": text(step.after),
+                "latex": latex(step.after, conventions=conventions),
+                "condition": step.condition,
+                "assumption": step.assumption,
+                "proof": step.proof,
+            }
+            for step in steps
+        ]

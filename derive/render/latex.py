@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from derive.expression.nodes import Call, D, Div, Expression, Neg, Number, Ref
 from derive.functions import fill
 from derive.render.math_printer import Printer
-from derive.render.math_style import ATOM, POWER, PRODUCT, Conventions, Printed, Shapes, Style
+from derive.render.math_style import ATOM, POWER, PRODUCT, SUM, Conventions, Printed, Shapes, Style
 from derive.render.names import latex_name
 
 # What stands higher than a line of letters: parentheses round it must grow.
 _TALL = re.compile(r"\\(frac|sum|prod|max_|min_|begin|left|sqrt)|\^\{[^{}]*[\^{]")
+_OPERATOR = re.compile(r"\\(ln|log|sin|cos|tan|sec|csc|cot|arc|max|min|operatorname)")
 _REDUCTIONS = {"sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min"}
 
 
@@ -39,6 +40,7 @@ class _Latex(Style):
     numerator = denominator = exponent = 0
     elementwise = r" \odot "
     matrix = r"\, "
+    cases_binding = SUM
     before_sum = " "
     plus, minus = " + ", " - "
     relations: Mapping[str, str] = {"<": "<", "<=": r"\leq", ">": ">", ">=": r"\geq", "==": "=", "!=": r"\neq"}
@@ -84,7 +86,7 @@ class _Latex(Style):
     def between(self, left: Expression, left_text: str, right: Expression, right_text: str, dot: bool) -> str:
         if dot or isinstance(left, D) or isinstance(right, (D, Div, Neg)) or right_text[0].isdigit():
             return r" \cdot "
-        if isinstance(left, Call) and re.match(r"\\(ln|log|sin|cos|tan|sec|csc|cot|arc|max|min|operatorname)", left_text):
+        if isinstance(left, Call) and _OPERATOR.match(left_text):
             return r" \cdot "
         if isinstance(left, Number) and left.value == 1:
             return r" \cdot "
@@ -94,7 +96,7 @@ class _Latex(Style):
     def call(self, template: str, args: Sequence[str]) -> Printed:
         text = _flatten(fill(template, args), args)
         closed = template.startswith(r"\left") and template.endswith((")", "|"))
-        return Printed(text, ATOM if closed or template.startswith(r"\sqrt") else POWER)
+        return Printed(text, ATOM if closed else POWER)
 
     def function_power(self, template: str, args: Sequence[str], exponent: str) -> Printed | None:
         r"""\sin^{2}(x), σ(z)^{2}."""
@@ -122,11 +124,16 @@ class _Latex(Style):
     def outer(self, left: str, right: Printed) -> str:
         return rf"{left}\, {right.text}"
 
+    def adjoint(self, name: str, indices: Sequence[str]) -> str:
+        return latex_name("delta", (self.name(name, ()), *indices))
+
     def cases(self, rows: Sequence[tuple[str, str]], otherwise: bool) -> str:
+        high = any(r"\frac" in value for value, _ in rows)
+        rows = [(r"\displaystyle " * high + value, condition) for value, condition in rows]
         shown = [rf"{value}, & {condition}" for value, condition in rows]
         if otherwise:
             shown[-1] = rf"{rows[-1][0]}, & \text{{{rows[-1][1]}}}"
-        return r"\begin{cases} " + r" \\ ".join(shown) + r" \end{cases}"
+        return r"\begin{cases} " + (r" \\[9pt] " if high else r" \\ ").join(shown) + r" \end{cases}"
 
     def derivative(self, body: str, wrt: str, total: bool) -> Printed:
         sign = r"\mathrm{d}" if total else r"\partial "

@@ -109,9 +109,7 @@ class Printer:
     def mul(self, e: Mul) -> Printed:
         factors = _flat(e)
         arrays = [self.rank(f) > 0 for f, _ in factors]
-        texts = [
-            self.at(f, self.least(f, sum(arrays) > 1, k == len(factors) - 1)) for k, (f, _) in enumerate(factors)
-        ]
+        texts = [self.at(f, self.least(f, sum(arrays) > 1, k == len(factors) - 1)) for k, (f, _) in enumerate(factors)]
         out = texts[0]
         for k in range(1, len(factors)):
             (left, _), (right, nested) = factors[k - 1], factors[k]
@@ -208,7 +206,7 @@ class Printer:
             condition, last = last.condition, last.otherwise
         single = last is e.otherwise and isinstance(condition, Compare)
         rows.append((self.text(last), self.text(_opposite(condition)) if single else self.conventions.otherwise))
-        return Printed(self.style.cases(rows, otherwise=not single), SUM)
+        return Printed(self.style.cases(rows, otherwise=not single), self.style.cases_binding)
 
     def compare(self, e: Compare) -> Printed:
         sides = self.at(e.left, SUM), self.at(e.right, SUM)
@@ -221,8 +219,7 @@ class Printer:
 
     def derivative(self, e: D) -> Printed:
         if isinstance(e.body, Ref) and e.body.name == self.conventions.adjoints_of:
-            below = [self.style.name(e.wrt.name, ()), *(self.text(i) for i in e.wrt.indices)]
-            return Printed(self.style.name("delta", below))
+            return Printed(self.style.adjoint(e.wrt.name, [self.text(i) for i in e.wrt.indices]))
         wrt, total = self.text(e.wrt), self.conventions.total(e)
         if isinstance(e.body, Ref):
             return self.style.derivative(self.text(e.body), wrt, total)

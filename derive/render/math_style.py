@@ -30,8 +30,8 @@ class Conventions:
     """What the printer must know of the model.
 
     `shapes`: of every name, for transposes and elementwise products.  `total`: whether a derivative is written with d.
-    `index`: how an index is spelt.  `decimal`: the decimal sign.  `otherwise`: the words of a last case.  `adjoints_of`:
-    the loss whose derivatives are called δ, if they are.
+    `index`: how an index is spelt.  `decimal`: the decimal sign.  `otherwise`: the words of a last case.
+    `adjoints_of`: the loss whose derivatives are called δ, if they are.
     """
 
     shapes: Shapes = field(default_factory=dict)
@@ -51,6 +51,7 @@ class Style(ABC):
     elementwise: str
     matrix: str
     before_sum: str
+    cases_binding: int
     plus: str
     minus: str
     relations: Mapping[str, str]
@@ -102,6 +103,9 @@ class Style(ABC):
 
     @abstractmethod
     def outer(self, left: str, right: Printed) -> str: ...
+
+    @abstractmethod
+    def adjoint(self, name: str, indices: Sequence[str]) -> str: ...
 
     @abstractmethod
     def cases(self, rows: Sequence[tuple[str, str]], otherwise: bool) -> str: ...

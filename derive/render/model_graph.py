@@ -69,5 +69,6 @@ def _edge(source: str, target: Equation, notation: Notation, labelled: bool) -> 
         return GraphEdge(source, target.name)
     derivative = local_derivative(target, source)
     sign = "d" if notation.total(derivative) else "∂"
-    latex = notation.latex(derivative).replace(r"\frac", r"\dfrac", 1)
+    command = r"\mathrm{d}" if sign == "d" else r"\partial "
+    latex = f"{command}{latex_name(target.name)}/{command}{latex_name(source)}"
     return GraphEdge(source, target.name, f"{sign}{label(target.name)}/{sign}{label(source)}", latex)

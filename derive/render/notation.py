@@ -1,8 +1,8 @@
 """The notation of one model: where d and where ∂ is written, which names are vectors, how indices are spelt.
 
 In: a model (and, for a step, the node whose equation is being differentiated).  Out: LaTeX and Unicode.
-Rule of the signs: d where the right-hand side has exactly one name that is not a constant; for a derivative of the loss,
-where the loss depends on nothing else once that name is held as a leaf.
+Rule of the signs: d where the right-hand side has exactly one name that is not a constant; for a derivative of the
+loss, where the loss depends on nothing else once that name is held as a leaf.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from derive.differentiate.batch import example_names
 from derive.expression.build import ONE
 from derive.expression.nodes import D, Expression, Index, Reduce, Ref
-from derive.expression.walk import names, walk
+from derive.expression.walk import index_names, names, walk
 from derive.model import Model
 from derive.render.catalogue import Words
 from derive.render.document import Math
@@ -76,6 +78,8 @@ class Notation:
 
     def index(self, name: str) -> str:
         """An index that was renamed because the model has its letter prints with a prime: k_0 is k'."""
+        if self.batched and name == example_names(self.model)[0]:
+            return self._example_index
         match = re.fullmatch(r"([a-z])_(\d+)", name)
         if match is None or match[1] not in self.model.shapes or int(match[2]) > 2:
             return name
@@ -93,6 +97,12 @@ class Notation:
             self._cache[key] = self._is_total(*key)
         return self._cache[key]
 
+    @cached_property
+    def _example_index(self) -> str:
+        """The letter that counts the examples: n, or another one where the model has an n."""
+        taken = {*self.model.shapes} | {i for e in self.model.equations for i in index_names(e.body)}
+        return next((letter for letter in "nrstp" if letter not in taken), example_names(self.model)[0])
+
     def _shapes(self) -> Shapes:
         if not self.batched:
             return self.model.shapes
@@ -105,7 +115,7 @@ class Notation:
             return self._is_total(self.model.loss, wrt)
         if of != self.model.loss:
             return self._depends_on_one(self.model.by_name[of].body)
-        return self._leaves(of, wrt) == {wrt} and not self.model.shapes[wrt]
+        return not self.model.shapes[wrt] and self._only_leaf(of, wrt)
 
     def _varying(self, e: Expression) -> set[str]:
         variables = self.model.variables
@@ -119,16 +129,15 @@ class Notation:
         summed = any(isinstance(i, Index) and i.name in bound for element in elements for i in element.indices)
         return len(elements) == 1 and not summed
 
-    def _leaves(self, of: str, held: str) -> set[str]:
-        """What `of` depends on when `held` is taken as a leaf."""
-        found: set[str] = set()
+    def _only_leaf(self, of: str, held: str) -> bool:
+        """Whether `of` depends on nothing but `held`, when that is taken as a leaf."""
         seen, pending = {of}, [of]
         while pending:
             for name in self._varying(self.model.by_name[pending.pop()].body):
-                if name in self.model.by_name and name != held:
-                    if name not in seen:
-                        seen.add(name)
-                        pending.append(name)
-                else:
-                    found.add(name)
-        return found
+                if name == held or name in seen:
+                    continue
+                if name not in self.model.by_name:
+                    return False
+                seen.add(name)
+                pending.append(name)
+        return True

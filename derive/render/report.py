@@ -1,7 +1,7 @@
 """Derivation → report: the whole story of a model's gradients, as a document for every printer.
 
-In: a derivation, a language and a level of detail: `brief` (the chain rule and the results), `normal` (worked steps, small
-ones on one line), `full` (every step).  Out: a `Document`.
+In: a derivation, a language and a level of detail: `brief` (the chain rule and the results), `normal` (worked steps,
+small ones on one line), `full` (every step).  Out: a `Document`.
 Nothing is computed here: every formula is one that the derivation holds.
 """
 
@@ -25,8 +25,8 @@ from derive.render.text_document import print_text
 Part = Callable[[Story], list[Block]]
 
 STORY: tuple[Part, ...] = (
-    model_section, graph_section, chain_rule, functions, local_derivatives, adjoints, gradients, updates, batch, algorithm,
-    summary, conventions, proofs,
+    model_section, graph_section, chain_rule, functions, local_derivatives, adjoints, gradients, updates, batch,
+    algorithm, summary, conventions, proofs,
 )  # fmt: skip
 BRIEF: tuple[Part, ...] = (model_section, graph_section, chain_rule, adjoints, gradients, updates, algorithm, summary)
 GRADIENT: tuple[Part, ...] = (chain_rule, adjoints, gradients, updates)

@@ -15,13 +15,15 @@ from derive.render.story import Story, adjoint_of
 def algorithm(story: Story) -> list[Block]:
     """One step of gradient descent; the adjoints that are used again are named δ."""
     words, model = story.words, story.model
-    trained = [a for a in story.derivation.gradients if a.name in model.parameters]
+    trained = [a for a in story.derivation.gradients if a.name in model.parameters and a.terms]
     if not trained:
         return []
     deltas = _needed(story, trained)
+    forward = [Equation(story.math(left_side(e)), story.math(e.written)) for e in model.equations]
+    backward = [_line(story, a, named) for found, named in ((deltas, True), (trained, False)) for a in found]
     groups = [
-        Group(words["forward pass"], tuple(Equation(story.math(left_side(e)), story.math(e.written)) for e in model.equations)),
-        Group(words["backward pass"], (*(_line(story, a, True) for a in deltas), *(_line(story, a, False) for a in trained))),
+        Group(words["forward pass"], tuple(forward)),
+        Group(words["backward pass"], tuple(backward)),
         Group(words["parameter update"], tuple(_update(story, a) for a in trained)),
     ]
     after: list[Block] = [Paragraph(story.say("same parameters"))]

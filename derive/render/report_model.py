@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from derive.expression.nodes import Expression, Ref
+from derive.expression.nodes import Expression, MatMul, Reduce, Ref
+from derive.expression.walk import contains
 from derive.model import Equation as ModelEquation
 from derive.model import Shape, Variable
 from derive.render.document import (
@@ -108,8 +109,8 @@ def _equation(story: Story, e: ModelEquation) -> list[Equation]:
 
 def _differs(written: Expression, body: Expression) -> bool:
     """Whether the index form says something that the author's line does not."""
-    from derive.expression.nodes import MatMul, Reduce
-    from derive.expression.walk import contains
+    return _sums(body) and (not _sums(written) or contains(written, lambda node: isinstance(node, MatMul)))
 
-    sums = contains(body, lambda node: isinstance(node, Reduce))
-    return sums and (not contains(written, lambda node: isinstance(node, Reduce)) or contains(written, lambda n: isinstance(n, MatMul)))
+
+def _sums(e: Expression) -> bool:
+    return contains(e, lambda node: isinstance(node, Reduce))

@@ -32,7 +32,7 @@ OBJECTIVES = ("J", "C", "Q", "objective")
 
 def updates(story: Story) -> list[Block]:
     """w ← w − η ∂L/∂w for every parameter."""
-    rules = update_rules(story.derivation)
+    rules = [(name, e) for name, e in update_rules(story.derivation) if story.adjoints[name].terms]
     if not rules:
         return []
     eta = story.math(Ref(learning_rate(story.model)))
@@ -55,7 +55,7 @@ def batch(story: Story) -> list[Block]:
     notation = story.batch
     items = [Equation(notation.math(Ref(name)), notation.math(objective(model)), note=says(story.words["objective"]))]
     items += [Equation(notation.math(D(Ref(name), Ref(b.wrt))), notation.math(b.expr)) for b in found]
-    intro = story.say("batch intro", count=notation.math(Ref(count)), index=notation.math(Ref(n)))
+    intro = story.say("batch intro", count=notation.math(Ref(count)), index=notation.math(Index(n)))
     return [Section(says(story.words["batch"]), anchor="batch"), Paragraph(intro), Equations(tuple(items))]
 
 

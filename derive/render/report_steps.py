@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from derive.arrays import in_arrays
 from derive.derivation import Adjoint, Result, Step
-from derive.expression.nodes import D, Expression, Ref
-from derive.expression.walk import names
+from derive.expression.nodes import Call, D, Expression, Ref
+from derive.expression.walk import names, replace, walk
+from derive.functions import FUNCTIONS
 from derive.render.document import (
     Block,
     Derivation,
@@ -25,10 +26,10 @@ from derive.render.document import (
 from derive.render.document import Result as Boxed
 from derive.render.latex import latex
 from derive.render.math_style import Conventions
-from derive.render.prose import joined
 from derive.render.story import Sources, Story, adjoint_of
 from derive.render.unicode import unicode_math
 
+LONG = 12  # factors of a chain that are all shown
 SHORT = 2  # steps up to which a derivation is shown although an equal one stands before it
 
 
@@ -61,13 +62,17 @@ def _first(story: Story, a: Adjoint, steps: Sequence[Step]) -> Math:
 
 
 def _product(story: Story, chain: Sequence[tuple[str, str]]) -> Math:
-    parts = [story.math(D(Ref(of), Ref(wrt))) for of, wrt in chain]
+    """The factors; of a long chain the first and the last."""
+    ends = chain if len(chain) <= LONG else (*chain[: LONG // 2], *chain[-LONG // 2 :])
+    parts = [story.math(D(Ref(of), Ref(wrt))) for of, wrt in ends]
+    if len(chain) > LONG:
+        parts.insert(LONG // 2, Math(r"\cdots", "…"))
     return Math(r" \cdot ".join(p.latex for p in parts), " · ".join(p.text for p in parts))
 
 
 def functions(story: Story) -> list[Block]:
     """The derivatives of functions that follow from what defines them."""
-    lemmas = story.derivation.lemmas
+    lemmas = {name: s for name, s in story.derivation.lemmas.items() if _varies(story, name)}
     if not lemmas:
         return []
     blocks: list[Block] = [
@@ -77,25 +82,36 @@ def functions(story: Story) -> list[Block]:
     return blocks + [_lemma(story, name, steps) for name, steps in lemmas.items()]
 
 
+def _varies(story: Story, lemma: str) -> bool:
+    """Whether the argument that a lemma differentiates by varies anywhere: a slope or a bound may be a number."""
+    function, _, parameter = lemma.partition(" by ")
+    if not parameter:
+        return True
+    k = FUNCTIONS[function].parameters.index(parameter)
+    calls = [node for e in story.model.equations for node in walk(e.body) if isinstance(node, Call)]
+    return any(call.function == function and k < len(call.args) and names(call.args[k]) for call in calls)
+
+
 def _lemma(story: Story, name: str, steps: Sequence[Step]) -> Block:
+    start = steps[0].before
+    called = start.body if isinstance(start, D) else start
+    alone = len(names(called)) == 1
     conventions = Conventions(
-        total=lambda d: len(names(d.body)) == 1,
+        total=lambda derivative: alone,
         decimal=story.notation.conventions().decimal,
         otherwise=story.words["otherwise"],
     )
 
     def math(e: Expression) -> Math:
+        e = replace(e, {Ref("value"): called})  # the lemma's own name for what the function gives
         return Math(latex(e, conventions=conventions), unicode_math(e, conventions=conventions))
 
-    found: list[tuple[Math, list[Step]]] = []
-    for step in steps:
-        shown = math(step.after)
-        if found and found[-1][0] == shown:
-            continue
-        found.append((shown, [step]))
-    lines = tuple(Line("=", m.latex, m.text, story.note(group, Sources())) for m, group in found)
-    title = says(story.words["derivative of"] + story.words.function(name.partition(" ")[0]))
-    return Derivation(math(steps[0].before), lines, f"lemma-{name.replace(' ', '-')}", title)
+    lines = story.lines_in(steps, math)
+    function = Text(story.words.function(name.partition(" ")[0]))
+    title = story.say("function title", function=function)
+    if not alone and isinstance(start, D):
+        title = story.say("derivative title", of=function, wrt=math(start.wrt))
+    return Derivation(math(start), lines, f"lemma-{name.replace(' ', '-')}", title)
 
 
 def local_derivatives(story: Story) -> list[Block]:
@@ -137,9 +153,7 @@ def _local(story: Story, r: Result, same: str) -> Block:
 
 
 def _title(story: Story, of: str, wrt: str) -> Inlines:
-    words = story.words
-    names_of = story.math(Ref(of)), story.math(Ref(wrt))
-    return (Text(words["derivative of"]), names_of[0], Text(words["with respect to"]), names_of[1])
+    return story.say("derivative title", of=story.math(Ref(of)), wrt=story.math(Ref(wrt)))
 
 
 def adjoints(story: Story) -> list[Block]:
@@ -164,9 +178,6 @@ def gradients(story: Story) -> list[Block]:
         Paragraph(story.say("gradient intro")),
         *_derivations(story, found),
     ]
-    for a in found:
-        if not a.terms:
-            blocks.append(Paragraph(joined([(story.math(Ref(a.name)),), story.say("unused")], ": ")))
     if story.detail == "brief":
         return blocks
     return [*blocks, Boxed(tuple(Equation(*result(story, a)) for a in found))]
@@ -203,11 +214,9 @@ def _adjoint(story: Story, a: Adjoint, same: str) -> list[Block]:
     return blocks
 
 
-def _shortened(
-    story: Story, a: Adjoint, steps: Sequence[Step], lines: tuple[Line, ...], same: str
-) -> tuple[Line, ...]:
+def _shortened(story: Story, a: Adjoint, steps: Sequence[Step], lines: tuple[Line, ...], same: str) -> tuple[Line, ...]:
     """The chain rule, what its factors are, and the result."""
-    if not lines:
+    if not lines or not a.terms:
         return lines
     first = [line for line, step in zip(lines, steps, strict=False) if step.rule == "chain rule"][:1]
     named, last = story.math(a.by_adjoint), lines[-1]

@@ -6,7 +6,7 @@ Invariant: a line is what a step says; steps are only left out or joined, never 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,8 +24,8 @@ DETAILS = ("brief", "normal", "full")
 # Small steps that `normal` shows together, as one line: those of calculus, and those that tidy up.
 SMALL = (
     frozenset({"negation", "constant", "variable"}),
-    frozenset({"arithmetic", "number and sign", "signs", "product of fractions", "order of terms", "exp of 0", "log of 1",
-               "lowest terms"}),
+    frozenset({"arithmetic", "number and sign", "signs", "product of fractions", "order of terms", "exp of 0",
+               "log of 1", "lowest terms"}),
 )  # fmt: skip
 
 
@@ -83,9 +83,15 @@ class Story:
 
     def lines(self, steps: Iterable[Step], of: str | None = None, sources: Sources | None = None) -> tuple[Line, ...]:
         """The lines of a derivation: one for each step that shows, small ones together."""
+        return self.lines_in(steps, lambda e: self.math(e, of), sources)
+
+    def lines_in(
+        self, steps: Iterable[Step], show: Callable[[Expression], Math], sources: Sources | None = None
+    ) -> tuple[Line, ...]:
+        """The same, in a notation of its own."""
         found: list[tuple[list[Step], Math]] = []
         for step in steps:
-            shown = self.math(step.after, of)
+            shown = show(step.after)
             if found and shown == found[-1][1] and step.assumption is None:
                 continue
             if found and self._belongs(found[-1][0], step):
@@ -135,5 +141,3 @@ class Sources:
 def adjoint_of(loss: str, name: str, indices: tuple[str, ...] = ()) -> D:
     """∂L/∂name, at its indices."""
     return D(Ref(loss), Ref(name, tuple(Index(i) for i in indices)))
-
-

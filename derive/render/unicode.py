@@ -38,6 +38,7 @@ class _Unicode(Style):
     numerator, denominator, exponent = PRODUCT, POWER, POWER
     elementwise = " ⊙ "
     matrix = " "
+    cases_binding = ATOM
     before_sum = " · "
     plus, minus = " + ", " − "
     relations: Mapping[str, str] = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "==": "=", "!=": "≠"}
@@ -123,6 +124,9 @@ class _Unicode(Style):
 
     def outer(self, left: str, right: Printed) -> str:
         return f"{left} {right.text}"
+
+    def adjoint(self, name: str, indices: Sequence[str]) -> str:
+        return f"δ_{self.name(name, ())}" + (f"[{', '.join(indices)}]" if indices else "")
 
     def cases(self, rows: Sequence[tuple[str, str]], otherwise: bool) -> str:
         return "{" + "; ".join(f"{value}, {condition}" for value, condition in rows) + "}"

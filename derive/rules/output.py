@@ -91,6 +91,14 @@ def _of_a_fraction(e: Expression, output: tuple[Ref, Expression]) -> Expression 
     return eliminate(e, [(element, body)], next(iter(names)))
 
 
+def _argument(e: Call) -> Expression:
+    """u in exp(u), exp(-u) and exp(2*u)."""
+    u = e.args[0].arg if isinstance(e.args[0], Neg) else e.args[0]
+    if isinstance(u, Mul) and isinstance(u.factors[0], Number):
+        return mul(*u.factors[1:])
+    return u
+
+
 def _through_helper(e: Expression, context: Context) -> Expression | None:
     """The derivative through a named function of the same kernel, and the output: SiLU's a + s*(1 - a)."""
     known = {node for node in walk(e) if isinstance(node, Call) and node.function in ("exp", *HELPERS)}
@@ -99,10 +107,11 @@ def _through_helper(e: Expression, context: Context) -> Expression | None:
     best: Expression | None = None
     length = operations(e)
     e = bottom_up(e, lambda n: unfolded(n) if isinstance(n, Call) and n.function in HELPERS else n)
+    if len({_argument(n) for n in walk(e) if isinstance(n, Call) and n.function == "exp"}) > 1:
+        return None
     for node in list(dict.fromkeys(walk(e))):
         if isinstance(node, Call) and node.function == "exp":
-            u = node.args[0]
-            argument = u.arg if isinstance(u, Neg) else u
+            argument = _argument(node)
             for name in HELPERS:
                 helper = Call(name, (argument,))
                 definitions: Definitions = [(helper, unfolded(helper))]

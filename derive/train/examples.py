@@ -9,7 +9,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,8 @@ def _from_table(
     features: Sequence[str] | None,
 ) -> Examples:
     table = read_table(path)
+    if ships:
+        table = replace(table, source=ships)
     inputs = [_field(v, model, settings) for v in model.of_role("input")]
     targets = [] if for_prediction else [_field(v, model, settings) for v in model.of_role("target")]
     if ships and target is None and len(targets) == 1 and targets[0].name not in table.names:

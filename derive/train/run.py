@@ -8,6 +8,7 @@ Invariant: nothing trains before every step is proved and the code's gradients a
 from __future__ import annotations
 
 import inspect
+import keyword
 import re
 import sys
 from collections.abc import Callable
@@ -317,6 +318,6 @@ def module_name(name: str) -> str:
     ('two_layer', 'random_model')
     """
     found = file_stem(name).replace("-", "_").lower()
-    if found in sys.stdlib_module_names or found in ("numpy", "scipy"):
+    if found in sys.stdlib_module_names or found in ("numpy", "scipy") or keyword.iskeyword(found):
         return f"{found}_model"
     return found if found.isidentifier() else f"model_{found}"

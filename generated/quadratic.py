@@ -1,0 +1,89 @@
+"""Gradient descent on a parabola
+
+Equations:
+    L = (x - 3)**2
+
+Gradients:
+    dL/dx = 2*(x - 3)
+
+Written by derive from templates/module.py.j2.
+"""
+
+import numpy as np
+
+
+def init(seed=0):
+    """The parameters before training."""
+    return {
+        "x": 4.0,
+    }
+
+
+def loss(params):
+    """The loss."""
+    x = params["x"]
+    L = (x - 3) ** 2
+    return float(L)
+
+
+def loss_and_gradients(params):
+    """The loss, and its gradient with respect to each parameter."""
+    x = params["x"]
+
+    # Forward pass
+    L = (x - 3) ** 2
+
+    # Backward pass
+    grads = {
+        # dL/dx = 2*(x - 3)
+        "x": 2 * (x - 3),
+    }
+    return float(L), grads
+
+
+def update(params, grads, state=None, lr=0.1):
+    """One step of gradient descent, in place; it keeps no `state`.
+
+    Every gradient was computed before any parameter changes:
+
+    x ← x - lr * dJ/dx
+    """
+    for name, gradient in grads.items():
+        params[name] = params[name] - lr * gradient
+
+
+def train(
+    data=None,
+    epochs=50,
+    lr=0.1,
+    batch_size=None,
+    seed=0,
+    tolerance=0.0,
+    params=None,
+    callback=None,
+):
+    """Gradient descent.
+
+    Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
+    ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    Returns the parameters and the history, a list of dictionaries.
+    """
+    params = init(seed) if params is None else dict(params)
+    state = {}
+    history = []
+    for epoch in range(1, epochs + 1):
+        total, grads = loss_and_gradients(params)
+        update(params, grads, state, lr)
+        history.append({"epoch": epoch, "loss": total})
+        if callback is not None and callback(epoch, total, params):
+            break
+        if tolerance > 0 and epoch > 1 and abs(history[-2]["loss"] - total) < tolerance:
+            break
+    return params, history
+
+
+if __name__ == "__main__":
+    trained, history = train()
+    print(f"loss {history[0]['loss']:.6g} → {history[-1]['loss']:.6g} after {len(history)} steps")
+    for name, value in trained.items():
+        print(f"{name} = {value}")
