@@ -155,6 +155,11 @@ class Model:
         return tuple(v for v in self.variables.values() if v.role in roles)
 
     @property
+    def source(self) -> str | None:
+        """The file that the model was read from, for error messages."""
+        return self.name if self.name.endswith(".model") else None
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         return tuple(v.name for v in self.of_role("parameter"))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from math import lcm
+from math import gcd, lcm
 from typing import Any
 
 from sympy.polys.domains import QQ
@@ -66,6 +66,7 @@ class Kernels:
     order: dict[Expression, int] = field(default_factory=dict)
     shown: list[Expression] = field(default_factory=list)
     roots: dict[Expression, int] = field(default_factory=dict)
+    steps: dict[Expression, int] = field(default_factory=dict)
 
     def scan(self, e: Expression) -> None:
         match e:
@@ -84,26 +85,33 @@ class Kernels:
                 self.scan(e.denominator)
             case _:
                 for base, exponent in _as_power(e):
-                    if exponent.denominator == 1 and base is not e and not _is_kernel(base):
+                    if exponent.denominator == 1 and base != e and not _is_kernel(base):
                         self.scan(base)
                     else:
-                        self.add(base, exponent.denominator)
+                        self.add(base, exponent)
                         if exponent.denominator != 1 and not _is_kernel(base):
                             self.scan(base)  # so that a root and its base can be related
 
-    def add(self, base: Expression, root: int) -> None:
+    def add(self, base: Expression, exponent: Fraction) -> None:
         key = alpha_normal(base)
         if key not in self.order:
             self.order[key] = len(self.order)
             self.shown.append(base)
             self.roots[key] = 1
-        self.roots[key] = lcm(self.roots[key], root)
+            self.steps[key] = 0
+        self.roots[key] = lcm(self.roots[key], exponent.denominator)
+        # where exp(3*u) alone occurs, it is the kernel, and not exp(u)
+        self.steps[key] = gcd(self.steps[key], exponent.numerator) if _is_exp(base) else 1
         if len(self.order) > MOST_KERNELS or self.roots[key] > 12:
             raise TooLarge
 
 
+def _is_exp(e: Expression) -> bool:
+    return isinstance(e, Call) and e.function == "exp"
+
+
 def _is_kernel(e: Expression) -> bool:
-    return not isinstance(e, (Number, Add, Mul, Neg, Div, Pow)) or (isinstance(e, Pow) and _as_power(e)[0][0] is e)
+    return not isinstance(e, (Number, Add, Mul, Neg, Div, Pow)) or (isinstance(e, Pow) and _as_power(e)[0][0] == e)
 
 
 def _as_power(e: Expression) -> list[tuple[Expression, Fraction]]:
@@ -213,7 +221,7 @@ class Rational:
         for base, exponent in _as_power(e):
             key = alpha_normal(base)
             if key in self.kernels.order:
-                exponent *= self.kernels.roots[key]
+                exponent *= Fraction(self.kernels.roots[key], self.kernels.steps[key])
                 inner = self.field.gens[self.kernels.order[key]]
             else:
                 if _is_kernel(base):
@@ -234,11 +242,12 @@ class Rational:
     def kernel(self, k: int) -> Expression:
         """The expression that the k-th variable stands for."""
         shown = self.kernels.shown[k]
-        root = self.kernels.roots[alpha_normal(shown)]
+        root, step = self.kernels.roots[alpha_normal(shown)], self.kernels.steps[alpha_normal(shown)]
+        if isinstance(shown, Call) and shown.function == "exp" and (root, step) != (1, 1):
+            inner = shown.args[0] if step == 1 else mul(number(step), shown.args[0])
+            return Call("exp", (inner if root == 1 else div(inner, number(root)),))
         if root == 1:
             return shown
-        if isinstance(shown, Call) and shown.function == "exp":
-            return Call("exp", (div(shown.args[0], number(root)),))
         return Call("sqrt", (shown,)) if root == 2 else power(shown, number(Fraction(1, root)))
 
     def out(self, element: Any, factored: bool = True) -> Expression:

@@ -23,6 +23,7 @@ from derive.expression.nodes import Add, D, Expression, Index, Neg, Reduce, Ref
 from derive.expression.walk import bottom_up, children, index_names, names, walk
 from derive.model import Model
 from derive.prove.numeric import DIGITS, Evaluator, Undefined
+from derive.prove.sampling import draw_number
 from derive.prove.setting import ProofError, Setting
 
 
@@ -161,14 +162,14 @@ def _equal_on_random_examples(single: Expression, batch: Expression, model: Mode
         for attempt in range(60):
             sizes, shapes = _concrete_shapes(model, used)
             values: dict[str, Any] = {
-                name: _draw(((EXAMPLES,) if name in model.per_example else ()) + shapes[name], generator)
+                name: _draw(((EXAMPLES,) if name in model.per_example else ()) + shapes[name], generator, attempt + 1)
                 for name in used
             }
-            if attempt % 2:  # equal entries, so that what is attained is attained (max, ties)
+            if attempt % 4 == 3:  # equal entries, so that what is attained is attained (max, ties)
                 values = {name: _all_first(value) for name, value in values.items()}
             values |= {name: mpmath.mpf(size) for name, size in sizes.items()}
             values[count] = mpmath.mpf(EXAMPLES)
-            adjoints = {name: _draw((EXAMPLES, *shapes[name]), generator) for name in used}
+            adjoints = {name: _draw((EXAMPLES, *shapes[name]), generator, 0) for name in used}
             at = {
                 i.name: generator.randrange(max(1, size))
                 for i, size in zip(element.indices, shapes[element.name], strict=True)
@@ -213,10 +214,10 @@ def _all_first(value: Any) -> Any:
     return out
 
 
-def _draw(shape: tuple[int, ...], generator: random.Random) -> Any:
+def _draw(shape: tuple[int, ...], generator: random.Random, attempt: int) -> Any:
     if not shape:
-        return mpmath.mpf(generator.randint(1, 996)) / 997
+        return draw_number(generator, attempt, exact=False)
     out = np.empty(shape, dtype=object)
     for position in np.ndindex(*shape):
-        out[position] = mpmath.mpf(generator.randint(1, 996)) / 997
+        out[position] = draw_number(generator, attempt, exact=False)
     return out

@@ -162,7 +162,7 @@ class _Sweep:
             error.args = (error.message,)
             error.place = error.place or equation.place
             error.message = f"in the equation of '{equation.name}': {error.message}"
-            raise error.within(self.model.text) from None
+            raise error.within(self.model.text, self.model.source) from None
 
     def with_sizes(self, mapping: dict[str, str]) -> dict[str, str]:
         """Placeholders for the sizes too, so that shapes can be told in them."""

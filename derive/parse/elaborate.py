@@ -37,7 +37,7 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
-from derive.expression.walk import contains, free_indices, fresh, index_names, rename_indices, transform
+from derive.expression.walk import contains, free_indices, fresh, index_names, rename_indices, transform, walk
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS
 from derive.parse import limits
 from derive.parse.expression import constant_value, parse_expression
@@ -49,10 +49,11 @@ Shape = tuple[Expression, ...]
 
 @dataclass(frozen=True)
 class Array:
-    """A shape, and the core expression of the element at given indices."""
+    """A shape, and the core expression of the element at given indices; `weight` is how large that is, about."""
 
     shape: Shape
     at: Callable[[Indices], Expression]
+    weight: int = 1
 
 
 @dataclass(frozen=True)
@@ -70,27 +71,62 @@ def scalar(e: Expression) -> Array:
 
 def ranges_of(e: Expression, shapes: Mapping[str, Shape], wanted: tuple[str, ...]) -> dict[str, Expression]:
     """The size of each wanted index: the largest range in which every access is in bounds."""
+    accesses = [
+        (index, size, node)
+        for node in walk(e)
+        if isinstance(node, Ref) and node.name in shapes
+        for index, size in zip(node.indices, shapes[node.name], strict=False)
+    ]
+    known = {i: size for node in walk(e) if isinstance(node, Reduce) for i, size in zip(node.indices, node.ranges, strict=False)}
     found: dict[str, Expression] = {}
-
-    def visit(node: Expression) -> None:
-        if isinstance(node, Ref) and node.name in shapes:
-            for index, size in zip(node.indices, shapes[node.name], strict=False):
-                name, offset = _shifted(index)
-                if name in wanted:
-                    extent = plus(size, -offset) if offset else size
-                    old = found.get(name)
-                    found[name] = extent if old is None else _smaller(old, extent, node, name)
-        for child in _children(node):
-            visit(child)
-
-    visit(e)
+    for index, size, node in accesses:
+        name, offset = _shifted(index)
+        if name in wanted:
+            extent = plus(size, -offset) if offset else size
+            old = found.get(name)
+            found[name] = extent if old is None else _smaller(old, extent, node, name)
+    for index, size, node in accesses:  # then x[2*i + p], where all but one of the ranges are known
+        line = _line(index)
+        unknown = [] if line is None else [i for i in line if i and i in wanted and i not in found]
+        if line is None or len(line) < 2 or len(unknown) != 1:
+            continue
+        (name,) = unknown
+        extent = _extent(line, name, size, known | found)
+        if extent is not None:
+            found[name] = extent
     return found
 
 
-def _children(e: Expression) -> tuple[Expression, ...]:
-    from derive.expression.walk import children
+def _line(e: Expression) -> dict[str, Fraction] | None:
+    """``2*i + p + 1`` as {i: 2, p: 1, "": 1}; None for another subscript."""
+    total: dict[str, Fraction] = {}
+    for term in e.terms if isinstance(e, Add) else (e,):
+        value = constant_value(term)
+        if value is not None:
+            total[""] = total.get("", Fraction(0)) + value
+            continue
+        factors = term.factors if isinstance(term, Mul) else (term,)
+        scale = constant_value(factors[0]) if len(factors) == 2 else Fraction(1)
+        index = factors[-1]
+        if not isinstance(index, Index) or scale is None or len(factors) > 2 or scale.denominator != 1 or scale < 1:
+            return None
+        total[index.name] = total.get(index.name, Fraction(0)) + scale
+    return total
 
-    return children(e)
+
+def _extent(line: dict[str, Fraction], name: str, size: Expression, known: Mapping[str, Expression]) -> Expression | None:
+    """How far one index of a subscript may run when the others reach the ends of their ranges."""
+    rest = plus(size, -int(line.get("", 0)))
+    for other, scale in line.items():
+        if other in ("", name):
+            continue
+        if other not in known:
+            return None
+        rest = plus(add(rest, Neg(mul(number(scale), plus(known[other], -1)))), 0)
+    if line[name] == 1:
+        return rest
+    value = constant_value(rest)
+    return None if value is None else number((value - 1) // line[name] + 1)
 
 
 def _shifted(index: Expression) -> tuple[str, int]:
@@ -132,6 +168,7 @@ class Elaborator:
         self.bound: dict[str, Expression] = {}
         self.budget = limits.NODES
         self.depth = 0
+        self.weights: list[int] = []
 
     def new_index(self, preferred: str = "j") -> str:
         name = fresh(self.taken, preferred)
@@ -144,15 +181,27 @@ class Elaborator:
     def spend(self, e: Expression) -> None:
         self.budget -= 1
         if self.budget < 0:
-            raise DeriveError(
-                "the equation is too large when its functions are written out",
-                e.place,
-                "give parts of it names of their own",
-            )
+            raise self.too_large(e)
+
+    def too_large(self, e: Expression) -> DeriveError:
+        message = "the equation is too large when its functions are written out"
+        return DeriveError(message, e.place, "give parts of it names of their own")
 
     def array(self, e: Expression, local: Mapping[str, Array]) -> Array:
         """The meaning of an expression; `local` holds the arguments of the author's functions."""
         self.spend(e)
+        self.weights.append(1)
+        found = self.meaning(e, local)
+        weight = self.weights.pop()
+        if isinstance(e, Ref) and e.name in local:
+            weight += local[e.name].weight
+        if weight > limits.NODES:
+            raise self.too_large(e)
+        if self.weights:
+            self.weights[-1] += weight
+        return Array(found.shape, found.at, weight)
+
+    def meaning(self, e: Expression, local: Mapping[str, Array]) -> Array:
         match e:
             case Number() | Constant() | Index():
                 return scalar(e)
@@ -586,8 +635,6 @@ def _two_that_differ(shapes: list[Shape], axis: int) -> tuple[Shape, Shape]:
 
 def _place_in(e: Expression) -> Place | None:
     """Where an operator stands: from its first operand that has a place to its last."""
-    from derive.expression.walk import walk
-
     places = [node.place for node in walk(e) if node.place is not None]
     if not places:
         return None

@@ -147,7 +147,21 @@ def read_expression(node: ast.expr, source: Source, names: Names) -> Expression:
     reader = _Reader(source, names)
     reader.check_size(node)
     expression = reader.read(node)
+    _check_comparisons(expression, is_condition=isinstance(expression, Compare))
     return _tell_indices(expression, names)
+
+
+def _check_comparisons(e: Expression, is_condition: bool = False) -> None:
+    """A comparison has no value: it stands in where(…), behind a reduction or in assume(…) alone."""
+    if isinstance(e, (Compare, Both)) and not is_condition:
+        raise DeriveError("a comparison is no number", _place_of(e), "use where(condition, then, otherwise)")
+    for child in children(e):
+        allowed = isinstance(e, Both) or (isinstance(e, (Where, Reduce)) and child == e.condition)
+        _check_comparisons(child, is_condition=allowed)
+
+
+def _place_of(e: Expression) -> Place | None:
+    return next((node.place for node in walk(e) if node.place is not None), None)
 
 
 def _tell_indices(e: Expression, names: Names) -> Expression:
@@ -266,7 +280,7 @@ class _Reader:
                 case ast.MatMult():
                     terms = [MatMul(mul(*terms), right, place=self.source.place(node))]
                 case ast.Pow():
-                    terms = [power(terms[0], self.exponent(right_node, right))]
+                    terms = [self.power(node, right_node, terms[0], right)]
                 case ast.BitXor():
                     raise self.fail(node, "`^` is not a power here", "use ** for powers")
                 case _:
@@ -277,11 +291,14 @@ class _Reader:
                     )
         return add(*terms) if isinstance(node.op, (ast.Add, ast.Sub)) else mul(*terms)
 
-    def exponent(self, node: ast.expr, exponent: Expression) -> Expression:
+    def power(self, node: ast.expr, exponent_node: ast.expr, base: Expression, exponent: Expression) -> Expression:
         value = constant_value(exponent)
         if value is not None and abs(value) > limits.EXPONENT:
-            raise self.fail(node, f"a constant exponent is at most {limits.EXPONENT:,}")
-        return exponent
+            raise self.fail(exponent_node, f"a constant exponent is at most {limits.EXPONENT:,}")
+        number = constant_value(base)
+        if value is not None and number is not None and value.denominator == 1 and _power_of_numbers(number, value) is None:
+            raise self.fail(node, "this number is out of range")
+        return power(base, exponent)
 
     def compare(self, node: ast.Compare) -> Expression:
         sides = [self.read(side) for side in (node.left, *node.comparators)]
@@ -297,6 +314,8 @@ class _Reader:
         if isinstance(node.op, ast.Or):
             raise self.fail(node, "`or` is not part of the model language", "nest where(…) instead")
         parts = [self.read(value) for value in node.values]
+        if not all(isinstance(part, (Compare, Both)) for part in parts):
+            raise self.fail(node, "`and` stands between comparisons", "for example where(0 < u and u < 1, u, 0)")
         return Both(tuple(c for part in parts for c in (part.conditions if isinstance(part, Both) else (part,))))
 
     def attribute(self, node: ast.Attribute) -> Expression:
@@ -478,9 +497,16 @@ def constant_value(e: Expression) -> Fraction | None:
                 case "Div":
                     return known[0] / known[1] if known[1] else None
                 case _:
-                    small = known[1].denominator == 1 and abs(known[1]) <= 64 and (known[0] or known[1] >= 0)
-                    return Fraction(known[0] ** int(known[1])) if small else None
+                    return _power_of_numbers(*known)
     return None
+
+
+def _power_of_numbers(base: Fraction, exponent: Fraction) -> Fraction | None:
+    """The power where it is exact and has no more digits than a number may have."""
+    if exponent.denominator != 1 or abs(exponent) > limits.EXPONENT or (not base and exponent < 0):
+        return None
+    digits = max(len(str(abs(base.numerator))), len(str(base.denominator)))
+    return Fraction(base ** int(exponent)) if digits * abs(exponent) <= 2 * limits.DIGITS else None
 
 
 def _exact(spelling: str) -> Fraction | None:

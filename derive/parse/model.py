@@ -153,7 +153,7 @@ class _Resolver:
         try:
             list(TopologicalSorter(uses).static_order())
         except CycleError as error:
-            cycle = error.args[1]
+            cycle = error.args[1][::-1]
             raise DeriveError(
                 f"the function '{cycle[0]}' calls itself: {' → '.join(cycle)}", own[cycle[0]].place
             ) from None
@@ -272,7 +272,7 @@ class _Resolver:
         try:
             TopologicalSorter(uses).prepare()
         except CycleError as error:
-            path = error.args[1]
+            path = error.args[1][::-1]  # each depends on the next
             raise DeriveError(
                 f"'{path[0]}' depends on itself: {' → '.join(path)}", self.statements.definitions[path[0]].place
             ) from None

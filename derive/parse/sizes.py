@@ -7,6 +7,8 @@ from fractions import Fraction
 from derive.expression.build import ONE, add, mul, number
 from derive.expression.nodes import Add, Div, Expression, Mul, Neg, Number, Pow, Ref
 
+MOST_TERMS, MOST_FACTORS = 60, 12  # of a size: more would only keep the machine busy
+
 Polynomial = dict[tuple[str, ...], Fraction]
 
 
@@ -51,6 +53,8 @@ def _product(parts: list[Polynomial | None]) -> Polynomial | None:
             for n, d in part.items():
                 key = tuple(sorted(m + n))
                 grown[key] = grown.get(key, Fraction(0)) + c * d
+                if len(grown) > MOST_TERMS or len(key) > MOST_FACTORS:
+                    return None
         total = grown
     return {m: c for m, c in total.items() if c}
 

@@ -22,6 +22,7 @@ from derive.prove.setting import Setting
 POINTS = 12  # points at which both sides are compared
 TRIES = 600  # points tried to find them
 TOLERANCE = mpmath.mpf(10) ** -30
+RANGES = ((-2, 2), (0, 1), (-1, 1), (0, 4), (-12, 12), (1, 30), (20, 400), (-400, -20), (300, 9000))
 PRIMES = (3, 5, 2, 7, 11, 13)
 
 
@@ -90,16 +91,16 @@ def _concrete(shape: tuple[Expression, ...], evaluator: Evaluator) -> tuple[int,
 
 def _random(shape: tuple[int, ...], generator: random.Random, attempt: int, exact: bool) -> Any:
     if not shape:
-        return _number(generator, attempt, exact)
+        return draw_number(generator, attempt, exact)
     out = np.empty(shape, dtype=object)
     for position in np.ndindex(*shape):
-        out[position] = _number(generator, attempt, exact)
+        out[position] = draw_number(generator, attempt, exact)
     return out
 
 
-def _number(generator: random.Random, attempt: int, exact: bool) -> Any:
+def draw_number(generator: random.Random, attempt: int, exact: bool) -> Any:
     """Both signs and several magnitudes; every third point in (0, 1), where logarithms and probabilities live."""
-    low, high = ((-2, 2), (0, 1), (-1, 1), (0, 4), (-12, 12), (1, 30))[attempt % 6]
+    low, high = RANGES[attempt % len(RANGES)]
     value = Fraction(generator.randint(low * 997, high * 997) or 1, 997)
     return value if exact else mpmath.mpf(value.numerator) / value.denominator
 

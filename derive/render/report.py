@@ -13,8 +13,6 @@ from dataclasses import replace
 from derive.derivation import Derivation as Derived
 from derive.errors import DeriveError, did_you_mean
 from derive.render.document import Block, Derivation, Document, Paragraph, Section
-from derive.render.latex_document import print_latex
-from derive.render.markdown_document import print_markdown
 from derive.render.report_algorithm import algorithm
 from derive.render.report_model import graph_section, model_section
 from derive.render.report_results import batch, conventions, proofs, summary, updates
@@ -59,11 +57,15 @@ def gradient_text(derivation: Derived, language: str = "en", width: int = 96) ->
 
 def gradient_latex(derivation: Derived, language: str = "en") -> str:
     """The same as LaTeX, to stand beneath the preamble of a report."""
+    from derive.render.latex_document import print_latex
+
     return print_latex(gradient_document(derivation, language), fragment=True)
 
 
 def gradient_markdown(derivation: Derived, language: str = "en") -> str:
     """The same as Markdown."""
+    from derive.render.markdown_document import print_markdown
+
     return print_markdown(gradient_document(derivation, language))
 
 

@@ -35,12 +35,12 @@ def _found(node: Expression, context: Context, of_loss: bool) -> Expression | No
     """The result that a derivative stands for, moved from its generic indices to the ones asked for."""
     if not isinstance(node, D):
         return None
-    if isinstance(node.body, Ref):
+    own = [c for c in context.consumers.get(node.wrt.name, ()) if c.body is not None and c.body == node.body]
+    if isinstance(node.body, Ref) and not own:
         if (node.body.name == context.loss) != of_loss:
             return None
         of, indices = node.body.name, node.body.indices
     else:
-        own = [c for c in context.consumers.get(node.wrt.name, ()) if c.body == node.body]
         if not own or of_loss:
             return None
         of, indices = f"{own[0].name} itself", ()
