@@ -9,7 +9,6 @@ Gradients:
 Written by derive from templates/module.py.j2.
 """
 
-import numpy as np
 
 
 def init(seed=0):

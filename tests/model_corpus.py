@@ -155,6 +155,7 @@ VECTOR = {
     "stack": "x: input[2]; w: parameter[2]; b: parameter; v = [w, b, x]; L: loss = sum(v**3)",
     "stack-entries": "w: parameter; v: parameter; p = [w*v, w, v**2]; L: loss = p[0]*p[1] + p[2]",
     "stack-inside": "x: input[2]; w: parameter; L: loss = w*sum([x, w])",
+    "stack-squared": "x: input[3]; w: parameter[2]; L: loss = sum([x, w]**2)",
     "ones": "w: parameter[3]; x: input; L: loss = sum((w - ones(3))**2)*x + sum(ones(3))",
     "symbolic-sizes": "d: size = 3; h: size = 2; x: input[d]; W: parameter[h, d]; c: parameter[h]; z = W @ x + c; a = tanh(z); "
                       "L: loss = sum(a**2)/h",

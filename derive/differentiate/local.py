@@ -97,6 +97,8 @@ def to_output(chain: Chain, explicit: Chain) -> None:
                 continue
             if operations(fork.expr) < operations(best.expr):
                 best = fork
+                if passage[0] is THROUGH_OUTPUT:
+                    break
         if best.expr != chain.expr:
             break
     chain.take(best)

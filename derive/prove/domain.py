@@ -13,47 +13,19 @@ from typing import Any
 import mpmath
 import sympy
 
-from derive.expression.nodes import Call, D, Div, Expression, Mul, Neg, Number, Pow
-from derive.expression.walk import contains, names, walk
+from derive.expression.nodes import D, Expression
+from derive.expression.walk import contains, names
+from derive.prove.edges import edges, edges_in
 from derive.prove.numeric import DIGITS, Evaluator, Undefined
 from derive.prove.setting import Setting
 from derive.prove.symbolic import Converter, Unconvertible
 
 STARTS = 24
-_BOUNDED_BELOW = {"log", "sqrt", "lgamma", "log2", "log10"}
-
-
-def edges(e: Expression) -> dict[Expression, None]:
-    """The factors that must not vanish, or must not be negative, for the expression to be defined."""
-    found: dict[Expression, None] = {}
-    for node in walk(e):
-        if isinstance(node, Div):
-            found |= dict.fromkeys(_bases(node.denominator))
-        elif isinstance(node, Pow) and isinstance(node.exponent, Neg):
-            found |= dict.fromkeys(_bases(node.base))
-        elif isinstance(node, Call) and node.function in _BOUNDED_BELOW:
-            found |= dict.fromkeys(_bases(node.args[0]))
-    return found
-
-
-def _bases(e: Expression) -> list[Expression]:
-    match e:
-        case Mul():
-            return [b for f in e.factors for b in _bases(f)]
-        case Div():
-            return [*_bases(e.numerator), *_bases(e.denominator)]
-        case Pow() | Neg():
-            return _bases(e.base if isinstance(e, Pow) else e.arg)
-        case Number():
-            return []
-        case Call(function="exp" | "cosh"):
-            return []
-    return [e]
 
 
 def new_edge(before: Expression, after: Expression, setting: Setting) -> str | None:
     """A place where `before` is defined and `after` is not, described; None where none was found."""
-    old = edges(before)
+    old = edges_in(before, setting)
     fresh = [edge for edge in edges(after) if edge not in old]
     if not fresh or any(contains(e, lambda n: isinstance(n, D)) for e in fresh):
         return None
