@@ -81,9 +81,12 @@ class _Layout:
 
     def whole(self, e: Expression) -> Expression:
         laid = self.lay(e, self.axes)
-        if laid.axes != self.axes:
+        if laid.axes == self.axes:
+            return laid.expr
+        if not self.new_axes:
             raise NoArrayForm
-        return laid.expr
+        sizes = tuple(self.size(i) for i in self.axes)  # the same for every example, say
+        return Call("broadcast_to", (self.broadcast(laid, self.axes), *sizes))
 
     def lay(self, e: Expression, order: tuple[str, ...]) -> Laid:
         """The expression with its free indices as axes, in the given order."""
@@ -177,6 +180,8 @@ class _Layout:
             raise NoArrayForm
         if wanted == laid.axes:
             return laid
+        if self.new_axes and len(wanted) > 2:
+            return Laid(Call("transpose", (laid.expr, *(number(laid.axes.index(i)) for i in wanted))), wanted)
         if len(wanted) == 2:
             return Laid(laid.expr.arg if isinstance(laid.expr, Transpose) else Transpose(laid.expr), wanted)
         raise NoArrayForm
@@ -206,14 +211,9 @@ class _Layout:
 
     def delta(self, e: Call, order: tuple[str, ...]) -> Laid:
         a, b = e.args
-        if (
-            isinstance(a, Index)
-            and isinstance(b, Index)
-            and a.name in order
-            and b.name in order
-            and a.name in self.sizes
-        ):
-            if not self.new_axes or (len(order) == 2 and same_size(self.size(a.name), self.size(b.name))):
+        if isinstance(a, Index) and isinstance(b, Index) and a.name in order and b.name in order:
+            square = a.name in self.sizes and b.name in self.sizes and same_size(self.sizes[a.name], self.sizes[b.name])
+            if square and (not self.new_axes or len(order) == 2):
                 return Laid(Call("eye", (self.sizes[a.name],)), tuple(i for i in order if i in (a.name, b.name)))
         if not self.new_axes:
             raise NoArrayForm

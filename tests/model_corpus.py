@@ -17,7 +17,8 @@ SCALAR = {
     "straight-line": _IO + "z = w*x + b; L: loss = (z - y)**2",
     "sigmoid-log-loss": _IO + "z = w*x + b; a: output = sigmoid(z); L: loss = -y*log(a) - (1 - y)*log(1 - a)",
     "sigmoid-squared-error": _IO + "z = w*x + b; a: output = sigmoid(z); L: loss = (a - y)**2/2",
-    "tanh-log-loss": _IO + "z = w*x + b; a: output = tanh(z); L: loss = -y*log((1 + a)/2) - (1 - y)*log((1 - a)/2)",
+    "tanh-log-loss": _IO
+    + "z = w*x + b; a: output = tanh(z); L: loss = -y*log((1 + a)/2) - (1 - y)*log((1 - a)/2)",
     "tanh-squared-error": _IO + "a: output = tanh(w*x + b); L: loss = (y - a)**2",
     "shared": "x: input; w: parameter; u = x*w; y = u**2; L: loss = u*y + y",
     "used-twice": "x: input; w: parameter; u = tanh(w*x); v = sigmoid(w*u); L: loss = v**2",
@@ -26,13 +27,17 @@ SCALAR = {
     "regularised": _IO + "lam: constant = 0.01; z = w*x + b; L: loss = (z - y)**2 + lam*w**2",
     "weight-decay-abs": _IO + "lam: constant = 0.1; L: loss = (w*x + b - y)**2 + lam*abs(w) + lam*abs(b)",
     "swish-of-the-author": _IO + "def swish2(u): return u*sigmoid(u); L: loss = (swish2(w*x + b) - y)**2",
-    "beta-swish-of-the-author": _IO + "beta: parameter; def act(u): return u*sigmoid(beta*u); L: loss = (act(w*x) - y)**2 + b",
-    "function-calls-function": _IO + "def half(u): return u/2; def f(u): return half(u)**2 + half(u); L: loss = f(w*x + b) + y",
+    "beta-swish-of-the-author": _IO
+    + "beta: parameter; def act(u): return u*sigmoid(beta*u); L: loss = (act(w*x) - y)**2 + b",
+    "function-calls-function": _IO
+    + "def half(u): return u/2; def f(u): return half(u)**2 + half(u); L: loss = f(w*x + b) + y",
     "function-shadowing": "x: input; w: parameter; def f(x): return x**3; L: loss = f(w) + x*w",
-    "own-sigmoid": _IO + "def s(u): return 1/(1 + exp(-u)); z = w*x + b; a = s(z); L: loss = -y*log(a) - (1 - y)*log(1 - a)",
+    "own-sigmoid": _IO
+    + "def s(u): return 1/(1 + exp(-u)); z = w*x + b; a = s(z); L: loss = -y*log(a) - (1 - y)*log(1 - a)",
     "double-sigmoid": _IO + "z = w*x + b; a = sigmoid(2*z); L: loss = -y*log(a) - (1 - y)*log(1 - a)",
     "piecewise": _IO + "z = w*x + b; a = where(z > 0, z**2, -z/2); L: loss = (a - y)**2",
-    "piecewise-nested": _IO + "z = w*x + b; a = where(z > 1, z, where(z > -1, z**3, 2*z)); L: loss = a*y + a**2",
+    "piecewise-nested": _IO
+    + "z = w*x + b; a = where(z > 1, z, where(z > -1, z**3, 2*z)); L: loss = a*y + a**2",
     "piecewise-two-tests": _IO + "z = w*x + b; a = where(-1 < z < 1, z**2, 1); L: loss = a*w + y",
     "softplus": _IO + "z = w*x + b; a = softplus(z); L: loss = (a - y)**2",
     "silu": _IO + "z = w*x + b; a = silu(z); L: loss = (a - y)**2",
@@ -64,9 +69,9 @@ SCALAR = {
     "inverse-circular": "x: input; w: parameter; a = arctan(w); L: loss = a*x + arcsin(w/4) + arccos(w/5) + arctan2(w, x)",
     "hyperbolic": "x: input; w: parameter; a = sinh(w); c = cosh(w); L: loss = a*c*x + sech(w) + arcsinh(w) + arctanh(w/4) + arccosh(1 + w)",
     "each-inverse": "x: input; w: parameter; s = arcsin(w/4); c = arccos(x*w/9); t = arctan(w); h = arcsinh(w); k = arccosh(w + 1); "
-                    "m = arctanh(w/5); r = cbrt(w); q = sqrt(w); l = log(w); L: loss = s + c + t + h + k + m + r + q + l",
+    "m = arctanh(w/5); r = cbrt(w); q = sqrt(w); l = log(w); L: loss = s + c + t + h + k + m + r + q + l",
     "each-direct": "w: parameter; s = arcsin(w); c = arccos(w); t = arctan(w); h = arcsinh(w); m = arctanh(w); r = cbrt(w); "
-                   "q = sqrt(w); l = log(w); g = tan(w); L: loss = s*c*t*h + m*r + q*l + g",
+    "q = sqrt(w); l = log(w); g = tan(w); L: loss = s*c*t*h + m*r + q*l + g",
     "gammas": "x: input; w: parameter; a = lgamma(w); c = digamma(w); L: loss = a + c*x + gamma(w) + trigamma(w) + polygamma(2, w)",
     "normal": "x: input; w: parameter; a = erf(w*x); L: loss = a + erfc(w) + normal_cdf(w)",
     "constants": "x: input; w: parameter; L: loss = pi*w**2*x + 0.50*w + 1e-3*w**2",
@@ -76,8 +81,12 @@ SCALAR = {
     "gamma-as-a-name": "x: input; gamma: parameter; beta: parameter; L: loss = (gamma*x + beta)**2",
     "index-letters": "i: input; j: parameter; k: parameter; l = i*j + k; L: loss = l**2*j",
     "letters-as-names": "n: parameter; p: parameter; D1: input; q = n*p; L: loss = q*D1 + exp(q)",
-    "deep": "x: input; w: parameter; " + "; ".join(f"h{k} = {f}(w*{'x' if k == 1 else f'h{k-1}'})" for k, f in
-            enumerate(("tanh", "sigmoid", "softplus", "sin", "arctan", "elu", "silu", "relu"), 1)) + "; L: loss = h8**2 + h4",
+    "deep": "x: input; w: parameter; "
+    + "; ".join(
+        f"h{k} = {f}(w*{'x' if k == 1 else f'h{k - 1}'})"
+        for k, f in enumerate(("tanh", "sigmoid", "softplus", "sin", "arctan", "elu", "silu", "relu"), 1)
+    )
+    + "; L: loss = h8**2 + h4",
     "diamond": "x: input; w: parameter; u = w*x; a = sin(u); c = cos(u); L: loss = a*c + a/(2 + c)",
     "cancelling": _IO + "a = sigmoid(w*x + b); c = 1 - a; L: loss = -y*log(a) - (1 - y)*log(c)",
     "abs-and-sign": "x: input; w: parameter; u = w*x; a = abs(u); L: loss = a**2 + a*sign(u) + sign(w)*w",
@@ -99,12 +108,13 @@ VECTOR = {
     "layer": _LAYER + "z = W @ x + b; a = tanh(z); L: loss = sum((a - y)**2)",
     "layer-mean": _LAYER + "a = sigmoid(W @ x + b); L: loss = mean((a - y)**2)",
     "two-layers": "x: input[3]; y: target; W1: parameter[2, 3]; b1: parameter[2]; w2: parameter[2]; b2: parameter; z1 = W1 @ x + b1; "
-                  "a1 = tanh(z1); z2 = w2 @ a1 + b2; a2: output = sigmoid(z2); L: loss = -y*log(a2) - (1 - y)*log(1 - a2)",
+    "a1 = tanh(z1); z2 = w2 @ a1 + b2; a2: output = sigmoid(z2); L: loss = -y*log(a2) - (1 - y)*log(1 - a2)",
     "three-layers": "x: input[3]; y: target[2]; W1: parameter[4, 3]; W2: parameter[3, 4]; W3: parameter[2, 3]; a1 = relu(W1 @ x); "
-                    "a2 = softplus(W2 @ a1) + x; a3 = W3 @ a2; L: loss = sum((a3 - y)**2)/2",
+    "a2 = softplus(W2 @ a1) + x; a3 = W3 @ a2; L: loss = sum((a3 - y)**2)/2",
     "residual": "x: input[3]; W: parameter[3, 3]; a = x + tanh(W @ x); c = a + tanh(W @ a); L: loss = sum(c**2)",
     "softmax": _LAYER + "z = W @ x + b; a: output = softmax(z); L: loss = -sum(y*log(a))",
-    "softmax-assumed": _LAYER + "z = W @ x + b; a: output = softmax(z); L: loss = -sum(y*log(a)); assume(sum(y) == 1)",
+    "softmax-assumed": _LAYER
+    + "z = W @ x + b; a: output = softmax(z); L: loss = -sum(y*log(a)); assume(sum(y) == 1)",
     "log-softmax": _LAYER + "z = W @ x + b; a = log_softmax(z); L: loss = -sum(y*a)",
     "softmax-squared": _LAYER + "a = softmax(W @ x + b); L: loss = sum((a - y)**2)",
     "logsumexp": _LAYER + "z = W @ x + b; L: loss = logsumexp(z) - sum(y*z)",
@@ -112,7 +122,7 @@ VECTOR = {
     "normalised": "x: input[3]; w: parameter[3]; u = w/norm(w); L: loss = sum(u*x**2)",
     "mean-and-variance": "x: input[3]; w: parameter[3]; u = w*x; m = mean(u); v = mean((u - m)**2); L: loss = v/(1 + m**2)",
     "layer-norm": "x: input[4]; g: parameter[4]; c: parameter[4]; W: parameter[4, 4]; u = W @ x; m = mean(u); "
-                  "v = mean((u - m)**2); h = g*(u - m)/sqrt(v + 0.1) + c; L: loss = sum(h**2)",
+    "v = mean((u - m)**2); h = g*(u - m)/sqrt(v + 0.1) + c; L: loss = sum(h**2)",
     "max": "x: input[3]; w: parameter[3]; u = w*x; m = max(u); L: loss = m**2",
     "min": "x: input[3]; w: parameter[3]; u = w*x; m = min(u); L: loss = m**2 + max(u)",
     "prod": "x: input[3]; w: parameter[3]; p = prod(w*x); L: loss = p**2",
@@ -137,7 +147,7 @@ VECTOR = {
     "softmax-index": "x: input[3]; W: parameter[3, 3]; e[t, s] = W[t, s]*x[s]; a[t, s] = softmax(e[t, s], s); L: loss = sum(a[t, s]*x[s]*x[t]**2, t, s)",
     "softmax-masked": "x: input[3]; W: parameter[3, 3]; a[t, s] = softmax(W[t, s]*x[s], s, s <= t); L: loss = sum(a[t, s]*x[s], t, s, s <= t)",
     "attention": "X: input[3, 2]; Wq: parameter[2, 2]; Wk: parameter[2, 2]; Q = X @ Wq; K = X @ Wk; S = Q @ K.T/sqrt(2); "
-                 "A = softmax(S, axis=1); C = A @ X; L: loss = sum(C**2)",
+    "A = softmax(S, axis=1); C = A @ X; L: loss = sum(C**2)",
     "shifted": "x: input[4]; w: parameter[4]; d[i] = w[i + 1] - w[i]; L: loss = sum(d**2) + sum(w*x)",
     "convolution": "x: input[5]; K: parameter[2]; z[i] = sum(K[p]*x[i + p], p); L: loss = sum(z**2)",
     "slice": "x: input[4]; w: parameter[4]; L: loss = sum(w[1:3]*x[0:2])",
@@ -158,10 +168,10 @@ VECTOR = {
     "stack-squared": "x: input[3]; w: parameter[2]; L: loss = sum([x, w]**2)",
     "ones": "w: parameter[3]; x: input; L: loss = sum((w - ones(3))**2)*x + sum(ones(3))",
     "symbolic-sizes": "d: size = 3; h: size = 2; x: input[d]; W: parameter[h, d]; c: parameter[h]; z = W @ x + c; a = tanh(z); "
-                      "L: loss = sum(a**2)/h",
+    "L: loss = sum(a**2)/h",
     "embedding": "t: input = integer(4); E: parameter[4, 3]; w: parameter[3]; e = E[t]; L: loss = (w @ e)**2",
     "mixture": "x: input; y: target; m: parameter[3]; p: parameter[3]; s: parameter[3]; q = softmax(p); "
-               "d[k] = exp(-(x - m[k])**2/(2*s[k]**2))/s[k]; L: loss = -log(q @ d) + y",
+    "d[k] = exp(-(x - m[k])**2/(2*s[k]**2))/s[k]; L: loss = -log(q @ d) + y",
     "own-function-on-vectors": "x: input[3]; w: parameter[3]; def energy(u): return sum(u**2)/2; L: loss = energy(w*x) + energy(w)",
     "own-function-with-lines": "x: input[3]; w: parameter[3]; def f(u):\n    m = mean(u)\n    return (u - m)**2\nc = f(w*x); L: loss = sum(c)",
     "relu-vector": _LAYER + "a = relu(W @ x + b); L: loss = sum((a - y)**2)",
@@ -178,8 +188,18 @@ VECTOR = {
 MODELS = SCALAR | VECTOR
 
 POSITIVE = {
-    "powers": ("w", "p"), "general-power": ("w",), "negative-power": ("w",), "roots": ("w",), "logs": ("w",), "each-inverse": ("w",),
-    "each-direct": ("w",), "gammas": ("w",), "gaussian": ("sigma",), "square-functions": ("w",), "hyperbolic": ("w",), "mixture": ("s",),
+    "powers": ("w", "p"),
+    "general-power": ("w",),
+    "negative-power": ("w",),
+    "roots": ("w",),
+    "logs": ("w",),
+    "each-inverse": ("w",),
+    "each-direct": ("w",),
+    "gammas": ("w",),
+    "gaussian": ("sigma",),
+    "square-functions": ("w",),
+    "hyperbolic": ("w",),
+    "mixture": ("s",),
 }
 
 
@@ -189,7 +209,9 @@ def text_of(name: str) -> str:
 
 def lines(text: str) -> str:
     """Semicolons to line ends; a function's body keeps its indentation."""
-    return "\n".join(part if part.startswith("    ") else part.lstrip() for part in re.split(r";\s?|\n", text))
+    return "\n".join(
+        part if part.startswith("    ") else part.lstrip() for part in re.split(r";\s?|\n", text)
+    )
 
 
 def parsed(name: str) -> Model:

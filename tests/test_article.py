@@ -18,7 +18,11 @@ from derive.parse.expression import parse_expression
 from derive.prove.setting import Setting
 from derive.prove.steps import judge
 
-ENTRIES = [json.loads(line) for line in (Path(__file__).parent / "article.jsonl").read_text(encoding="utf-8").splitlines() if line.strip()]
+ENTRIES = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "article.jsonl").read_text(encoding="utf-8").splitlines()
+    if line.strip()
+]
 DERIVATIONS = [e for e in ENTRIES if e["type"] == "derivation"]
 IDS = [e["id"] for e in DERIVATIONS]
 BUILT_IN = {"x1": "x_1", "x2": "x_2"}
@@ -55,7 +59,12 @@ def derived(entry: dict) -> list[Expression]:
 
 
 def test_the_copy_is_whole():
-    assert len(DERIVATIONS) >= 35 and {e["model"] for e in DERIVATIONS} == {"chain", "quadratic", "logistic", "two-layer"}
+    assert len(DERIVATIONS) >= 35 and {e["model"] for e in DERIVATIONS} == {
+        "chain",
+        "quadratic",
+        "logistic",
+        "two-layer",
+    }
 
 
 def normal(e: Expression) -> Expression:
@@ -109,20 +118,29 @@ def test_the_result_is_the_articles(entry):
     wanted = read(entry, entry["result"])
     found = derived(entry)
     assert found, f"nothing was derived for {entry['lhs']}"
-    assert any(equal(e, wanted, entry) for e in found[-1:]), f"{entry['lhs']}: {found[-1]}, the article has {wanted}"
+    assert any(equal(e, wanted, entry) for e in found[-1:]), (
+        f"{entry['lhs']}: {found[-1]}, the article has {wanted}"
+    )
 
 
-EXPLICIT = {"sa-chain-dfdx-fact", "sa-chain-dfdx"}  # written in x alone in the article, in the nodes by the tool
+EXPLICIT = {
+    "sa-chain-dfdx-fact",
+    "sa-chain-dfdx",
+}  # written in x alone in the article, in the nodes by the tool
 
 
-@pytest.mark.parametrize("entry", [e for e in DERIVATIONS if e["id"] not in EXPLICIT], ids=[i for i in IDS if i not in EXPLICIT])
+@pytest.mark.parametrize(
+    "entry", [e for e in DERIVATIONS if e["id"] not in EXPLICIT], ids=[i for i in IDS if i not in EXPLICIT]
+)
 def test_the_form_is_the_articles_up_to_order(entry):
     """Or a line of the tool's steps, where it goes on to name the output: exp(v) = f."""
     wanted = normal(read(entry, entry["result"]))
     of, wrt = ours(entry["model"], entry["of"]), ours(entry["model"], entry["wrt"])
     lines = [s.after for r in derivation(entry["model"]).local if (r.of, r.wrt) == (of, wrt) for s in r.steps]
     found = [*derived(entry), *lines]
-    assert wanted in [normal(e) for e in found], f"{entry['lhs']}: {list(map(str, found))}, the article has {wanted}"
+    assert wanted in [normal(e) for e in found], (
+        f"{entry['lhs']}: {list(map(str, found))}, the article has {wanted}"
+    )
 
 
 def test_the_chain_in_its_nodes_is_the_articles():
@@ -130,7 +148,9 @@ def test_the_chain_in_its_nodes_is_the_articles():
     entry = next(e for e in DERIVATIONS if e["id"] == "sa-chain-dfdx")
     table = bindings(entry)
     (found,) = derived(entry)[-1:]
-    first = transform(read(entry, entry["lines"][0]), lambda n: Ref("f") if n == read(entry, "exp(v)") else None)
+    first = transform(
+        read(entry, entry["lines"][0]), lambda n: Ref("f") if n == read(entry, "exp(v)") else None
+    )
     shown = transform(found, lambda n: Ref("f") if n == read(entry, "exp(v)") else None)
     assert normal(in_leaves(shown, table)) == normal(in_leaves(first, table))
     assert sympy.simplify(as_sympy(shown, table) - as_sympy(first, table)) == 0
@@ -157,18 +177,27 @@ def _carried(e: Expression, table: dict[str, Expression], known: dict[Expression
     def change(node: Expression) -> Expression | None:
         if node in known:
             return known[node]
-        if isinstance(node, D) and isinstance(node.body, Ref) and node.body.name in table and node.body != node.wrt:
+        if (
+            isinstance(node, D)
+            and isinstance(node.body, Ref)
+            and node.body.name in table
+            and node.body != node.wrt
+        ):
             return D(table[node.body.name], node.wrt)
         return None
 
     return transform(e, change)
 
 
-@pytest.mark.parametrize("entry", [e for e in DERIVATIONS if "chain" in e], ids=[e["id"] for e in DERIVATIONS if "chain" in e])
+@pytest.mark.parametrize(
+    "entry", [e for e in DERIVATIONS if "chain" in e], ids=[e["id"] for e in DERIVATIONS if "chain" in e]
+)
 def test_the_chain_is_the_articles(entry):
     d = derivation(entry["model"])
     of, wrt = (ours(entry["model"], entry[k]) for k in ("of", "wrt"))
-    wanted = [(ours(entry["model"], link["of"]), ours(entry["model"], link["wrt"])) for link in entry["chain"]]
+    wanted = [
+        (ours(entry["model"], link["of"]), ours(entry["model"], link["wrt"])) for link in entry["chain"]
+    ]
     (adjoint,) = [a for a in (*d.nodes, *d.gradients) if a.name == wrt and of == d.model.loss]
     whole = list(adjoint.chain)
     if wanted[0][1] != whole[0][1]:  # the article starts from an adjoint found before: D(L, z)*D(z, w)
@@ -180,7 +209,9 @@ def test_the_chain_is_the_articles(entry):
 @pytest.mark.parametrize("model", ["chain", "quadratic", "logistic", "two-layer"])
 def test_the_tools_own_steps_are_all_proved_symbolically(model):
     d = derivation(model).prove()
-    steps = [s for r in d.local for s in r.steps] + [s for a in (*d.nodes, *d.gradients) for s in a.result.steps]
+    steps = [s for r in d.local for s in r.steps] + [
+        s for a in (*d.nodes, *d.gradients) for s in a.result.steps
+    ]
     steps += [s for lemma in d.lemmas.values() for s in lemma]
     assert len(steps) >= 5
     assert {s.proof for s in steps} == {"symbolic"}

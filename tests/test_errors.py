@@ -163,7 +163,12 @@ def read(text: str) -> DeriveError:
             Model.parse(text, "bad.model").derive()
     except DeriveError as error:
         return error
-    except (RecursionError, MemoryError, TimeoutError, ValueError) as error:  # not with its traceback, which may be huge
+    except (
+        RecursionError,
+        MemoryError,
+        TimeoutError,
+        ValueError,
+    ) as error:  # not with its traceback, which may be huge
         pytest.fail(f"{type(error).__name__} came out: {error}", pytrace=False)
     pytest.fail("nothing was said against it", pytrace=False)
 
@@ -201,21 +206,34 @@ def test_the_caret_stands_under_the_place(case):
     assert 1 <= error.column <= len(source) + 1
     carets = said[2]
     assert set(carets.strip()) == {"^"}
-    marked = said[1][carets.index("^"): carets.rindex("^") + 1]
+    marked = said[1][carets.index("^") : carets.rindex("^") + 1]
     begin = error.column - 1
-    assert marked.strip() == "" or marked == "".join(c if c.isprintable() else " " for c in source[begin: begin + len(marked)])
+    assert marked.strip() == "" or marked == "".join(
+        c if c.isprintable() else " " for c in source[begin : begin + len(marked)]
+    )
 
 
-PLACES = {"unknown-name": "bias", "unknown-function": "sigmod(w*x)", "declared-twice": "w", "shapes-of-a-product": "W @ x",
-          "cycle-of-three": "a", "underscore-name": "_w", "wide-characters-before-the-place": "q", "tab-before-the-place": "q",
-          "attribute": "w.real", "vector-loss": "L", "two-losses": "M", "crlf": "q"}
+PLACES = {
+    "unknown-name": "bias",
+    "unknown-function": "sigmod(w*x)",
+    "declared-twice": "w",
+    "shapes-of-a-product": "W @ x",
+    "cycle-of-three": "a",
+    "underscore-name": "_w",
+    "wide-characters-before-the-place": "q",
+    "tab-before-the-place": "q",
+    "attribute": "w.real",
+    "vector-loss": "L",
+    "two-losses": "M",
+    "crlf": "q",
+}
 
 
 @pytest.mark.parametrize("case", PLACES)
 def test_the_place_is_the_right_stretch_of_text(case):
     error = read(BAD[case])
     line = BAD[case].split("\n")[error.line - 1]
-    marked = line[error.column - 1: error.column - 1 + error.place.width]
+    marked = line[error.column - 1 : error.column - 1 + error.place.width]
     assert marked in (PLACES[case], PLACES[case].split("(")[0])
 
 
@@ -235,6 +253,7 @@ def test_what_the_messages_must_name():
 
 
 # Texts that are large, deep or explosive.
+
 
 def _nested_functions() -> str:
     lines = ["w: parameter", "def f0(u): return u*u + u"]
@@ -278,9 +297,15 @@ EXPLOSIVE = {
     "many-parameters": "\n".join(f"p{k}: parameter" for k in range(30_000)) + "\nL: loss = q",
     "long-name": "w" * 500_000 + ": parameter\nL: loss = w",
     "open-quote": "w: parameter\nL: loss = '" + "a" * 500_000,
-    "nested-defs": "".join("    " * k + f"def f{k}(u):\n" for k in range(90)) + "    " * 90 + "return u\nL: loss = 1",
+    "nested-defs": "".join("    " * k + f"def f{k}(u):\n" for k in range(90))
+    + "    " * 90
+    + "return u\nL: loss = 1",
     "wide-stack": "w: parameter\nL: loss = sum([" + ", ".join(["w"] * 50_000) + "])",
-    "fifty-indices": "w: parameter[2]\nL: loss = sum(" + "*".join(f"w[i{k}]" for k in range(50)) + ", " + ", ".join(f"i{k}" for k in range(50)) + ", 3)",
+    "fifty-indices": "w: parameter[2]\nL: loss = sum("
+    + "*".join(f"w[i{k}]" for k in range(50))
+    + ", "
+    + ", ".join(f"i{k}" for k in range(50))
+    + ", 3)",
 }
 
 
@@ -298,7 +323,9 @@ def test_the_memory_of_an_explosive_text_is_bounded():
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("case", [c for c in EXPLOSIVE if c not in ("functions-that-double", "lines-that-double")])
+@pytest.mark.parametrize(
+    "case", [c for c in EXPLOSIVE if c not in ("functions-that-double", "lines-that-double")]
+)
 def test_an_explosive_expression_is_refused(case):
     """The same texts through the command line's ``diff``, which reads one expression."""
     text = EXPLOSIVE[case].rpartition("L: loss = ")[2]

@@ -9,7 +9,6 @@ from derive.prove.setting import ProofError, Setting
 from derive.prove.steps import judge, prove
 
 
-
 def read(text: str):
     return parse_expression(text, Names(indices=frozenset("ijkl")))
 
@@ -88,7 +87,15 @@ TRUE = [
     ("D(u*v/w, w)", "-u*v/w**2"),
 ]
 
-SHAPES = {"x": THREE, "y": THREE, "z": THREE, "A": MATRIX, "B": MATRIX, "u": (read("m"),), "C": (read("m"), read("n"))}
+SHAPES = {
+    "x": THREE,
+    "y": THREE,
+    "z": THREE,
+    "A": MATRIX,
+    "B": MATRIX,
+    "u": (read("m"),),
+    "C": (read("m"), read("n")),
+}
 
 FALSE_TENSORS = [
     ("x[i]*sum(x[j], j)", "x[j]*sum(x[i], i)"),
@@ -130,7 +137,10 @@ TRUE_TENSORS = [
     ("D(prod(x[j], j), x[i])", "prod(x[k], k, k != i)"),
     ("D(sum(x[j], j)/7, x[i])", "1/7"),
     ("D(sum(y[j], j, j > 0), y[i])", "where(i > 0, 1, 0)"),
-    ("D(exp(x[i])/sum(exp(x[j]), j), x[k])", "exp(x[i])/sum(exp(x[j]), j)*(delta(i, k) - exp(x[k])/sum(exp(x[j]), j))"),
+    (
+        "D(exp(x[i])/sum(exp(x[j]), j), x[k])",
+        "exp(x[i])/sum(exp(x[j]), j)*(delta(i, k) - exp(x[k])/sum(exp(x[j]), j))",
+    ),
     ("sum(A[i, j]*B[i, j], i, j)", "trace(A @ B.T)"),
 ]
 

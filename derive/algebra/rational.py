@@ -24,6 +24,7 @@ from derive.expression.walk import operations, rename_indices
 
 MOST_KERNELS = 14
 MOST_OPERATIONS = 160
+MOST_FACTORED = 16  # terms of a polynomial that is factored
 MOST_POWER = 8  # the highest power of a sum that is multiplied out
 
 
@@ -277,7 +278,7 @@ class Rational:
         """Factors and numeric content of a polynomial, the sign in the content."""
         if p == 0:
             return [], Fraction(0)
-        if factored and len(p) > 1:
+        if factored and 1 < len(p) <= MOST_FACTORED:
             content, parts = p.factor_list()
         else:
             content, parts = p.primitive()

@@ -86,7 +86,9 @@ def evaluate_expression(
     adjoints: Mapping[str, ArrayLike] | None = None,
 ) -> NDArray[np.float64]:
     """A core expression over its free `indices`, which run over `shape`; `adjoints` are the values of ``D(loss, name)``."""
-    evaluator = _Evaluator({k: np.asarray(v) for k, v in values.items()}, {k: np.asarray(v) for k, v in (adjoints or {}).items()})
+    evaluator = _Evaluator(
+        {k: np.asarray(v) for k, v in values.items()}, {k: np.asarray(v) for k, v in (adjoints or {}).items()}
+    )
     with np.errstate(all="ignore"):
         return np.asarray(evaluator.over(e, indices, tuple(shape)).real, dtype=float)
 
@@ -118,7 +120,9 @@ def _concrete(shape: Sequence[Expression], values: Mapping[str, Array]) -> tuple
     return tuple(round(float(_Evaluator(values, {}).value(size, {}).real)) for size in shape)
 
 
-def _run(model: Model, start: Mapping[str, Array], shifted: tuple[str, tuple[int, ...]] | None) -> dict[str, Array]:
+def _run(
+    model: Model, start: Mapping[str, Array], shifted: tuple[str, tuple[int, ...]] | None
+) -> dict[str, Array]:
     """All equations in order; the entry `shifted` is moved by i·STEP, as soon as it is there."""
     values = dict(start)
     evaluator = _Evaluator(values, {})
@@ -126,7 +130,9 @@ def _run(model: Model, start: Mapping[str, Array], shifted: tuple[str, tuple[int
         if shifted is not None and shifted[0] in values:
             _shift(values, *shifted)
         for equation in model.equations:
-            values[equation.name] = evaluator.over(equation.body, equation.indices, _concrete(equation.shape, start))
+            values[equation.name] = evaluator.over(
+                equation.body, equation.indices, _concrete(equation.shape, start)
+            )
             if shifted is not None and shifted[0] == equation.name:
                 _shift(values, *shifted)
     return values
@@ -149,7 +155,10 @@ class _Evaluator:
         self.adjoints = adjoints
 
     def over(self, e: Expression, indices: Sequence[str], shape: tuple[int, ...]) -> Array:
-        scope = {name: _axis(size, len(shape) - 1 - k) for k, (name, size) in enumerate(zip(indices, shape, strict=True))}
+        scope = {
+            name: _axis(size, len(shape) - 1 - k)
+            for k, (name, size) in enumerate(zip(indices, shape, strict=True))
+        }
         return np.array(np.broadcast_to(self.value(e, scope), shape), dtype=complex)
 
     def value(self, e: Expression, scope: dict[str, Array]) -> Array:
@@ -177,7 +186,9 @@ class _Evaluator:
             case Compare() | Both():
                 return self.truth(e, scope).astype(complex)
             case Where():
-                return np.where(self.truth(e.condition, scope), self.value(e.then, scope), self.value(e.otherwise, scope))
+                return np.where(
+                    self.truth(e.condition, scope), self.value(e.then, scope), self.value(e.otherwise, scope)
+                )
             case Reduce():
                 return self.reduce(e, scope)
             case Call(function="delta"):
@@ -187,7 +198,9 @@ class _Evaluator:
                 return self.call(e.function, [self.value(arg, scope) for arg in e.args])
         raise DeriveError(f"{e} has no value", e.place)
 
-    def fold(self, join: Callable[[Array, Array], Array], parts: Sequence[Expression], scope: dict[str, Array]) -> Array:
+    def fold(
+        self, join: Callable[[Array, Array], Array], parts: Sequence[Expression], scope: dict[str, Array]
+    ) -> Array:
         total = self.value(parts[0], scope)
         for part in parts[1:]:
             total = join(total, self.value(part, scope))
@@ -223,7 +236,7 @@ class _Evaluator:
         kept = np.asarray(True) if e.condition is None else self.truth(e.condition, inner)
         outer = np.broadcast_shapes(body.shape, kept.shape, (*sizes, *(1,) * depth))
         body, kept = np.broadcast_to(body, outer), np.broadcast_to(kept, outer)
-        flat = (math.prod(sizes), *outer[len(sizes):])
+        flat = (math.prod(sizes), *outer[len(sizes) :])
         return _REDUCTIONS[e.op](body.reshape(flat), kept.reshape(flat))
 
     def range(self, index: str, e: Reduce) -> int:
@@ -249,8 +262,16 @@ class _Evaluator:
         if row is None or row.definition is None:
             raise DeriveError(f"the function '{name}' has no value here")
         names = row.parameters
-        filled = [*args, *(np.asarray(float(d), dtype=complex) for d in row.defaults[len(row.defaults) - (len(names) - len(args)):])]
-        return _Evaluator(dict(zip(names, filled[: len(names)], strict=True)), {}).value(_definition(name), {})
+        filled = [
+            *args,
+            *(
+                np.asarray(float(d), dtype=complex)
+                for d in row.defaults[len(row.defaults) - (len(names) - len(args)) :]
+            ),
+        ]
+        return _Evaluator(dict(zip(names, filled[: len(names)], strict=True)), {}).value(
+            _definition(name), {}
+        )
 
 
 @cache
@@ -285,7 +306,12 @@ def _line(e: Expression, index: str) -> tuple[int, int] | None:
 
 
 _COMPARISONS: dict[str, Callable[[Array, Array], Array]] = {
-    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "==": np.equal,
+    "!=": np.not_equal,
 }
 
 
@@ -316,7 +342,12 @@ _REDUCTIONS: dict[str, Callable[[Array, NDArray[np.bool_]], Array]] = {
 
 
 def _within(function: Callable[[Array], Array], domain: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    return lambda u: np.where(domain(u.real), function(np.where(domain(u.real), u, 0.5)), np.nan + 0j)
+
+    def apply(u: Array) -> Array:
+        inside = domain(u.real)
+        return np.where(inside, function(np.where(inside, u, 1)), np.nan + 0j)
+
+    return apply
 
 
 def _power(base: Array, exponent: Array) -> Array:
@@ -363,7 +394,7 @@ def _arctan2(v: Array, u: Array) -> Array:
     steep = np.abs(v.real) > np.abs(u.real)
     ratio = np.where(steep, u, v) / np.where(steep, v, np.where(u == 0, 1, u))
     turn = np.arctan(ratio).imag
-    return angle + 1j * np.where(steep, -turn, turn)
+    return np.asarray(angle + 1j * np.where(steep, -turn, turn))
 
 
 def _continued(function: Callable[..., float], poles: bool) -> Callable[..., Array]:
@@ -382,14 +413,20 @@ def _continued(function: Callable[..., float], poles: bool) -> Callable[..., Arr
             here = function(*known, x)
             if z.imag == 0:
                 return complex(here, 0)
-            sides = [function(*known, x + k * distance) - function(*known, x - k * distance) for k in (1, 2, 3)]
+            sides = [
+                function(*known, x + k * distance) - function(*known, x - k * distance) for k in (1, 2, 3)
+            ]
         except (ValueError, OverflowError, ZeroDivisionError):
             return complex(math.nan, 0)
         slope = (45 * sides[0] - 9 * sides[1] + sides[2]) / (60 * distance)
         return complex(here, slope * z.imag)
 
     vectorised = np.frompyfunc(one, function.__code__.co_argcount if hasattr(function, "__code__") else 1, 1)
-    return lambda *args: np.asarray(vectorised(*args), dtype=complex)
+
+    def apply(*args: Array) -> Array:
+        return np.asarray(vectorised(*args), dtype=complex)
+
+    return apply
 
 
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798)
@@ -406,10 +443,15 @@ def _polygamma(k: float, x: float) -> float:
         total += sign * math.factorial(n) * x ** -(n + 1)
         x += 1
     if n == 0:
-        series = math.log(x) - 1 / (2 * x) - sum(b / (2 * j * x ** (2 * j)) for j, b in enumerate(_BERNOULLI, 1))
+        series = (
+            math.log(x) - 1 / (2 * x) - sum(b / (2 * j * x ** (2 * j)) for j, b in enumerate(_BERNOULLI, 1))
+        )
         return total + series
     series = math.factorial(n - 1) / x**n + math.factorial(n) / (2 * x ** (n + 1))
-    series += sum(b * math.factorial(2 * j + n - 1) / (math.factorial(2 * j) * x ** (2 * j + n)) for j, b in enumerate(_BERNOULLI, 1))
+    series += sum(
+        b * math.factorial(2 * j + n - 1) / (math.factorial(2 * j) * x ** (2 * j + n))
+        for j, b in enumerate(_BERNOULLI, 1)
+    )
     return total + sign * series
 
 
@@ -421,13 +463,23 @@ def _lgamma(x: float) -> float:
 
 
 _PRIMITIVES: dict[str, Callable[..., Array]] = {
-    "exp": np.exp, "sin": np.sin, "cos": np.cos,
-    "log": _within(np.log, lambda x: x > 0), "sqrt": _within(np.sqrt, lambda x: x >= 0), "cbrt": _cbrt,
-    "arcsin": _within(np.arcsin, lambda x: np.abs(x) <= 1), "arccos": _within(np.arccos, lambda x: np.abs(x) <= 1),
-    "arctan": np.arctan, "arcsinh": np.arcsinh, "arccosh": _within(np.arccosh, lambda x: x >= 1),
-    "arctanh": _within(np.arctanh, lambda x: np.abs(x) < 1), "arctan2": _arctan2,
-    "abs": _abs, "sign": lambda u: np.sign(u.real).astype(complex),
-    "maximum": _pick(np.greater), "minimum": _pick(np.less),
+    "exp": np.exp,
+    "sin": np.sin,
+    "cos": np.cos,
+    "log": _within(np.log, lambda x: x > 0),
+    "sqrt": _within(np.sqrt, lambda x: x >= 0),
+    "cbrt": _cbrt,
+    "arcsin": _within(np.arcsin, lambda x: np.abs(x) <= 1),
+    "arccos": _within(np.arccos, lambda x: np.abs(x) <= 1),
+    "arctan": np.arctan,
+    "arcsinh": np.arcsinh,
+    "arccosh": _within(np.arccosh, lambda x: x >= 1),
+    "arctanh": _within(np.arctanh, lambda x: np.abs(x) < 1),
+    "arctan2": _arctan2,
+    "abs": _abs,
+    "sign": lambda u: np.sign(u.real).astype(complex),
+    "maximum": _pick(np.greater),
+    "minimum": _pick(np.less),
     "erf": _continued(lambda x: math.erf(x), poles=False),
     "lgamma": _continued(_lgamma, poles=True),
     "gamma": _continued(lambda x: math.gamma(x), poles=True),

@@ -19,8 +19,9 @@ from derive.differentiate.local import differentiate
 from derive.differentiate.strategy import Chain, simplify
 from derive.errors import DeriveError, did_you_mean
 from derive.expression.build import ZERO
+from derive.expression.collection import collection_paused
 from derive.expression.nodes import Call, Compare, D, Div, Expression, Index, Ref
-from derive.expression.walk import contains, fresh, names, operations
+from derive.expression.walk import contains, fresh, names, operations, walk
 from derive.model import Equation, Model, Shape
 from derive.prove.setting import Setting
 from derive.rules.chain import ADJOINTS, CHAIN_RULE, LOCAL_RESULTS, NOT_REACHED
@@ -38,7 +39,8 @@ def derive(model: Model, wrt: tuple[str, ...] = ()) -> Derivation:
 
     Raises DeriveError where a name is unknown or no rule differentiates an expression.
     """
-    return _Sweep(model, wrt).derivation()
+    with collection_paused():
+        return _Sweep(model, wrt).derivation()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +204,16 @@ class _Sweep:
             if user.name != model.loss:
                 later = self.adjoints[user.name]
                 parts += [later.result.expr, later.compact]
+        attained = self.attained(parts)
+        for equation in attained:
+            parts += [Ref(equation.name, tuple(Index(i) for i in equation.indices)), equation.body]
+        place = {e.name: k for k, e in enumerate(model.equations)}
+        known = [e.name for e in (*users, *attained)]
+        order = tuple(sorted(range(len(known)), key=lambda k: place[known[k]]))
         parts += list(model.assumptions)
         mapping = self.with_sizes(placeholders(*parts))
         canonical = tuple(renamed(part, mapping) for part in parts)
-        layout = tuple(
+        layout: Layout = tuple(
             (
                 user.name == model.loss,
                 user.indices,
@@ -216,8 +224,8 @@ class _Sweep:
             for user in users
         )
         shapes = self.shapes_of(mapping)
-        key = (canonical, layout, tuple(shapes.items()), tuple(map(str, canonical)))
-        form = _ADJOINT.get(key, lambda: _at_node(canonical, layout, shapes))
+        key = (canonical, layout, order, tuple(shapes.items()), tuple(map(str, canonical)))
+        form = _ADJOINT.get(key, lambda: _at_node(canonical, layout, shapes, order))
         back = {v: k for k, v in mapping.items()}
         terms: tuple[tuple[tuple[str, str], ...], ...] = tuple(
             ((model.loss, name),) if user.name == model.loss else ((model.loss, user.name), (user.name, name))
@@ -239,6 +247,15 @@ class _Sweep:
             self.back(form.compact, back),
             form.expanded,
         )
+
+    def attained(self, parts: list[Expression]) -> list[Equation]:
+        """The nodes that expressions ask for equality with: ``where(u[j] == m, …)`` means something at m's value alone."""
+        found: set[str] = set()
+        for node in (n for part in parts for n in walk(part)):
+            if isinstance(node, Compare) and node.op == "==":
+                found |= {name for name in names(node) if name in self.model.by_name}
+        direct = {part.name for part in parts if isinstance(part, Ref)}
+        return [e for e in self.model.equations if e.name in found - direct]
 
     def path(self, name: str, users: list[Equation]) -> tuple[tuple[str, str], ...]:
         """The whole chain from the loss to the name where it is unique, else nothing."""
@@ -308,7 +325,9 @@ def _indices(e: Expression) -> dict[str, None]:
 Layout = tuple[tuple[bool, tuple[str, ...], tuple[str, ...], bool, tuple[str, ...]], ...]
 
 
-def _at_node(parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str, Shape]) -> _AdjointForm:
+def _at_node(
+    parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str, Shape], order: tuple[int, ...]
+) -> _AdjointForm:
     """The adjoint of one node from its consumers' local derivatives and adjoints, all in placeholders."""
     queue = list(parts)
     start = queue.pop(0)
@@ -338,6 +357,11 @@ def _at_node(parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str,
         compact_facts[(loss, own.name)] = Fact(adjoint_indices, compact)
         lengths += operations(adjoint)
         expandable = expandable and expanded
+    others: list[tuple[Ref, Expression]] = []
+    for _ in range(len(order) - len(equations)):
+        element, body = queue.pop(0), queue.pop(0)
+        if isinstance(element, Ref):
+            others.append((element, body))
     assumptions = tuple(a for a in queue if isinstance(a, Compare))
     axes = tuple(i.name for i in wrt.indices if isinstance(i, Index))
     ranges = dict(zip(axes, shapes.get(wrt.name, ()), strict=True))
@@ -350,8 +374,9 @@ def _at_node(parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str,
         sizes=tuple(shapes.get(wrt.name, ())),
         ranges=ranges,
     )
+    known = [*equations, *others]
     setting = Setting(
-        tuple(equations),
+        tuple(known[k] for k in order),
         loss,
         wrt.name,
         tuple(c.name for c in consumers),
@@ -385,7 +410,11 @@ def _at_node(parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str,
     core = chain.expr
     if axes:
         chain.apply(ARRAY_NOTATION)
-    unseen = [Step("compact form", by_adjoint, compact_expr), Step("by the adjoints", start, by_adjoint)]
+    inner = {name: (fact.indices, fact.expr) for (_, name), fact in compact_facts.items()}
+    unseen = [
+        (Step("compact form", by_adjoint, compact_expr), replace(setting, adjoints=inner)),
+        (Step("by the adjoints", start, by_adjoint), replace(setting, adjoints={})),
+    ]
     return _AdjointForm(by_adjoint, compact_expr, core, expanded, Form(chain.steps, setting, unseen))
 
 
@@ -405,6 +434,8 @@ def _compact(by_adjoint: Expression, context: Context, facts: dict[tuple[str, st
     chain = Chain(by_adjoint, inner)
     if not any(_has_fraction(e) for e in (by_adjoint, *(fact.expr for fact in facts.values()))):
         return by_adjoint  # nothing can cancel
+    if operations(by_adjoint) + sum(operations(fact.expr) for fact in facts.values()) > LONGEST:
+        return by_adjoint
     if not chain.apply(ADJOINTS):
         return by_adjoint
     apart = operations(chain.expr)

@@ -59,7 +59,7 @@ class Form:
     `unseen` are equalities that hold beside the steps: what code computes, against what the report prints.
     """
 
-    def __init__(self, steps: Sequence[Step], setting: Setting, unseen: Sequence[Step] = ()) -> None:
+    def __init__(self, steps: Sequence[Step], setting: Setting, unseen: Sequence[tuple[Step, Setting]] = ()) -> None:
         self.steps = tuple(steps)
         self.setting = setting
         self.unseen = tuple(unseen)
@@ -69,8 +69,9 @@ class Form:
         """How each step is proved; ProofError where one cannot be established."""
         from derive.prove.steps import prove
 
-        found = [prove(step.before, step.after, self.setting, step.rule) for step in (*self.steps, *self.unseen)]
-        return tuple(found[: len(self.steps)])
+        for step, setting in self.unseen:
+            prove(step.before, step.after, setting, step.rule)
+        return tuple(prove(step.before, step.after, self.setting, step.rule) for step in self.steps)
 
 
 class RenamedSteps(Sequence[Step]):

@@ -64,7 +64,8 @@ def _mentions(wrt: Ref):  # type: ignore[no-untyped-def]
 def carry_out(chain: Chain) -> None:
     """Applies rules of differentiation until no ``D`` is left."""
     while contains(chain.expr, lambda node: isinstance(node, D)):
-        if not any(chain.apply(rule) for rule in ORDER):
+        heads = {type(d.body) for d in _derivatives(chain.expr)}
+        if not any(chain.apply(rule) for rule in ORDER if not rule.heads or rule.heads & heads):
             left = next(node for node in _derivatives(chain.expr))
             raise DeriveError(f"no rule differentiates {left.body} with respect to {left.wrt}", left.body.place)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from derive.algebra.rational import alpha_normal
 from derive.derivation import Derivation, Step
 from derive.differentiate.batch import batch_gradients
 from derive.errors import DeriveError
@@ -25,8 +26,8 @@ def replay(derivation: Derivation, step: Step) -> Expression:
         raise DeriveError(f"there is no rule '{step.rule}'")
     for context in _contexts(derivation):
         after = RULES[step.rule].apply(step.before, context)
-        if after == step.after:
-            return after
+        if after is not None and (after == step.after or alpha_normal(after) == alpha_normal(step.after)):
+            return step.after  # the same but for the letters of bound indices
     raise DeriveError(f"the rule '{step.rule}' does not lead from {step.before} to {step.after}")
 
 

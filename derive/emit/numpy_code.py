@@ -127,6 +127,9 @@ class NumpyPrinter:
             function = _ALONG_AN_AXIS[e.function]
             options = "".join(f", axis={self.code(value)}" for _, value in e.options)
             return self._used(f"{function}({args[0]}{options})"), ATOM
+        if e.function in ("broadcast_to", "transpose"):
+            rest = ", ".join(args[1:])
+            return f"np.{e.function}({args[0]}, ({rest}{',' if len(args) == 2 else ''}))", ATOM
         if e.function in _OF_ARRAYS:
             return f"{_OF_ARRAYS[e.function]}({', '.join(args)})", ATOM
         if e.function not in FUNCTIONS:

@@ -70,11 +70,14 @@ def _sample(
     evaluator.values = {name: evaluator.lift(n) for name, n in sizes.items()}
     adjoints: dict[str, Any] = {}
     evaluator.adjoints = adjoints
+    subscripts = _subscripts((before, after, *(body for _, body in setting.equations)), setting)
     try:
         for name in wanted:
             shape = _concrete(setting.shapes.get(name, ()), evaluator)
             if name not in sizes and name not in computed:
                 evaluator.values[name] = _random(shape, generator, attempt, exact)
+                if name in subscripts:
+                    evaluator.values[name] = _each_in(shape, generator, evaluator, subscripts[name])
             adjoints[name] = _random(shape, generator, 0, exact)
         _solve_assumptions(setting, evaluator)
         for element, body in setting.equations:
@@ -83,6 +86,27 @@ def _sample(
     except Undefined:
         return None
     return evaluator
+
+
+def _subscripts(expressions: tuple[Expression, ...], setting: Setting) -> dict[str, Expression]:
+    """Names that stand as subscripts, with the size of the axis: they hold whole numbers below it."""
+    found: dict[str, Expression] = {}
+    for e in expressions:
+        for node in walk(e):
+            if isinstance(node, Ref):
+                for index, size in zip(node.indices, setting.shapes.get(node.name, ()), strict=False):
+                    found |= {inner.name: size for inner in walk(index) if isinstance(inner, Ref)}
+    return found
+
+
+def _each_in(shape: tuple[int, ...], generator: random.Random, evaluator: Evaluator, size: Expression) -> Any:
+    most = int(evaluator.value(size, {}))
+    if not shape:
+        return evaluator.lift(generator.randrange(most))
+    out = np.empty(shape, dtype=object)
+    for position in np.ndindex(*shape):
+        out[position] = evaluator.lift(generator.randrange(most))
+    return out
 
 
 def _concrete(shape: tuple[Expression, ...], evaluator: Evaluator) -> tuple[int, ...]:

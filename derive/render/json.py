@@ -9,6 +9,7 @@ from derive.arrays import in_arrays
 from derive.derivation import Adjoint, Derivation, Result, Step
 from derive.differentiate.batch import batch_gradients, objective
 from derive.differentiate.updates import update_rules
+from derive.expression.collection import collection_paused
 from derive.expression.nodes import Expression
 from derive.model import Shape
 from derive.render.latex import latex
@@ -18,7 +19,8 @@ from derive.render.notation import Notation
 
 def to_dict(derivation: Derivation) -> dict[str, Any]:
     """Every expression as text of the model language, with its LaTeX; every step proved."""
-    return _Printer(derivation.prove()).whole()
+    with collection_paused():
+        return _Printer(derivation.prove()).whole()
 
 
 def shown(e: Expression, indices: tuple[str, ...], shape: Shape) -> Expression:

@@ -43,14 +43,14 @@ Differentiation = Callable[[Expression, Ref], Expression | None]
 RULES: list[Rule] = []
 
 
-def _rule(name: str, statement: str) -> Callable[[Differentiation], Differentiation]:
+def _rule(name: str, statement: str, *heads: type) -> Callable[[Differentiation], Differentiation]:
     def register(differentiate: Differentiation) -> Differentiation:
         def change(node: Expression, _: Context) -> Expression | None:
             if not isinstance(node, D):
                 return None
             return differentiate(node.body, node.wrt)
 
-        RULES.append(Rule(name, statement, at_every_place(change)))
+        RULES.append(Rule(name, statement, at_every_place(change), heads=frozenset(heads)))
         return differentiate
 
     return register
@@ -77,19 +77,19 @@ def _elementwise(e: Expression, x: Ref) -> Expression | None:
     return mul(D(e, own), *(Call("delta", pair) for pair in pairs))
 
 
-@_rule("sum rule", "D(u + v, x) = D(u, x) + D(v, x)")
+@_rule("sum rule", "D(u + v, x) = D(u, x) + D(v, x)", Add)
 def _sum(e: Expression, x: Ref) -> Expression | None:
     if isinstance(e, Add):
         return add(*(Neg(D(t.arg, x)) if isinstance(t, Neg) else D(t, x) for t in e.terms))
     return None
 
 
-@_rule("negation", "D(-u, x) = -D(u, x)")
+@_rule("negation", "D(-u, x) = -D(u, x)", Neg)
 def _negation(e: Expression, x: Ref) -> Expression | None:
     return Neg(D(e.arg, x)) if isinstance(e, Neg) and not is_constant(e, x) else None
 
 
-@_rule("constant multiple", "D(c*u, x) = c*D(u, x) where c does not depend on x")
+@_rule("constant multiple", "D(c*u, x) = c*D(u, x) where c does not depend on x", Mul, Div)
 def _constant_multiple(e: Expression, x: Ref) -> Expression | None:
     if isinstance(e, Div) and is_constant(e.denominator, x) and not is_constant(e.numerator, x):
         return div(D(e.numerator, x), e.denominator)
@@ -104,7 +104,7 @@ def _constant_multiple(e: Expression, x: Ref) -> Expression | None:
     return None
 
 
-@_rule("product rule", "D(u*v, x) = D(u, x)*v + u*D(v, x)")
+@_rule("product rule", "D(u*v, x) = D(u, x)*v + u*D(v, x)", Mul)
 def _product(e: Expression, x: Ref) -> Expression | None:
     if not isinstance(e, Mul) or is_constant(e, x):
         return None
@@ -114,7 +114,7 @@ def _product(e: Expression, x: Ref) -> Expression | None:
     return add(*terms)
 
 
-@_rule("reciprocal rule", "D(c/v, x) = -c*D(v, x)/v**2 where c does not depend on x")
+@_rule("reciprocal rule", "D(c/v, x) = -c*D(v, x)/v**2 where c does not depend on x", Div)
 def _reciprocal(e: Expression, x: Ref) -> Expression | None:
     if isinstance(e, Div) and is_constant(e.numerator, x) and not is_constant(e.denominator, x):
         slope = D(e.denominator, x)
@@ -122,7 +122,7 @@ def _reciprocal(e: Expression, x: Ref) -> Expression | None:
     return None
 
 
-@_rule("quotient rule", "D(u/v, x) = (D(u, x)*v - u*D(v, x))/v**2")
+@_rule("quotient rule", "D(u/v, x) = (D(u, x)*v - u*D(v, x))/v**2", Div)
 def _quotient(e: Expression, x: Ref) -> Expression | None:
     if not isinstance(e, Div) or is_constant(e, x):
         return None
@@ -130,12 +130,12 @@ def _quotient(e: Expression, x: Ref) -> Expression | None:
     return div(add(mul(D(u, x), v), Neg(mul(u, D(v, x)))), power(v, TWO))
 
 
-@_rule("power rule", "D(x**n, x) = n*x**(n - 1) where n does not depend on x")
+@_rule("power rule", "D(x**n, x) = n*x**(n - 1) where n does not depend on x", Pow)
 def _power(e: Expression, x: Ref) -> Expression | None:
     return _lowered(e) if isinstance(e, Pow) and e.base == x and is_constant(e.exponent, x) else None
 
 
-@_rule("chain rule for powers", "D(u**n, x) = n*u**(n - 1)*D(u, x) where n does not depend on x")
+@_rule("chain rule for powers", "D(u**n, x) = n*u**(n - 1)*D(u, x) where n does not depend on x", Pow)
 def _chain_power(e: Expression, x: Ref) -> Expression | None:
     if isinstance(e, Pow) and is_constant(e.exponent, x) and not is_constant(e.base, x):
         return mul(_lowered(e), D(e.base, x))
@@ -149,14 +149,14 @@ def _lowered(e: Pow) -> Expression:
     return mul(e.exponent, power(e.base, less))
 
 
-@_rule("exponential rule", "D(c**u, x) = c**u*log(c)*D(u, x) where c does not depend on x")
+@_rule("exponential rule", "D(c**u, x) = c**u*log(c)*D(u, x) where c does not depend on x", Pow)
 def _exponential(e: Expression, x: Ref) -> Expression | None:
     if isinstance(e, Pow) and is_constant(e.base, x) and not is_constant(e.exponent, x):
         return mul(e, Call("log", (e.base,)), D(e.exponent, x))
     return None
 
 
-@_rule("general power rule", "D(u**v, x) = u**v*(D(v, x)*log(u) + v*D(u, x)/u)")
+@_rule("general power rule", "D(u**v, x) = u**v*(D(v, x)*log(u) + v*D(u, x)/u)", Pow)
 def _general_power(e: Expression, x: Ref) -> Expression | None:
     if isinstance(e, Pow) and not is_constant(e.base, x) and not is_constant(e.exponent, x):
         u, v = e.base, e.exponent
@@ -164,14 +164,14 @@ def _general_power(e: Expression, x: Ref) -> Expression | None:
     return None
 
 
-@_rule("case distinction", "D(where(t, u, v), x) = where(t, D(u, x), D(v, x))")
+@_rule("case distinction", "D(where(t, u, v), x) = where(t, D(u, x), D(v, x))", Where)
 def _cases(e: Expression, x: Ref) -> Expression | None:
     return (
         Where(e.condition, D(e.then, x), D(e.otherwise, x)) if isinstance(e, Where) and not is_constant(e, x) else None
     )
 
 
-@_rule("derivative of a sum over an index", "D(sum(u, j), x) = sum(D(u, x), j)")
+@_rule("derivative of a sum over an index", "D(sum(u, j), x) = sum(D(u, x), j)", Reduce)
 def _reduced_sum(e: Expression, x: Ref) -> Expression | None:
     if not isinstance(e, Reduce) or e.op != "sum" or is_constant(e, x):
         return None
@@ -179,7 +179,9 @@ def _reduced_sum(e: Expression, x: Ref) -> Expression | None:
     return Reduce("sum", D(e.body, x), e.indices, e.condition, e.ranges)
 
 
-@_rule("derivative of a product over an index", "D(prod(u[j], j), x) = sum(D(u[j], x)*prod(u[k], k, k != j), j)")
+@_rule(
+    "derivative of a product over an index", "D(prod(u[j], j), x) = sum(D(u[j], x)*prod(u[k], k, k != j), j)", Reduce
+)
 def _reduced_product(e: Expression, x: Ref) -> Expression | None:
     if not isinstance(e, Reduce) or e.op != "prod" or is_constant(e, x) or len(e.indices) != 1:
         return None
@@ -196,6 +198,7 @@ def _reduced_product(e: Expression, x: Ref) -> Expression | None:
 @_rule(
     "derivative of a maximum over an index",
     "D(max(u[j], j), x) = the mean of D(u[j], x) over the entries that attain it (and so for min)",
+    Reduce,
 )
 def _reduced_maximum(e: Expression, x: Ref) -> Expression | None:
     if not isinstance(e, Reduce) or e.op not in ("max", "min") or is_constant(e, x):
@@ -240,7 +243,7 @@ def _constant(e: Expression, x: Ref) -> Expression | None:
     return ZERO if is_constant(e, x) else None
 
 
-@_rule("variable", "D(x, x) = 1, and D(x[j], x[i]) = delta(j, i)")
+@_rule("variable", "D(x, x) = 1, and D(x[j], x[i]) = delta(j, i)", Ref)
 def _variable(e: Expression, x: Ref) -> Expression | None:
     if not isinstance(e, Ref) or e.name != x.name:
         return None
@@ -348,8 +351,13 @@ def inverse_slope(name: str, at: Expression) -> Expression:
     return replace(slope_of(str(FUNCTIONS[name].inverse)), {Ref("u"): at})
 
 
+def _function_rules(row: Function) -> tuple[Rule, ...]:
+    chain_rule = _function_rule(row, direct=False)
+    return (_function_rule(row, direct=True), chain_rule) if len(row.parameters) == 1 else (chain_rule,)
+
+
 FUNCTION_RULES = [
-    rule for row in FUNCTIONS.values() for rule in (_function_rule(row, True), _function_rule(row, False))
+    rule for row in FUNCTIONS.values() for rule in _function_rules(row)
 ]
 DEFINITION_RULES = {row.name: _unfold(row) for row in FUNCTIONS.values() if row.definition}
 INVERSE_RULES = {row.name: _inverse(row) for row in FUNCTIONS.values() if row.inverse}

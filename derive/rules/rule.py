@@ -58,13 +58,15 @@ Rewrite = Callable[[Expression, Context], Expression | None]
 class Rule:
     """A named rewriting.  `statement` is the theorem, as it would stand in a table of rules.
 
-    `needs`: functions without which the rule cannot fit; so that most rules need not be tried at all.
+    `needs`: functions without which the rule cannot fit; `heads`: what kinds of expression a rule of differentiation takes
+    apart.  With them most rules need not be tried at all.
     """
 
     name: str
     statement: str
     apply: Rewrite
     needs: frozenset[str] = frozenset()
+    heads: frozenset[type] = frozenset()
 
 
 def at_every_place(change: Callable[[Expression, Context], Expression | None]) -> Rewrite:
