@@ -1,7 +1,8 @@
 """Index form → whole-array notation: ``(a[i] - y[i])*x[j]`` over the axes (i, j) is ``outer(a - y, x)``.
 
 In: a core expression and the order of its axes.  Out: the same in whole-array notation, or None where that notation
-cannot say it.  It is the inverse of `derive.parse.elaborate`.  With `new_axes`, operands may be given axes of length one
+cannot say it.  It is the inverse of `derive.parse.elaborate`.  With `new_axes`, operands may be given axes of
+length one
 (``x[:, None]``), as numpy can and the model language does not.
 """
 
@@ -134,7 +135,9 @@ class _Layout:
         plain = tuple(i.name for i in e.indices if isinstance(i, Index))
         fixed = [k for k, i in enumerate(e.indices) if not isinstance(i, Index)]
         twice = len(set(plain)) != len(plain)
-        if self.shapes is not None and (fixed or twice or any(map(self.is_part, e.indices, self.shapes.get(e.name, ())))):
+        if self.shapes is not None and (
+            fixed or twice or any(map(self.is_part, e.indices, self.shapes.get(e.name, ())))
+        ):
             return self.part(e, order, make)
         if any(free_indices(e.indices[k]) for k in fixed) or fixed != list(range(len(fixed))) or twice:
             raise NoArrayForm

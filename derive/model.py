@@ -25,7 +25,8 @@ GIVEN = ("input", "target", "noise")  # roles that carry the data's example axis
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A declared name.  `value` is a constant's or size's value; `kind` is how a parameter starts or what data it takes."""
+    """A declared name.  `value` is a constant's or size's value; `kind` is how a parameter starts or what data it
+    takes."""
 
     name: str
     role: str
@@ -70,7 +71,7 @@ class Model:
     def parse(cls, text: str, name: str = "model", *, implicit: bool = False) -> Model:
         """Reads a model's text.  With `implicit`, undeclared names are parameters and the last equation is the loss.
 
-        >>> Model.parse("x: input; y: target; w: parameter; L: loss = (w*x - y)**2".replace(";", chr(10))).loss
+        >>> Model.parse("x: input; y: target; w: parameter; L: loss = (w*x - y)**2".replace("; ", chr(10))).loss
         'L'
         """
         from derive.parse.model import parse_model

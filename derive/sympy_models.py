@@ -135,7 +135,8 @@ def model_from_sympy(
     targets: Iterable[Any] = (),
     name: str = "model",
 ) -> Model:
-    """A model from ``Eq(symbol, expression)``: `parameters` are trained, `targets` given, all else that is free is input.
+    """A model from ``Eq(symbol, expression)``: `parameters` are trained, `targets` given, all else that is free is
+    input.
 
     `loss` is the symbol of the equation that is the loss; without it the last one.
 

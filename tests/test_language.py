@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from derive.check.complex_step import evaluate
 from derive.errors import DeriveError
-from derive.expression.build import add, div, mul, neg, number, power, sub
+from derive.expression.build import add, div, matmul, mul, neg, number, power, sub
 from derive.expression.nodes import (
     Both,
     Call,
@@ -19,7 +19,6 @@ from derive.expression.nodes import (
     Expression,
     Index,
     Item,
-    MatMul,
     Number,
     Reduce,
     Ref,
@@ -83,7 +82,7 @@ def _more(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]
         st.builds(sub, inner, inner),
         st.builds(div, inner, inner),
         st.builds(power, inner, inner | st.integers(-3, 9)),
-        st.builds(MatMul, inner, inner),
+        st.builds(matmul, inner, inner),
         inner.filter(_array).map(Transpose),
         st.builds(Where, condition, inner, inner),
         some.map(lambda t: Stack(tuple(t))),

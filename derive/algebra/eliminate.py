@@ -1,7 +1,8 @@
 """Elimination: a derivative in terms of the node's own output.
 
 Given ``a = f`` and ``g = f'``, both rational in kernels such as ``exp(z)``, a Gröbner basis of the two polynomials
-``den(f)*a - num(f)`` and ``den(g)*G - num(g)``, with the kernels ordered first, holds a polynomial free of them if there
+``den(f)*a - num(f)`` and ``den(g)*G - num(g)``, with the kernels ordered first, holds a polynomial free of them if
+there
 is one; where it is linear in G it gives ``G = P(a)``: a*(1 - a) for the logistic function, 1 - a**2 for tanh.
 """
 
@@ -21,9 +22,10 @@ from derive.expression.nodes import Call, Expression, Neg, Ref
 from derive.expression.walk import operations
 
 MOST_VARIABLES = 9
-MOST_HIDDEN = 3  # kernels to eliminate
-MOST_DEGREE = 4
-MOST_TERMS = 24  # of the whole system: Buchberger's algorithm is doubly exponential, so only small ones are tried
+# For so many kernels to eliminate: the largest degree, and the most terms of the whole system.  Buchberger's
+# algorithm is
+# doubly exponential; systems beyond these are not tried, so that no derivation waits for one.
+BOUNDS = {1: (6, 24), 2: (4, 14), 3: (3, 10)}
 
 Definitions = list[tuple[Expression, Expression]]  # (what stands for it, its value)
 
@@ -32,7 +34,8 @@ def eliminate(g: Expression, definitions: Definitions, name: str | None = None) 
     """The derivative g through the outputs that the definitions name, or None where there is no such form.
 
     What is eliminated are the kernels that are no names; or, where `name` is given, that name alone, so that a known
-    function of it stays.  The result is linear in G, its denominator does not vanish where g is defined, and it is shorter than g.
+    function of it stays.  The result is linear in G, its denominator does not vanish where g is defined, and it is
+    shorter than g.
     """
     try:
         space = Rational(g, *(value for _, value in definitions))
@@ -48,9 +51,10 @@ def eliminate(g: Expression, definitions: Definitions, name: str | None = None) 
     else:
         named = [k for k, kernel in enumerate(kernels) if not (isinstance(kernel, Ref) and kernel.name == name)]
     hidden = [k for k in range(len(kernels)) if k not in named]
-    if not hidden or len(hidden) > MOST_HIDDEN or len(kernels) + 1 + len(values) > MOST_VARIABLES:
+    if not hidden or len(hidden) not in BOUNDS or len(kernels) + 1 + len(values) > MOST_VARIABLES:
         return None
-    if max(_degree(p) for e in (goal, *values) for p in (e.numer, e.denom)) > MOST_DEGREE:
+    most_degree, most_terms = BOUNDS[len(hidden)]
+    if max(_degree(p) for e in (goal, *values) for p in (e.numer, e.denom)) > most_degree:
         return None
     ring, position = _ring(hidden, named, len(values))
     gens = ring.gens
@@ -61,7 +65,7 @@ def eliminate(g: Expression, definitions: Definitions, name: str | None = None) 
         system.append(_moved(value.denom, ring, position) * output - _moved(value.numer, ring, position))
     system += _relations(space, ring, position)
     system = [p for p in system if p]
-    if sum(len(p) for p in system) > MOST_TERMS:
+    if sum(len(p) for p in system) > most_terms:
         return None
     shown = Rational(*(e for e, _ in definitions), *(kernels[k] for k in named))
     best: Expression | None = None

@@ -1,6 +1,7 @@
 """Expressions as rational functions over their kernels, with SymPy's polynomial rings doing the algebra.
 
-A kernel is what the four operations do not take apart: a name, ``log(u)``, ``sin(u)``, ``exp(u)``, a root, a sum over an
+A kernel is what the four operations do not take apart: a name, ``log(u)``, ``sin(u)``, ``exp(u)``, a root, a sum
+over an
 index, a case distinction.  ``exp(-u)``, ``exp(2*u)`` and ``exp(u + v)`` are powers and products of kernels.
 Expressions that are too large or have powers too high to multiply out are refused (None), never waited for.
 """
@@ -304,7 +305,8 @@ class Rational:
         return base if n == 1 else power(base, n)
 
     def _sum(self, p: Any) -> tuple[Expression, bool]:
-        """A polynomial of several terms; its sign as the author wrote it where it occurs, else a positive term first."""
+        """A polynomial of several terms; its sign as the author wrote it where it occurs, else a positive term
+        first."""
         plus, minus = self._terms(p), self._terms(-p)
         for shown in self.sums:
             if set(shown.terms) == set(plus.terms):

@@ -4,7 +4,8 @@ In: a `Model` and values of its variables for one example.  Out: the values of i
 
 For an analytic f, ∂f/∂x = Im f(x + ih)/h without cancellation, so h can be 1e-30 and every digit is right.  What is not
 analytic follows the model, not numpy: comparisons, `abs`, `sign`, `maximum` and the like look at the real part, since
-numpy's complex `abs` is the modulus and would give a zero gradient silently.  Functions for which numpy has no complex form
+numpy's complex `abs` is the modulus and would give a zero gradient silently.  Functions for which numpy has no
+complex form
 (erf, the gamma family) carry the imaginary part along by a central difference of sixth order.
 
 Invariant: nothing here knows a derivative of a function.  It reads the equations in core form (`Equation.body`) and the
@@ -69,7 +70,8 @@ def complex_step_gradient(model: Model, values: Mapping[str, ArrayLike], name: s
 
 
 def evaluate(model: Model, values: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
-    """The values of all variables and equations at given values of one example; constants and sizes have their defaults.
+    """The values of all variables and equations at given values of one example; constants and sizes have their
+    defaults.
 
     >>> model = Model.parse("w: parameter[2]" + chr(10) + "c: constant = 3" + chr(10) + "L: loss = c*sum(w**2)")
     >>> float(evaluate(model, {"w": [1, 2]})["L"])
@@ -85,7 +87,8 @@ def evaluate_expression(
     shape: Sequence[int] = (),
     adjoints: Mapping[str, ArrayLike] | None = None,
 ) -> NDArray[np.float64]:
-    """A core expression over its free `indices`, which run over `shape`; `adjoints` are the values of ``D(loss, name)``."""
+    """A core expression over its free `indices`, which run over `shape`; `adjoints` are the values of ``D(loss,
+    name)``."""
     evaluator = _Evaluator(
         {k: np.asarray(v) for k, v in values.items()}, {k: np.asarray(v) for k, v in (adjoints or {}).items()}
     )
@@ -400,7 +403,8 @@ def _arctan2(v: Array, u: Array) -> Array:
 def _continued(function: Callable[..., float], poles: bool) -> Callable[..., Array]:
     """A real function of its last argument, whose slope carries the imaginary part: a central difference of order 6.
 
-    The distance is a small part of that to the nearest pole (the whole numbers up to 0), so that the error stays near 1e-11.
+    The distance is a small part of that to the nearest pole (the whole numbers up to 0), so that the error stays
+    near 1e-11.
     """
 
     def one(*args: complex) -> complex:

@@ -64,7 +64,8 @@ def terms(e: Expression) -> tuple[Expression, ...]:
 def depends_on_data(e: Expression, model: Model, adjoints_of_the_mean: bool = False) -> bool:
     """Whether an example enters: by a value, or by an adjoint.
 
-    The adjoint ``D(L, s)`` of the loss of one example always depends on it; that of the mean loss only where ``s`` does.
+    The adjoint ``D(L, s)`` of the loss of one example always depends on it; that of the mean loss only where ``s``
+    does.
     """
     nodes = _without_losses(e) if adjoints_of_the_mean else list(walk(e))
     return any(isinstance(node, Ref) and node.name in model.per_example for node in nodes)

@@ -154,9 +154,9 @@ class _Sweep:
             return _LocalForm(expr, Form(steps, setting))
 
         try:
-            return _LOCAL.get((canonical, named, str(canonical[0]), tuple(shapes.items()), tuple(ranges.items())), compute), {
-                v: k for k, v in mapping.items()
-            }
+            return _LOCAL.get(
+                (canonical, named, str(canonical[0]), tuple(shapes.items()), tuple(ranges.items())), compute
+            ), {v: k for k, v in mapping.items()}
         except DeriveError as error:
             back = {v: k for k, v in mapping.items()}
             for placeholder, name in back.items():
@@ -249,7 +249,8 @@ class _Sweep:
         )
 
     def attained(self, parts: list[Expression]) -> list[Equation]:
-        """The nodes that expressions ask for equality with: ``where(u[j] == m, …)`` means something at m's value alone."""
+        """The nodes that expressions ask for equality with: ``where(u[j] == m, …)`` means something at m's value
+        alone."""
         found: set[str] = set()
         for node in (n for part in parts for n in walk(part)):
             if isinstance(node, Compare) and node.op == "==":
@@ -419,7 +420,9 @@ def _at_node(
 
 
 def _has_fraction(e: Expression) -> bool:
-    return contains(e, lambda node: isinstance(node, Div) or (isinstance(node, Call) and node.function in ("log", "exp")))
+    return contains(
+        e, lambda node: isinstance(node, Div) or (isinstance(node, Call) and node.function in ("log", "exp"))
+    )
 
 
 def _compact(by_adjoint: Expression, context: Context, facts: dict[tuple[str, str], Fact]) -> Expression:

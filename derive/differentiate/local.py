@@ -82,8 +82,14 @@ def to_output(chain: Chain, explicit: Chain) -> None:
         return
     best = chain.fork()
     body = chain.context.output[1]
-    through_a_lemma = isinstance(body, Call) and body.function in FUNCTIONS and not all(isinstance(a, Ref) for a in body.args)
-    passages: tuple[tuple[Rule, ...], ...] = ((NAME_OUTPUT,), (THROUGH_OUTPUT, NAME_OUTPUT), (THROUGH_HELPER, NAME_OUTPUT))
+    through_a_lemma = (
+        isinstance(body, Call) and body.function in FUNCTIONS and not all(isinstance(a, Ref) for a in body.args)
+    )
+    passages: tuple[tuple[Rule, ...], ...] = (
+        (NAME_OUTPUT,),
+        (THROUGH_OUTPUT, NAME_OUTPUT),
+        (THROUGH_HELPER, NAME_OUTPUT),
+    )
     for start in (explicit, chain):
         for passage in passages[:1] if through_a_lemma else passages:
             fork = start.fork()

@@ -40,10 +40,13 @@ def _contexts(derivation: Derivation) -> list[Context]:
         facts[(of, r.wrt)] = Fact(r.indices, r.expr)
     for a in (*derivation.nodes, *derivation.gradients):
         facts[(model.loss, a.name)] = Fact(a.result.indices, a.result.expr)
-    consumers = {name: tuple(_consumer(model, user) for user in users if user in model.reaches_loss)
-                 for name, users in model.consumers.items()}
-    common = Context(loss=model.loss, facts=facts, consumers={k: v for k, v in consumers.items() if v},
-                     assumptions=model.assumptions)
+    consumers = {
+        name: tuple(_consumer(model, user) for user in users if user in model.reaches_loss)
+        for name, users in model.consumers.items()
+    }
+    common = Context(
+        loss=model.loss, facts=facts, consumers={k: v for k, v in consumers.items() if v}, assumptions=model.assumptions
+    )
     found = [common]
     for e in model.equations:
         found.append(replace(common, output=_output(model, e.name)))

@@ -24,7 +24,7 @@ from derive.rules.fractions import (
 from derive.rules.identities import IDENTITIES
 from derive.rules.rule import Context, Rule
 from derive.rules.sharing import may_shorten
-from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, JOIN_SUMS, MERGE_SUMS, PULL_OUT, SPLIT
+from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, PULL_OUT, SPLIT
 
 LONGEST = 400  # steps of one chain; more would mean that rules undo each other
 
@@ -142,7 +142,6 @@ def tidy_up(chain: Chain) -> None:
         done = len(chain.steps)
         if any(isinstance(node, Reduce) for node in walk(chain.expr)):
             chain.exhaust((ARITHMETIC, *TENSOR_RULES))
-            chain.exhaust((JOIN_SUMS, ARITHMETIC, *TENSOR_RULES))
         chain.exhaust(TIDY_RULES)
 
 

@@ -179,8 +179,9 @@ class _Module:
                 if not any(line.startswith(f"{self.count} = ") for line in lines):
                     lines.append(f"{self.count} = len({self.names(data[0].name)})")
                 python = self.names(v.name)
+                drawn = self.draw(v, "np.random.default_rng()", self.count)
                 lines.append(
-                    f"{python} = {self.draw(v, 'np.random.default_rng()', self.count)} if {python} is None else np.asarray({python})"
+                    f"{python} = {drawn} if {python} is None else np.asarray({python})"
                 )
         return lines
 

@@ -40,7 +40,14 @@ _ALONG_AN_AXIS = {
     "softmax": "_softmax",
     "log_softmax": "_log_softmax",
 }
-_OF_ARRAYS = {"outer": "np.outer", "diag": "np.diag", "eye": "np.eye", "arange": "np.arange", "trace": "np.trace", "dot": "np.dot"}
+_OF_ARRAYS = {
+    "outer": "np.outer",
+    "diag": "np.diag",
+    "eye": "np.eye",
+    "arange": "np.arange",
+    "trace": "np.trace",
+    "dot": "np.dot",
+}
 
 
 class NumpyPrinter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from derive.expression.nodes import Add, Div, Expression, Mul, Neg, Number, Pow
+from derive.expression.nodes import Add, Div, Expression, MatMul, Mul, Neg, Number, Pow
 
 ZERO = Number(Fraction(0))
 ONE = Number(Fraction(1))
@@ -65,6 +65,12 @@ def div(numerator: Expression, denominator: Expression) -> Expression:
     if isinstance(numerator, Neg):
         return Neg(div(numerator.arg, denominator))
     return Div(numerator, denominator)
+
+
+def matmul(left: Expression, right: Expression) -> Expression:
+    if isinstance(left, Neg):
+        return Neg(matmul(left.arg, right))
+    return MatMul(left, right)
 
 
 def power(base: Expression, exponent: Expression | int) -> Expression:

@@ -1,4 +1,5 @@
-"""Large derivations build millions of small trees, none of which is a cycle: the cyclic collector only walks them again."""
+"""Large derivations build millions of small trees, none of which is a cycle: the cyclic collector only walks them
+again."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from derive.expression.build import add, div, mul
+from derive.expression.build import add, div, matmul, mul
 from derive.expression.nodes import (
     Add,
     Both,
@@ -70,7 +70,10 @@ _KINDS: dict[type[Expression], tuple[Callable[[Any], Children], Callable[[Any, C
     Both: (lambda e: e.conditions, lambda e, c: Both(c)),
     Where: (lambda e: (e.condition, e.then, e.otherwise), lambda e, c: Where(*c)),
     D: (lambda e: (e.body, e.wrt), _d_with),
-    MatMul: (lambda e: (e.left, e.right), lambda e, c: MatMul(*c, place=e.place)),
+    MatMul: (
+        lambda e: (e.left, e.right),
+        lambda e, c: matmul(*c) if isinstance(c[0], Neg) else MatMul(*c, place=e.place),
+    ),
     Transpose: (lambda e: (e.arg,), lambda e, c: Transpose(c[0], place=e.place)),
     Item: (lambda e: (e.arg, *e.indices), lambda e, c: Item(c[0], c[1:], place=e.place)),
     Slice: (_slice_parts, _slice_with),

@@ -1,6 +1,7 @@
 """Derivation → Program.
 
-Forward: each equation over the batch, in stable form.  Backward: for each node that a gradient needs its adjoint, in the
+Forward: each equation over the batch, in stable form.  Backward: for each node that a gradient needs its adjoint,
+in the
 compact form in which factors have been cancelled (a − y, not a product of a quotient and a(1 − a)).  Where the loss of
 one example meets what all examples share, the mean over the examples is taken.
 """
@@ -32,7 +33,10 @@ class _Lowering:
         self.model: Model = derivation.model
         self.n, self.count = example_names(self.model)
         examples: tuple[Expression, ...] = (Ref(self.count),)
-        self.shapes = {name: (examples if name in self.model.per_example else ()) + shape for name, shape in self.model.shapes.items()}
+        self.shapes = {
+            name: (examples if name in self.model.per_example else ()) + shape
+            for name, shape in self.model.shapes.items()
+        }
         self.shapes |= {adjoint_name(name): shape for name, shape in self.shapes.items()}
         self.bodies = {e.name: (e.indices, e.body) for e in self.model.equations}
 
@@ -77,7 +81,11 @@ class _Lowering:
             core, sizes = self.mean(compact), shape
         value = self.arrays(self.named_adjoints(core), axes, sizes, a.name)
         shown = in_arrays(a.compact, a.result.indices, shape) if a.result.indices else None
-        mean = "mean of " if a.name not in model.per_example and depends_on_data(a.compact, model, adjoints_of_the_mean=True) else ""
+        mean = (
+            "mean of "
+            if a.name not in model.per_example and depends_on_data(a.compact, model, adjoints_of_the_mean=True)
+            else ""
+        )
         return Statement(
             adjoint_name(a.name), axes, value, f"d{model.loss}/d{a.name} = {mean}{self.prose(shown or a.compact)}"
         )

@@ -45,7 +45,8 @@ def _rows() -> tuple[tuple[Expression, Expression], ...]:
 
 
 def stable(e: Expression, bodies: Mapping[str, tuple[tuple[str, ...], Expression]]) -> Expression:
-    """The expression in stable form; `bodies` are the nodes' right-hand sides, looked into where a logarithm needs it."""
+    """The expression in stable form; `bodies` are the nodes' right-hand sides, looked into where a logarithm needs
+    it."""
     result = bottom_up(e, lambda node: _one(_looked_into(node, bodies)))
     return e if result == e else tidy(result)
 

@@ -77,7 +77,12 @@ def ranges_of(e: Expression, shapes: Mapping[str, Shape], wanted: tuple[str, ...
         if isinstance(node, Ref) and node.name in shapes
         for index, size in zip(node.indices, shapes[node.name], strict=False)
     ]
-    known = {i: size for node in walk(e) if isinstance(node, Reduce) for i, size in zip(node.indices, node.ranges, strict=False)}
+    known = {
+        i: size
+        for node in walk(e)
+        if isinstance(node, Reduce)
+        for i, size in zip(node.indices, node.ranges, strict=False)
+    }
     found: dict[str, Expression] = {}
     for index, size, node in accesses:
         name, offset = _shifted(index)
@@ -85,15 +90,15 @@ def ranges_of(e: Expression, shapes: Mapping[str, Shape], wanted: tuple[str, ...
             extent = plus(size, -offset) if offset else size
             old = found.get(name)
             found[name] = extent if old is None else _smaller(old, extent, node, name)
-    for index, size, node in accesses:  # then x[2*i + p], where all but one of the ranges are known
+    for index, size, _ in accesses:  # then x[2*i + p], where all but one of the ranges are known
         line = _line(index)
         unknown = [] if line is None else [i for i in line if i and i in wanted and i not in found]
-        if line is None or len(line) < 2 or len(unknown) != 1:
+        if line is None or len(unknown) != 1:
             continue
         (name,) = unknown
-        extent = _extent(line, name, size, known | found)
-        if extent is not None:
-            found[name] = extent
+        reach = _extent(line, name, size, known | found)
+        if reach is not None:
+            found[name] = reach
     return found
 
 
@@ -114,7 +119,9 @@ def _line(e: Expression) -> dict[str, Fraction] | None:
     return total
 
 
-def _extent(line: dict[str, Fraction], name: str, size: Expression, known: Mapping[str, Expression]) -> Expression | None:
+def _extent(
+    line: dict[str, Fraction], name: str, size: Expression, known: Mapping[str, Expression]
+) -> Expression | None:
     """How far one index of a subscript may run when the others reach the ends of their ranges."""
     rest = plus(size, -int(line.get("", 0)))
     for other, scale in line.items():
@@ -352,7 +359,8 @@ class Elaborator:
         whole = [s for s in shapes if len(s) == rank and all(same_size(a, b) for a, b in zip(s, full, strict=True))]
         if grown and not whole:
             raise DeriveError(
-                f"the shapes {print_shape(grown[0])} and {print_shape(grown[-1])} would silently make {print_shape(full)}",
+                f"the shapes {print_shape(grown[0])} and {print_shape(grown[-1])} would silently make "
+                f"{print_shape(full)}",
                 e.place or _place_in(e),
                 "write the outer operation out with indices, or with outer(…)",
             )
@@ -475,7 +483,8 @@ class Elaborator:
         sizes: Shape,
         pairs: tuple[tuple[Expression, str], ...] = (),
     ) -> Expression:
-        """A row of the axis functions, written out: ``u[i]`` is `own`, ``u[j]`` is `bound_body`, j runs over `bound`."""
+        """A row of the axis functions, written out: ``u[i]`` is `own`, ``u[j]`` is `bound_body`, j runs over
+        `bound`."""
 
         def change(node: Expression) -> Expression | None:
             match node:
@@ -499,7 +508,8 @@ class Elaborator:
         inner, other = left.shape[-1], right.shape[0 if len(right.shape) == 1 else -2]
         if not same_size(inner, other):
             raise DeriveError(
-                f"the shapes {print_shape(left.shape)} and {print_shape(right.shape)} do not fit for @: {inner} is not {other}",
+                f"the shapes {print_shape(left.shape)} and {print_shape(right.shape)} do not fit for @: "
+                f"{inner} is not {other}",
                 e.place,
             )
         if len(left.shape) > 2 or len(right.shape) > 2:
@@ -657,9 +667,10 @@ def _limits(condition: Expression | None, wanted: tuple[str, ...]) -> dict[str, 
     """Sizes that conditions ``j < size`` give to indices that subscript nothing."""
     found: dict[str, Expression] = {}
     for test in _flat_conditions(condition):
-        if isinstance(test, Compare) and test.op == "<" and isinstance(test.left, Index) and test.left.name in wanted:
-            if not free_indices(test.right):
-                found.setdefault(test.left.name, test.right)
+        if not isinstance(test, Compare) or test.op != "<" or not isinstance(test.left, Index):
+            continue
+        if test.left.name in wanted and not free_indices(test.right):
+            found.setdefault(test.left.name, test.right)
     return found
 
 

@@ -278,7 +278,7 @@ class _Reader:
                 case ast.Div():
                     terms = [div(mul(*terms), right)]
                 case ast.MatMult():
-                    terms = [MatMul(mul(*terms), right, place=self.source.place(node))]
+                    terms = [self.matmul(node, mul(*terms), right)]
                 case ast.Pow():
                     terms = [self.power(node, right_node, terms[0], right)]
                 case ast.BitXor():
@@ -291,12 +291,22 @@ class _Reader:
                     )
         return add(*terms) if isinstance(node.op, (ast.Add, ast.Sub)) else mul(*terms)
 
+    def matmul(self, node: ast.expr, left: Expression, right: Expression) -> Expression:
+        if isinstance(left, Neg):  # -a @ b reads as -(a @ b)
+            return Neg(self.matmul(node, left.arg, right))
+        return MatMul(left, right, place=self.source.place(node))
+
     def power(self, node: ast.expr, exponent_node: ast.expr, base: Expression, exponent: Expression) -> Expression:
         value = constant_value(exponent)
         if value is not None and abs(value) > limits.EXPONENT:
             raise self.fail(exponent_node, f"a constant exponent is at most {limits.EXPONENT:,}")
         number = constant_value(base)
-        if value is not None and number is not None and value.denominator == 1 and _power_of_numbers(number, value) is None:
+        if (
+            value is not None
+            and number is not None
+            and value.denominator == 1
+            and _power_of_numbers(number, value) is None
+        ):
             raise self.fail(node, "this number is out of range")
         return power(base, exponent)
 

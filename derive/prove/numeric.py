@@ -1,7 +1,8 @@
 """Evaluation with 50 digits, or exactly in fractions, of any expression: index form and whole arrays alike.
 
 The prover's own evaluator.  It shares nothing with the engine: no rule, no table of derivatives; ``D`` is numerical
-differentiation.  Values are `mpmath` numbers, or `Fraction` where the step is polynomial; arrays are numpy arrays of them.
+differentiation.  Values are `mpmath` numbers, or `Fraction` where the step is polynomial; arrays are numpy arrays
+of them.
 """
 
 from __future__ import annotations
@@ -403,7 +404,11 @@ class Evaluator:
                 found.append(mpmath.mpf(value.numerator) / value.denominator if isinstance(value, Fraction) else value)
             finally:
                 self.values[name] = center
-        return (found[0] - 8 * found[1] + 8 * found[2] - found[3]) / (12 * step)
+        slope = (found[0] - 8 * found[1] + 8 * found[2] - found[3]) / (12 * step)
+        rounding = max(abs(value) for value in found) * mpmath.mpf(10) ** (STEP_DIGITS - SLOPE_DIGITS + 5)
+        if rounding > mpmath.mpf(10) ** -35 * max(1, abs(slope)):
+            raise Undefined  # too large a value for its change to be seen: another point will do
+        return slope
 
 
 def _each(function: Any, *args: Any) -> Any:

@@ -1,6 +1,7 @@
 """Symbolic proof of scalar steps by SymPy: both sides become SymPy expressions, and their difference must vanish.
 
-Derivatives are SymPy's own; functions of the table are replaced by their definitions first; case distinctions are proved
+Derivatives are SymPy's own; functions of the table are replaced by their definitions first; case distinctions are
+proved
 branch by branch.  The conversion here is the prover's own and shares nothing with the engine's algebra.
 """
 

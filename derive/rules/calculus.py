@@ -356,9 +356,7 @@ def _function_rules(row: Function) -> tuple[Rule, ...]:
     return (_function_rule(row, direct=True), chain_rule) if len(row.parameters) == 1 else (chain_rule,)
 
 
-FUNCTION_RULES = [
-    rule for row in FUNCTIONS.values() for rule in _function_rules(row)
-]
+FUNCTION_RULES = [rule for row in FUNCTIONS.values() for rule in _function_rules(row)]
 DEFINITION_RULES = {row.name: _unfold(row) for row in FUNCTIONS.values() if row.definition}
 INVERSE_RULES = {row.name: _inverse(row) for row in FUNCTIONS.values() if row.inverse}
 

@@ -133,7 +133,8 @@ def _contract_one(e: Reduce, ranges: dict[str, Expression]) -> Expression | None
 
 
 def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
-    """Whether what takes the place of a bound index stays in its range: an index of the same range, or a number in it."""
+    """Whether what takes the place of a bound index stays in its range: an index of the same range, or a number in
+    it."""
     size = ranges.get(own)
     if isinstance(other, Index):
         theirs = ranges.get(other.name)
@@ -226,37 +227,6 @@ def _nested(e: Expression, _: Context) -> Expression | None:
 
 
 MERGE_SUMS = Rule("merge sums", "sum(sum(u, k), j) = sum(u, j, k)", _nested)
-
-
-def _inner_factor_node(e: Expression) -> Expression:
-    """A factor in front of a sum moves into it where the sum's delta waits for it."""
-    if not isinstance(e, Reduce) or e.op != "sum" or not isinstance(e.body, (Mul, Div)):
-        return e
-    body = e.body
-    factors = list(_factors(body.numerator if isinstance(body, Div) else body))
-    for k, f in enumerate(factors):
-        if (
-            isinstance(f, Reduce)
-            and f.op == "sum"
-            and f.condition is None
-            and e.condition is None
-            and _holds_delta(f.body, frozenset((*e.indices, *f.indices)))
-        ):
-            taken = {name for g in factors for name in free_indices(g)} | set(e.indices)
-            if any(i in taken for i in f.indices):
-                continue
-            inner = mul(*factors[:k], *_factors(f.body), *factors[k + 1 :])
-            whole = div(inner, body.denominator) if isinstance(body, Div) else inner
-            return Reduce("sum", whole, (*e.indices, *f.indices), None, (*e.ranges, *f.ranges))
-    return e
-
-
-def _inner_factor(e: Expression, _: Context) -> Expression | None:
-    result = bottom_up(e, _inner_factor_node)
-    return None if result == e else result
-
-
-JOIN_SUMS = Rule("join sums", "sum(u[j]*sum(v[k], k), j) = sum(u[j]*v[k], j, k)", _inner_factor)
 
 
 def _assumed(e: Expression, context: Context) -> Expression | None:

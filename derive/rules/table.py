@@ -20,7 +20,7 @@ from derive.rules.identities import IDENTITIES
 from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
 from derive.rules.rule import Rule
-from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, JOIN_SUMS, MERGE_SUMS, PULL_OUT, SPLIT
+from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, PULL_OUT, SPLIT
 
 ALL_RULES: tuple[Rule, ...] = (
     *CALCULUS,
@@ -47,7 +47,6 @@ ALL_RULES: tuple[Rule, ...] = (
     ASSUME,
     CONTRACT,
     DISTRIBUTE,
-    JOIN_SUMS,
     MERGE_SUMS,
     PULL_OUT,
     SPLIT,
