@@ -7,10 +7,9 @@ import keyword
 from collections.abc import Iterable
 
 # What the functions that speak of the model's names call their own.
-OWN = frozenset(
-    ("np", "math", "sys", "csv", "params", "grads", "data", "seed", "rng")
-    + ("init", "loss", "loss_and_gradients", "predict", "update", "train", "read_csv")
-)
+OF_FUNCTIONS = ("np", "math", "sys", "csv", "params", "grads", "data", "seed", "rng")
+FUNCTIONS = ("init", "loss", "loss_and_gradients", "predict", "update", "train", "read_csv")
+OWN = frozenset((*OF_FUNCTIONS, *FUNCTIONS))
 
 
 class PythonNames:
