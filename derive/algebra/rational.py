@@ -317,8 +317,10 @@ class Rational:
         return (minus, True) if flipped else (plus, False)
 
     def _terms(self, p: Any) -> Add:
-        """Terms with a positive sign first; among them higher powers first, then order of appearance."""
-        terms = sorted(p.terms(), key=lambda t: (t[1] < 0, -sum(t[0]), [-n for n in t[0]]))
+        """Higher powers first, then in order of appearance; but a positive term leads: 1 - a**2, a - y."""
+        terms = sorted(p.terms(), key=lambda t: (-sum(t[0]), [-n for n in t[0]]))
+        leader = next((k for k, (_, c) in enumerate(terms) if c > 0), 0)
+        terms.insert(0, terms.pop(leader))
         parts: list[Expression] = []
         for powers, c in terms:
             value = Fraction(int(c.numerator), int(c.denominator))

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from derive.arrays import in_arrays
 from derive.derivation import Adjoint, Derivation, Result, Step
 from derive.differentiate.forms import INDEX_LETTERS, Cache, Form, RenamedSteps, placeholders, renamed, respell_indices
 from derive.differentiate.local import differentiate
@@ -150,7 +151,11 @@ class _Sweep:
             if not isinstance(x, Ref) or not isinstance(out, Ref):
                 raise TypeError("a name stays a name")
             expr, steps = differentiate(own, x, out if named else None, ranges)
-            setting = Setting(equations=((out, own),), shapes=shapes, ranges=ranges)
+            axes, sizes = tuple(ranges), tuple(ranges.values())
+            whole = in_arrays(expr, axes, sizes) if axes else None
+            if whole is not None and whole != expr:
+                steps = (*steps, Step(ARRAY_NOTATION.name, expr, whole))
+            setting = Setting(equations=((out, own),), shapes=shapes, ranges=ranges, axes=axes)
             return _LocalForm(expr, Form(steps, setting))
 
         try:

@@ -53,7 +53,7 @@ def _contexts(derivation: Derivation) -> list[Context]:
     for r in derivation.local:
         if r.indices:
             ranges = dict(zip(r.indices, r.shape, strict=True))
-            found.append(replace(common, output=_output(model, r.of), ranges=ranges))
+            found.append(replace(common, output=_output(model, r.of), ranges=ranges, axes=r.indices, sizes=r.shape))
     for a in (*derivation.nodes, *derivation.gradients):
         r = a.result
         if r.indices:

@@ -167,7 +167,7 @@ class _Module:
         for v in data:
             if v.name not in used or v.role == "noise":
                 continue
-            kind = "" if v.kind == "integer" else f", dtype=np.{self.dtype}"
+            kind = ", dtype=int" if v.kind == "integer" else f", dtype=np.{self.dtype}"
             lines.append(f"{self.names(v.name)} = np.asarray({self.names(v.name)}{kind})")
         if self.count and data and (self.program.count in used):
             lines.append(f"{self.count} = len({self.names(data[0].name)})")

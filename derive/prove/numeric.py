@@ -391,7 +391,7 @@ class Evaluator:
     ) -> Any:
         step = mpmath.mpf(10) ** -STEP_DIGITS
         found = []
-        for k in (-2, -1, 1, 2):
+        for k in (-2, -1, 0, 1, 2):
             moved = base + k * step
             if position:
                 array = center.copy()
@@ -404,7 +404,10 @@ class Evaluator:
                 found.append(mpmath.mpf(value.numerator) / value.denominator if isinstance(value, Fraction) else value)
             finally:
                 self.values[name] = center
-        slope = (found[0] - 8 * found[1] + 8 * found[2] - found[3]) / (12 * step)
+        left, right = (found[2] - found[1]) / step, (found[3] - found[2]) / step
+        if abs(right - left) > mpmath.mpf(10) ** -12 * max(1, abs(left), abs(right)):
+            raise Undefined  # a kink has no derivative
+        slope = (found[0] - 8 * found[1] + 8 * found[3] - found[4]) / (12 * step)
         rounding = max(abs(value) for value in found) * mpmath.mpf(10) ** (STEP_DIGITS - SLOPE_DIGITS + 5)
         if rounding > mpmath.mpf(10) ** -35 * max(1, abs(slope)):
             raise Undefined  # too large a value for its change to be seen: another point will do
