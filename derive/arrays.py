@@ -2,8 +2,7 @@
 
 In: a core expression and the order of its axes.  Out: the same in whole-array notation, or None where that notation
 cannot say it.  It is the inverse of `derive.parse.elaborate`.  With `new_axes`, operands may be given axes of
-length one
-(``x[:, None]``), as numpy can and the model language does not.
+length one (``x[:, None]``), as numpy can and the model language does not.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
-from derive.expression.walk import children, contains, free_indices, with_children
+from derive.expression.walk import children, contains, free_indices, rename_indices, with_children
 from derive.parse.sizes import plus, same_size
 from derive.rules.sums import is_delta
 
@@ -102,9 +101,9 @@ class _Layout:
                 return self.ref(e.wrt, order, lambda indices: D(e.body, Ref(e.wrt.name, indices)))
             case Add() | Div() | Pow() | Where() | Compare() | Both():
                 if isinstance(e, Add) and contains(e, is_delta):
-                    return self.with_deltas(e, order)
+                    return self.elementwise(e.terms, order, lambda parts: add(*parts))
                 try:
-                    return self.elementwise(e, children(e), order, lambda parts: with_children(e, parts))
+                    return self.elementwise(children(e), order, lambda parts: with_children(e, parts))
                 except NoArrayForm:
                     if not isinstance(e, Div):
                         raise
@@ -118,7 +117,7 @@ class _Layout:
                 inner = self.lay(e.args[0], order)
                 return Laid(Call(e.function, (inner.expr,), (("axis", _position(axis.name, inner.axes)),)), inner.axes)
             case Call():
-                return self.elementwise(e, e.args, order, lambda parts: Call(e.function, parts, e.options))
+                return self.elementwise(e.args, order, lambda parts: Call(e.function, parts, e.options))
             case Mul():
                 return self.product(e.factors, order)
             case Reduce():
@@ -201,7 +200,6 @@ class _Layout:
 
     def elementwise(
         self,
-        e: Expression,
         parts: tuple[Expression, ...],
         order: tuple[str, ...],
         join: Callable[[tuple[Expression, ...]], Expression],
@@ -221,9 +219,6 @@ class _Layout:
         if not self.new_axes:
             raise NoArrayForm
         return self.lay(Where(Compare("==", a, b), ONE, ZERO), order)
-
-    def with_deltas(self, e: Add, order: tuple[str, ...]) -> Laid:
-        return self.elementwise(e, e.terms, order, lambda parts: add(*parts))
 
     def product(self, factors: tuple[Expression, ...], order: tuple[str, ...]) -> Laid:
         for k, f in enumerate(factors if not self.new_axes else ()):
@@ -262,8 +257,6 @@ class _Layout:
         a, b = (arg.name if isinstance(arg, Index) else "" for arg in children(delta))
         if a not in order or b not in order or not rest:
             raise NoArrayForm
-        from derive.expression.walk import rename_indices
-
         inner = self.lay(rename_indices(mul(*rest), {b: Index(a)}), order)
         axes = tuple(i for i in order if i in (a, b))
         if inner.axes == ():
@@ -294,9 +287,8 @@ class _Layout:
                 return found
         if any(i in order for i in e.indices):
             raise NoArrayForm
-        last = self.lay(
-            e.body, (*order, *e.indices)
-        )  # bound axes behind the others, or before: whichever needs no transpose
+        # bound axes behind the others, or before: whichever needs no transpose
+        last = self.lay(e.body, (*order, *e.indices))
         if contains(last.expr, lambda node: isinstance(node, Transpose)) and len(e.indices) == 1:
             first = self.lay(e.body, (*e.indices, *order))
             if not contains(first.expr, lambda node: isinstance(node, Transpose)):

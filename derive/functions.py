@@ -39,10 +39,6 @@ class Function:
     partials: tuple[str, ...] = ()
     defaults: tuple[str, ...] = ()
     convention: str | None = None
-    analytic: bool = True
-
-    def latex_of(self, args: Sequence[str]) -> str:
-        return fill(self.latex, args)
 
     @property
     def required(self) -> int:
@@ -80,7 +76,6 @@ def _row(
     latex: str | None = None,
     numpy: str | None = None,
     convention: str | None = None,
-    analytic: bool = True,
 ) -> Function:
     fields = [field.strip().partition("=") for field in parameters.split(",")]
     everything = ", ".join(f"#{k}" for k in range(len(fields)))
@@ -94,7 +89,6 @@ def _row(
         inverse=inverse,
         partials=partials,
         convention=convention,
-        analytic=analytic,
     )
 
 
@@ -103,15 +97,15 @@ _ROWS = (
     _row("exp", partials=("exp(u)",), latex=r"e^{#0}"),
     _row("sin", partials=("cos(u)",), latex=_named("sin")),
     _row("cos", partials=("-sin(u)",), latex=_named("cos")),
-    _row("abs", partials=("sign(u)",), latex=r"\left|#0\right|", convention="abs'(0) = 0", analytic=False),
-    _row("sign", partials=("0",), latex=_op("sign"), convention="sign'(0) = 0", analytic=False),
+    _row("abs", partials=("sign(u)",), latex=r"\left|#0\right|", convention="abs'(0) = 0"),
+    _row("sign", partials=("0",), latex=_op("sign"), convention="sign'(0) = 0"),
     _row(
         "maximum", "u, v", partials=("where(u > v, 1, where(u < v, 0, 1/2))", "where(u > v, 0, where(u < v, 1, 1/2))"),
-        latex=r"\max\left(#0, #1\right)", convention="at a tie each side takes one half", analytic=False,
+        latex=r"\max\left(#0, #1\right)", convention="at a tie each side takes one half",
     ),
     _row(
         "minimum", "u, v", partials=("where(u < v, 1, where(u > v, 0, 1/2))", "where(u < v, 0, where(u > v, 1, 1/2))"),
-        latex=r"\min\left(#0, #1\right)", convention="at a tie each side takes one half", analytic=False,
+        latex=r"\min\left(#0, #1\right)", convention="at a tie each side takes one half",
     ),
     # Axioms: special functions.
     _row("erf", partials=("2/sqrt(pi)*exp(-u**2)",), numpy="_erf(#0)"),
@@ -154,49 +148,48 @@ _ROWS = (
          numpy="(-np.logaddexp(0, -(#0)))"),
     _row("logaddexp", "u, v", definition="log(exp(u) + exp(v))", latex=r"\operatorname{logaddexp}\left(#0, #1\right)"),
     _row("hypot", "u, v", definition="sqrt(u**2 + v**2)"),
-    _row("arctan2", "v, u", partials=("u/(u**2 + v**2)", "-v/(u**2 + v**2)"), analytic=False),
+    _row("arctan2", "v, u", partials=("u/(u**2 + v**2)", "-v/(u**2 + v**2)")),
     _row("xlogy", "u, v", definition="u*log(v)", latex=r"#0\ln\left(#1\right)", numpy="_xlogy(#0, #1)"),
-    _row("sinc", definition="where(u != 0, sin(pi*u)/(pi*u), 1)", convention="sinc'(0) = 0", analytic=False),
+    _row("sinc", definition="where(u != 0, sin(pi*u)/(pi*u), 1)", convention="sinc'(0) = 0"),
     _row("erfc", definition="1 - erf(u)", numpy="_erfc(#0)"),
     _row("normal_cdf", definition="(1 + erf(u/sqrt(2)))/2", latex=r"\Phi\left(#0\right)", numpy="_normal_cdf(#0)"),
     # Activations.
-    _row("relu", definition="where(u > 0, u, 0)", numpy="np.maximum(#0, 0)", convention="relu'(0) = 0", analytic=False),
+    _row("relu", definition="where(u > 0, u, 0)", numpy="np.maximum(#0, 0)", convention="relu'(0) = 0"),
     _row("relu6", definition="where(u > 0, where(u < 6, u, 6), 0)", numpy="np.clip(#0, 0, 6)",
-         convention="relu6'(0) = relu6'(6) = 0", analytic=False),
+         convention="relu6'(0) = relu6'(6) = 0"),
     _row("leaky_relu", "u, slope=0.01", definition="where(u > 0, u, slope*u)",
-         numpy="np.where(#0 > 0, #0, #1*(#0))", convention="leaky_relu'(0) = slope", analytic=False),
+         numpy="np.where(#0 > 0, #0, #1*(#0))", convention="leaky_relu'(0) = slope"),
     _row("elu", "u, alpha=1", definition="where(u > 0, u, alpha*(exp(u) - 1))",
-         numpy="np.where(#0 > 0, #0, #1*np.expm1(np.minimum(#0, 0)))", convention="elu'(0) = alpha", analytic=False),
+         numpy="np.where(#0 > 0, #0, #1*np.expm1(np.minimum(#0, 0)))", convention="elu'(0) = alpha"),
     _row("celu", "u, alpha=1", definition="where(u > 0, u, alpha*(exp(u/alpha) - 1))",
-         numpy="np.where(#0 > 0, #0, #1*np.expm1(np.minimum(#0, 0)/(#1)))", convention="celu'(0) = 1", analytic=False),
+         numpy="np.where(#0 > 0, #0, #1*np.expm1(np.minimum(#0, 0)/(#1)))", convention="celu'(0) = 1"),
     _row("selu", definition="1.0507009873554804934193349852946*where(u > 0, u, 1.6732632423543772848170429916717*(exp(u) - 1))",
          numpy="1.0507009873554805*np.where(#0 > 0, #0, 1.6732632423543772*np.expm1(np.minimum(#0, 0)))",
-         convention="selu'(0) is the slope from the left", analytic=False),
+         convention="selu'(0) is the slope from the left"),
     _row("gelu", definition="u*(1 + erf(u/sqrt(2)))/2", numpy="(#0)*_normal_cdf(#0)"),
     _row("gelu_tanh", definition="u*(1 + tanh(sqrt(2/pi)*(u + 0.044715*u**3)))/2",
          numpy="0.5*(#0)*(1 + np.tanh(0.7978845608028654*((#0) + 0.044715*(#0)**3)))"),
     _row("silu", definition="u*sigmoid(u)", numpy="(#0)*_sigmoid(#0)"),
     _row("swish", "u, beta=1", definition="u*sigmoid(beta*u)", numpy="(#0)*_sigmoid((#1)*(#0))"),
     _row("mish", definition="u*tanh(softplus(u))", numpy="(#0)*np.tanh(np.logaddexp(0, #0))"),
-    _row("softsign", definition="u/(1 + abs(u))", numpy="(#0)/(1 + np.abs(#0))", analytic=False),
+    _row("softsign", definition="u/(1 + abs(u))", numpy="(#0)/(1 + np.abs(#0))"),
     _row("tanhshrink", definition="u - tanh(u)", numpy="((#0) - np.tanh(#0))"),
     _row("softshrink", "u, lam=0.5", definition="where(u > lam, u - lam, where(u < -lam, u + lam, 0))",
-         numpy="np.sign(#0)*np.maximum(np.abs(#0) - (#1), 0)", convention="softshrink'(±lam) = 0", analytic=False),
+         numpy="np.sign(#0)*np.maximum(np.abs(#0) - (#1), 0)", convention="softshrink'(±lam) = 0"),
     _row("hardshrink", "u, lam=0.5", definition="where(abs(u) > lam, u, 0)",
-         numpy="np.where(np.abs(#0) > #1, #0, 0)", convention="hardshrink'(±lam) = 0", analytic=False),
+         numpy="np.where(np.abs(#0) > #1, #0, 0)", convention="hardshrink'(±lam) = 0"),
     _row("hardtanh", definition="where(u > -1, where(u < 1, u, 1), -1)", numpy="np.clip(#0, -1, 1)",
-         convention="hardtanh'(±1) = 0", analytic=False),
+         convention="hardtanh'(±1) = 0"),
     _row("hardsigmoid", definition="where(u > -3, where(u < 3, u/6 + 1/2, 1), 0)",
-         numpy="np.clip((#0)/6 + 0.5, 0, 1)", convention="hardsigmoid'(±3) = 0", analytic=False),
+         numpy="np.clip((#0)/6 + 0.5, 0, 1)", convention="hardsigmoid'(±3) = 0"),
     _row("hardswish", definition="where(u > -3, where(u < 3, u*(u + 3)/6, u), 0)",
-         numpy="(#0)*np.clip(((#0) + 3)/6, 0, 1)", convention="hardswish'(-3) = 0, hardswish'(3) = 1", analytic=False),
+         numpy="(#0)*np.clip(((#0) + 3)/6, 0, 1)", convention="hardswish'(-3) = 0, hardswish'(3) = 1"),
     _row("clip", "u, low, high", definition="where(u < low, low, where(u > high, high, u))",
-         convention="slope 1 at the bounds", analytic=False),
+         convention="slope 1 at the bounds"),
     _row("log_cosh", definition="log(cosh(u))", numpy="_log_cosh(#0)"),
     _row("huber", "u, delta=1", definition="where(abs(u) <= delta, u**2/2, delta*(abs(u) - delta/2))",
-         numpy="_huber(#0, #1)", analytic=False),
-    _row("hinge", definition="where(u < 1, 1 - u, 0)", numpy="np.maximum(1 - (#0), 0)", convention="hinge'(1) = 0",
-         analytic=False),
+         numpy="_huber(#0, #1)"),
+    _row("hinge", definition="where(u < 1, 1 - u, 0)", numpy="np.maximum(1 - (#0), 0)", convention="hinge'(1) = 0"),
 )
 
 FUNCTIONS: dict[str, Function] = {row.name: row for row in _ROWS}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from derive.errors import DeriveError, Place
 from derive.expression.nodes import Compare, Expression
+from derive.expression.walk import names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +26,11 @@ GIVEN = ("input", "target", "noise")  # roles that carry the data's example axis
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A declared name.  `value` is a constant's or size's value; `kind` is how a parameter starts or what data it
-    takes."""
+    """A declared name.
+
+    `value` is that of a constant or size, or the number a parameter starts at; `kind` is another way to start, or what
+    data it takes.
+    """
 
     name: str
     role: str
@@ -122,8 +126,6 @@ class Model:
     @cached_property
     def consumers(self) -> dict[str, tuple[str, ...]]:
         """For each name, the equations whose right-hand side mentions it, in order."""
-        from derive.expression.walk import names
-
         found: dict[str, list[str]] = {}
         for equation in self.equations:
             for name in names(equation.body):
@@ -133,8 +135,6 @@ class Model:
     @cached_property
     def per_example(self) -> frozenset[str]:
         """The names that carry the example axis: inputs, targets, noise and what depends on them."""
-        from derive.expression.walk import names
-
         found = {v.name for v in self.variables.values() if v.role in GIVEN}
         for equation in self.equations:
             if any(name in found for name in names(equation.body)):
@@ -144,8 +144,6 @@ class Model:
     @cached_property
     def reaches_loss(self) -> frozenset[str]:
         """The names that the loss depends on, itself among them."""
-        from derive.expression.walk import names
-
         found = {self.loss}
         for equation in reversed(self.equations):
             if equation.name in found:

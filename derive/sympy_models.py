@@ -135,10 +135,10 @@ def model_from_sympy(
     targets: Iterable[Any] = (),
     name: str = "model",
 ) -> Model:
-    """A model from ``Eq(symbol, expression)``: `parameters` are trained, `targets` given, all else that is free is
-    input.
+    """A model from ``Eq(symbol, expression)``.
 
-    `loss` is the symbol of the equation that is the loss; without it the last one.
+    `parameters` are trained, `targets` given; every other free symbol is an input.  `loss` is the symbol of
+    the equation that is the loss; without it the last one.
 
     >>> from sympy import Eq, symbols
     >>> w, x, y, L = symbols("w x y L")

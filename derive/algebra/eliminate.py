@@ -2,13 +2,11 @@
 
 Given ``a = f`` and ``g = f'``, both rational in kernels such as ``exp(z)``, a Gröbner basis of the two polynomials
 ``den(f)*a - num(f)`` and ``den(g)*G - num(g)``, with the kernels ordered first, holds a polynomial free of them if
-there
-is one; where it is linear in G it gives ``G = P(a)``: a*(1 - a) for the logistic function, 1 - a**2 for tanh.
+there is one; where it is linear in G it gives ``G = P(a)``: a*(1 - a) for the logistic function, 1 - a**2 for tanh.
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 from sympy.polys.domains import QQ
@@ -18,13 +16,12 @@ from sympy.polys.rings import PolyRing
 
 from derive.algebra.rational import Rational, TooLarge, alpha_normal
 from derive.expression.build import ONE, add, mul
-from derive.expression.nodes import Call, Expression, Neg, Ref
-from derive.expression.walk import operations
+from derive.expression.nodes import Add, Call, Expression, Neg, Ref
+from derive.expression.walk import operations, walk
 
 MOST_VARIABLES = 9
 # For so many kernels to eliminate: the largest degree, and the most terms of the whole system.  Buchberger's
-# algorithm is
-# doubly exponential; systems beyond these are not tried, so that no derivation waits for one.
+# algorithm is doubly exponential; systems beyond these are not tried, so that no derivation waits for one.
 BOUNDS = {1: (6, 24), 2: (4, 14), 3: (3, 10)}
 
 Definitions = list[tuple[Expression, Expression]]  # (what stands for it, its value)
@@ -170,7 +167,7 @@ def _defined(slope: Any, values: list[Any], space: Rational, goal: Any, hidden: 
         total = total + term
     if total == 0:
         return False
-    return bool((goal.denom ** _degree(total.numer)).rem(total.numer) == 0) if total.numer.degree() >= 0 else False
+    return bool((goal.denom ** _degree(total.numer)).rem(total.numer) == 0)
 
 
 def _shortest(
@@ -204,12 +201,9 @@ def _shortest(
                     product = product.arg if isinstance(product, Neg) else product
                     term = shown.kernel(k) if product == ONE else mul(shown.kernel(k), product)
                     candidates.append(add(shown.polynomial(constant), Neg(term) if sign else term))
-    return min(candidates, key=lambda e: (operations(e), _depth_of_sums(e)))
+    return min(candidates, key=lambda e: (operations(e), _longest_sum(e)))
 
 
-def _depth_of_sums(e: Expression) -> Fraction:
+def _longest_sum(e: Expression) -> int:
     """Among forms equally short, one with a product of sums reads better than a long sum."""
-    from derive.expression.nodes import Add
-    from derive.expression.walk import walk
-
-    return Fraction(max((len(node.terms) for node in walk(e) if isinstance(node, Add)), default=0))
+    return max((len(node.terms) for node in walk(e) if isinstance(node, Add)), default=0)

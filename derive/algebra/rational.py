@@ -1,8 +1,7 @@
 """Expressions as rational functions over their kernels, with SymPy's polynomial rings doing the algebra.
 
 A kernel is what the four operations do not take apart: a name, ``log(u)``, ``sin(u)``, ``exp(u)``, a root, a sum
-over an
-index, a case distinction.  ``exp(-u)``, ``exp(2*u)`` and ``exp(u + v)`` are powers and products of kernels.
+over an index, a case distinction.  ``exp(-u)``, ``exp(2*u)`` and ``exp(u + v)`` are powers and products of kernels.
 Expressions that are too large or have powers too high to multiply out are refused (None), never waited for.
 """
 
@@ -21,7 +20,7 @@ from sympy.polys.orderings import lex
 
 from derive.expression.build import ONE, decimal, div, mul, number, power
 from derive.expression.nodes import Add, Call, Div, Expression, Index, Mul, Neg, Number, Pow, Reduce
-from derive.expression.walk import operations, rename_indices
+from derive.expression.walk import children, operations, rename_indices, walk, with_children
 
 MOST_KERNELS = 14
 MOST_OPERATIONS = 160
@@ -39,13 +38,12 @@ def field_over(count: int) -> FracField:
     return FracField([f"t{k}" for k in range(count)], QQ, lex)
 
 
+@lru_cache(maxsize=1 << 15)
 def alpha_normal(e: Expression) -> Expression:
     """The same expression with its bound indices named in order, so that equal sums are equal trees."""
     counter = [0]
 
     def visit(node: Expression) -> Expression:
-        from derive.expression.walk import children, with_children
-
         if isinstance(node, Reduce):
             swap: dict[str, Expression] = {}
             names = []
@@ -340,8 +338,6 @@ class Rational:
 
 
 def _has_decimal(e: Expression) -> bool:
-    from derive.expression.walk import walk
-
     return any(isinstance(node, Number) and node.value.denominator != 1 for node in walk(e))
 
 
@@ -356,15 +352,4 @@ def _flipped(factors: list[Expression]) -> list[Expression] | None:
 
 
 def _sums(e: Expression) -> Iterable[Add]:
-    from derive.expression.walk import walk
-
     return (node for node in walk(e) if isinstance(node, Add))
-
-
-def normal_form(e: Expression) -> Expression | None:
-    """The expression as one fraction in lowest terms, factored; None where that is refused."""
-    try:
-        space = Rational(e)
-        return space.out(space.into(e))
-    except (TooLarge, ZeroDivisionError):
-        return None

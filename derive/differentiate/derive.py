@@ -16,13 +16,15 @@ from dataclasses import dataclass, replace
 from derive.arrays import in_arrays
 from derive.derivation import Adjoint, Derivation, Result, Step
 from derive.differentiate.forms import INDEX_LETTERS, Cache, Form, RenamedSteps, placeholders, renamed, respell_indices
+from derive.differentiate.lemma import lemma
 from derive.differentiate.local import differentiate
 from derive.differentiate.strategy import Chain, simplify
 from derive.errors import DeriveError, did_you_mean
 from derive.expression.build import ZERO
 from derive.expression.collection import collection_paused
 from derive.expression.nodes import Call, Compare, D, Div, Expression, Index, Ref
-from derive.expression.walk import contains, fresh, names, operations, walk
+from derive.expression.walk import contains, fresh, index_names, names, operations, walk
+from derive.functions import FUNCTIONS
 from derive.model import Equation, Model, Shape
 from derive.prove.setting import Setting
 from derive.rules.chain import ADJOINTS, CHAIN_RULE, LOCAL_RESULTS, NOT_REACHED
@@ -30,6 +32,7 @@ from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.rule import Consumer, Context, Fact
 
 LONGEST = 40  # operations up to which an adjoint is expanded through its consumers
+LONGEST_COMPACT = 24  # operations up to which it is tried whether adjoints cancel against local derivatives
 SLACK = 20  # operations beyond that which simplifying may be hoped to remove
 
 Steps = Sequence[Step]
@@ -104,7 +107,7 @@ class _Sweep:
 
     def local_derivative(self, equation: Equation, name: str) -> Result:
         shape = self.model.shapes[name]
-        taken = dict.fromkeys((*equation.indices, *_indices(equation.body)))
+        taken = dict.fromkeys((*equation.indices, *index_names(equation.body)))
         letters: list[str] = []
         for _ in shape:
             letters.append(fresh({**taken, **dict.fromkeys(self.letters)}, "i" if not equation.indices else "k"))
@@ -254,8 +257,7 @@ class _Sweep:
         )
 
     def attained(self, parts: list[Expression]) -> list[Equation]:
-        """The nodes that expressions ask for equality with: ``where(u[j] == m, …)`` means something at m's value
-        alone."""
+        """The nodes that expressions ask for equality with: ``where(u[j] == m, …)`` needs m's own value."""
         found: set[str] = set()
         for node in (n for part in parts for n in walk(part)):
             if isinstance(node, Compare) and node.op == "==":
@@ -275,9 +277,6 @@ class _Sweep:
 
     def lemmas(self) -> dict[str, Steps]:
         """The derivations of the functions whose derivative some step uses."""
-        from derive.differentiate.lemma import lemma
-        from derive.functions import FUNCTIONS
-
         found: dict[str, Steps] = {}
         forms = {id(r.steps.form): r.steps.form for r in self.local.values() if isinstance(r.steps, RenamedSteps)}
         pending = [step.rule for form in forms.values() for step in form.steps]
@@ -320,12 +319,6 @@ def proved(derivation: Derivation) -> Derivation:
         gradients=tuple(map(adjoint, derivation.gradients)),
         lemmas={name: steps(old) for name, old in derivation.lemmas.items()},
     )
-
-
-def _indices(e: Expression) -> dict[str, None]:
-    from derive.expression.walk import index_names
-
-    return index_names(e)
 
 
 Layout = tuple[tuple[bool, tuple[str, ...], tuple[str, ...], bool, tuple[str, ...]], ...]
@@ -442,7 +435,7 @@ def _compact(by_adjoint: Expression, context: Context, facts: dict[tuple[str, st
     chain = Chain(by_adjoint, inner)
     if not any(_has_fraction(e) for e in (by_adjoint, *(fact.expr for fact in facts.values()))):
         return by_adjoint  # nothing can cancel
-    if operations(by_adjoint) + sum(operations(fact.expr) for fact in facts.values()) > LONGEST:
+    if operations(by_adjoint) + sum(operations(fact.expr) for fact in facts.values()) > LONGEST_COMPACT:
         return by_adjoint
     if not chain.apply(ADJOINTS):
         return by_adjoint

@@ -16,6 +16,7 @@ from derive.derivation import Step
 from derive.expression.nodes import Expression, Index, Reduce
 from derive.expression.walk import bottom_up, names, rename
 from derive.prove.setting import Setting
+from derive.prove.steps import prove
 
 Value = TypeVar("Value")
 
@@ -67,8 +68,6 @@ class Form:
     @cached_property
     def proofs(self) -> tuple[str, ...]:
         """How each step is proved; ProofError where one cannot be established."""
-        from derive.prove.steps import prove
-
         for step, setting in self.unseen:
             prove(step.before, step.after, setting, step.rule)
         return tuple(prove(step.before, step.after, self.setting, step.rule) for step in self.steps)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from derive.derivation import Step
 from derive.differentiate.strategy import Chain, simplify
 from derive.errors import DeriveError
 from derive.expression.nodes import Call, D, Expression, Ref
-from derive.expression.walk import contains, operations
+from derive.expression.walk import contains, operations, walk
 from derive.functions import FUNCTIONS
 from derive.rules.arithmetic import ARITHMETIC
 from derive.rules.calculus import DEFINITION_RULES, ELEMENTWISE, INVERSE_RULES, ORDER
@@ -57,7 +57,7 @@ def _own_wrt(chain: Chain, wrt: Ref) -> Ref:
     return found[0].wrt if found else wrt
 
 
-def _mentions(wrt: Ref):  # type: ignore[no-untyped-def]
+def _mentions(wrt: Ref) -> Callable[[Expression], bool]:
     return lambda node: isinstance(node, Ref) and node.name == wrt.name
 
 
@@ -66,13 +66,11 @@ def carry_out(chain: Chain) -> None:
     while contains(chain.expr, lambda node: isinstance(node, D)):
         heads = {type(d.body) for d in _derivatives(chain.expr)}
         if not any(chain.apply(rule) for rule in ORDER if not rule.heads or rule.heads & heads):
-            left = next(node for node in _derivatives(chain.expr))
+            left = _derivatives(chain.expr)[0]
             raise DeriveError(f"no rule differentiates {left.body} with respect to {left.wrt}", left.body.place)
 
 
 def _derivatives(e: Expression) -> list[D]:
-    from derive.expression.walk import walk
-
     return [node for node in walk(e) if isinstance(node, D)]
 
 
@@ -93,7 +91,7 @@ def to_output(chain: Chain, explicit: Chain) -> None:
     for start in (explicit, chain):
         for passage in passages[:1] if through_a_lemma else passages:
             fork = start.fork()
-            if passage[0] is not NAME_OUTPUT and not _has_kernel(fork.expr) and passage[0] is not THROUGH_OUTPUT:
+            if passage[0] is THROUGH_HELPER and not _has_kernel(fork.expr):
                 continue
             if not fork.apply(passage[0]):
                 continue

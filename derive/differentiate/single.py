@@ -6,13 +6,18 @@ In: the text of an expression and a name in it.  Out: a `Single`, every step of 
 from __future__ import annotations
 
 import keyword
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from derive.derivation import Step
+from derive.differentiate.lemma import OUTPUT, lemma
 from derive.differentiate.local import differentiate
 from derive.errors import DeriveError, printable
-from derive.expression.nodes import Expression, Ref
-from derive.expression.walk import names
+from derive.expression.nodes import Call, Expression, Ref
+from derive.expression.walk import names, rename
+from derive.expression.walk import replace as substitute
+from derive.functions import FUNCTIONS
 from derive.parse.elaborate import in_index_form
 from derive.parse.expression import CONSTANTS, parse_expression
 from derive.prove.setting import Setting
@@ -52,7 +57,7 @@ def differentiate_expression(text: str, name: str) -> Single:
         body, _, shape = in_index_form(written, shapes, {}, (), written.place)
         if shape:
             raise DeriveError("this is not a scalar", written.place, "`derive gradient` takes models with arrays")
-        expr, steps = differentiate(body, Ref(name), None)
+        expr, steps = _derived(body, Ref(name))
     except DeriveError as error:
         raise error.within(text) from None
     except RecursionError:
@@ -60,3 +65,26 @@ def differentiate_expression(text: str, name: str) -> Single:
     proved = tuple(replace(step, proof=prove(step.before, step.after, Setting(), step.rule)) for step in steps)
     found = names(written)
     return Single(body, name, expr, proved, name in found, len(found) > 1)
+
+
+def _derived(body: Expression, wrt: Ref) -> tuple[Expression, Sequence[Step]]:
+    """A function of the variable itself is derived from what defines it, as its lemma is; all else by the rules."""
+    row = FUNCTIONS.get(body.function) if isinstance(body, Call) else None
+    if row is None or not isinstance(body, Call) or row.partials or body.args != (wrt,):
+        return differentiate(body, wrt, None)
+    known = lemma(row.name)
+
+    def back(e: Expression) -> Expression:
+        return rename(
+            substitute(e, {Ref(OUTPUT): Call(row.name, (Ref(row.parameters[0]),))}), {row.parameters[0]: wrt.name}
+        )
+
+    def condition(text: str | None) -> str | None:
+        return None if text is None else re.sub(rf"\b{row.parameters[0]}\b", wrt.name, text)
+
+    steps = [
+        Step(s.rule, back(s.before), back(s.after), condition(s.condition))
+        for s in known.form.steps
+        if back(s.before) != back(s.after)
+    ]
+    return back(known.result), steps

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from derive.derivation import Step
-from derive.expression.nodes import Add, Call, Div, Expression, Mul, Neg, Number, Reduce
+from derive.expression.build import TWO
+from derive.expression.nodes import Add, Call, Div, Expression, Mul, Neg, Number, Pow, Reduce
 from derive.expression.walk import operations, walk
 from derive.rules.arithmetic import ARITHMETIC
 from derive.rules.fractions import (
@@ -23,7 +24,7 @@ from derive.rules.fractions import (
 )
 from derive.rules.identities import IDENTITIES
 from derive.rules.rule import Context, Rule
-from derive.rules.sharing import may_shorten
+from derive.rules.sharing import may_cancel, may_shorten
 from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, PULL_OUT, SPLIT
 
 LONGEST = 400  # steps of one chain; more would mean that rules undo each other
@@ -86,9 +87,28 @@ def _divisors(e: Expression) -> dict[Expression, None]:
         if isinstance(node, Div):
             for factor in node.denominator.factors if isinstance(node.denominator, Mul) else (node.denominator,):
                 base = getattr(factor, "base", factor)
-                if not isinstance(base, Number):
+                if not isinstance(base, Number) and not _positive(base):
                     found[base] = None
     return found
+
+
+def _positive(e: Expression) -> bool:
+    """Whether a divisor cannot vanish, seen at once: exponentials, positive numbers, even powers beside them."""
+    match e:
+        case Number():
+            return e.value > 0
+        case Call(function="exp" | "cosh"):
+            return True
+        case Add():
+            square = [isinstance(t, Pow) and t.exponent == TWO for t in e.terms]
+            return all(s or _positive(t) for s, t in zip(square, e.terms, strict=True)) and not all(square)
+        case Mul():
+            return all(map(_positive, e.factors))
+        case Reduce(op="sum"):
+            return _positive(e.body)
+        case Pow():
+            return _positive(e.base)
+    return False
 
 
 def denominators(e: Expression) -> int:
@@ -121,7 +141,7 @@ def simplify(chain: Chain) -> None:
     while True:
         best: Chain | None = None
         if may_shorten(chain.expr):
-            for road in ROADS:
+            for road in ROADS if may_cancel(chain.expr) else ROADS[:-1]:
                 fork = chain.fork()
                 for rule in road:
                     fork.apply(rule)

@@ -66,22 +66,22 @@ class _Module:
     def source(self) -> str:
         model, program = self.model, self.program
         data = list(model.of_role("input", "target", "noise"))
-        outputs = model.outputs or ()
-        inputs = list(model.of_role("input", "noise"))
-        predicted = program.needed(*outputs) if outputs else ()
+        outputs = model.outputs
+        predicted = program.needed(*outputs)
         used = {n for s in predicted for n in names(s.value)}
         forward = program.needed(model.loss)
         backward_names = {n for s in (*program.backward, *program.gradients) for n in names(s.value)}
         both = program.needed(model.loss, *backward_names)
         alive = {n for s in (*both, *program.backward, *program.gradients) for n in names(s.value)}
         alive_in_loss = {n for s in forward for n in names(s.value)}
-        inputs = [v for v in inputs if v.name in used]
+        inputs = [v for v in model.of_role("input", "noise") if v.name in used]
+        initial = initial_values(model, self.names, self.dtype)
         fields = {
             "title": _plain(model.title or f"The model {model.name}"),
             "equations": [_plain(s.formula) for s in program.forward],
             "formulas": [_plain(g.formula) for g in program.gradients],
             "init_signature": self.init_signature(),
-            "init": initial_values(model, self.names, self.dtype),
+            "init": initial,
             "signature": self.signature(data),
             "unpack": self.unpack(data, alive),
             "loss_unpack": self.unpack(data, alive_in_loss),
@@ -109,7 +109,7 @@ class _Module:
             "epochs": 200 if data else 50,
             "lr": 0.5 if model.outputs and data and self.is_classifier() else 0.1,
         }
-        fields["random"] = any("rng." in p["code"] for p in initial_values(model, self.names, self.dtype))
+        fields["random"] = any("rng." in p["code"] for p in initial)
         fields["helpers"] = [HELPERS[name].rstrip() for name in with_needs(self.printer.helpers)]
         fields["needs_math"] = any("math." in HELPERS[name] for name in with_needs(self.printer.helpers))
         fields["needs_numpy"] = bool(data) or "np." in repr(fields)
@@ -180,31 +180,26 @@ class _Module:
                     lines.append(f"{self.count} = len({self.names(data[0].name)})")
                 python = self.names(v.name)
                 drawn = self.draw(v, "np.random.default_rng()", self.count)
-                lines.append(
-                    f"{python} = {drawn} if {python} is None else np.asarray({python})"
-                )
+                lines.append(f"{python} = {drawn} if {python} is None else np.asarray({python})")
         return lines
 
     def draw(self, v: Variable, rng: str, count: str) -> str:
         """The code that draws a noise for `count` examples."""
-        shape = ", ".join([count, *(self.printer.code(size) for size in v.shape)])
-        size = f"size=({shape},)" if not v.shape else f"size=({shape})"
-        if v.kind == "bernoulli" and v.kind_argument is not None:
-            return f"({rng}.random({size}) < {self.printer.code(v.kind_argument)}).astype(float)"
-        return f"{rng}.{'random' if v.kind == 'uniform' else 'normal'}({size})"
+        return self.random_numbers(v, rng, [count, *(self.printer.code(size) for size in v.shape)])
 
     def drawn(self, v: Variable) -> dict[str, str]:
         """How `train` draws a noise for a minibatch, from its own seeded generator."""
         shape = [
             f'sizes["{size}"]' if str(size) in self.model.variables else self.printer.code(size) for size in v.shape
         ]
-        size = f"size=({', '.join(['len(batch)', *shape])}{'' if shape else ','})"
+        return {"name": v.name, "code": self.random_numbers(v, "rng", ["len(batch)", *shape])}
+
+    def random_numbers(self, v: Variable, rng: str, shape: list[str]) -> str:
+        """The code that draws an array of this shape from a noise's distribution."""
+        size = f"size=({', '.join(shape)}{',' if len(shape) == 1 else ''})"
         if v.kind == "bernoulli" and v.kind_argument is not None:
-            return {
-                "name": v.name,
-                "code": f"(rng.random({size}) < {self.printer.code(v.kind_argument)}).astype(float)",
-            }
-        return {"name": v.name, "code": f"rng.{'random' if v.kind == 'uniform' else 'normal'}({size})"}
+            return f"({rng}.random({size}) < {self.printer.code(v.kind_argument)}).astype(float)"
+        return f"{rng}.{'random' if v.kind == 'uniform' else 'normal'}({size})"
 
     def size_sources(self, data: list[Variable]) -> dict[str, str]:
         """For each size, an array's dimension that tells it, or its value."""

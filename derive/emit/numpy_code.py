@@ -67,9 +67,7 @@ class NumpyPrinter:
     def _print(self, e: Expression) -> tuple[str, int]:
         match e:
             case Number():
-                return number_code(e.value), ATOM if e.value.denominator == 1 or "/" not in number_code(
-                    e.value
-                ) else PRODUCT
+                return number_code(e.value), ATOM
             case Constant(name="pi"):
                 return "np.pi", ATOM
             case Constant(name="inf"):

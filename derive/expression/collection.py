@@ -1,5 +1,4 @@
-"""Large derivations build millions of small trees, none of which is a cycle: the cyclic collector only walks them
-again."""
+"""The cyclic collector, out of the way: large derivations build millions of small trees, none of which is a cycle."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ fraction is not a negation, and numbers are not negative.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -142,6 +143,17 @@ class Compare(Expression):
     op: str
     left: Expression
     right: Expression
+
+
+# What the comparisons say of two values.
+RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
 
 
 @_node

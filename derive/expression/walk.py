@@ -124,21 +124,6 @@ def names(e: Expression) -> dict[str, None]:
     return {node.name: None for node in walk(e) if isinstance(node, Ref)}
 
 
-def values_used(e: Expression) -> dict[str, None]:
-    """The names whose values `e` uses: like `names`, without what adjoints ``D(L, z)`` name."""
-    found: dict[str, None] = {}
-    stack = [e]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, D) and isinstance(node.body, Ref):
-            stack.extend(reversed(node.wrt.indices))
-            continue
-        if isinstance(node, Ref):
-            found[node.name] = None
-        stack.extend(reversed(children(node)))
-    return found
-
-
 def index_names(e: Expression) -> dict[str, None]:
     """Every index name, free or bound, in reading order."""
     found: dict[str, None] = {}

@@ -1,9 +1,8 @@
 """Derivation → Program.
 
 Forward: each equation over the batch, in stable form.  Backward: for each node that a gradient needs its adjoint,
-in the
-compact form in which factors have been cancelled (a − y, not a product of a quotient and a(1 − a)).  Where the loss of
-one example meets what all examples share, the mean over the examples is taken.
+in the compact form in which factors have been cancelled (a − y, not a product of a quotient and a(1 − a)).  Where the
+loss of one example meets what all examples share, the mean over the examples is taken.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from derive.expression.nodes import Expression
+from derive.expression.walk import names
 from derive.model import Model
 
 
@@ -45,8 +46,6 @@ class Program:
 
 def needed_for(statements: tuple[Statement, ...], wanted: frozenset[str]) -> tuple[Statement, ...]:
     """The statements among these that the wanted names depend on, in order (dead code leaves)."""
-    from derive.expression.walk import names
-
     alive = set(wanted)
     found: list[Statement] = []
     for statement in reversed(statements):

@@ -45,8 +45,7 @@ def _rows() -> tuple[tuple[Expression, Expression], ...]:
 
 
 def stable(e: Expression, bodies: Mapping[str, tuple[tuple[str, ...], Expression]]) -> Expression:
-    """The expression in stable form; `bodies` are the nodes' right-hand sides, looked into where a logarithm needs
-    it."""
+    """The expression in stable form; a logarithm may look into `bodies`, the right-hand sides of the nodes."""
     result = bottom_up(e, lambda node: _one(_looked_into(node, bodies)))
     return e if result == e else tidy(result)
 
@@ -72,8 +71,7 @@ def _looked_into(node: Expression, bodies: Mapping[str, tuple[tuple[str, ...], E
         inner = rename_indices(body, dict(zip(indices, ref.indices, strict=True)))
         candidate = Call("log", (transform(arg, lambda n, r=ref, b=inner: b if n == r else None),))  # type: ignore[misc]
         candidate = Call("log", (bottom_up(candidate.args[0], _one),))
-        deeper = _looked_into(candidate, bodies)
-        result = _one(deeper) if deeper != candidate else _one(candidate)
+        result = _one(_looked_into(candidate, bodies))
         if not (isinstance(result, Call) and result.function in ("log", "log1p")):
             return result
     return node
@@ -97,18 +95,13 @@ def _over_an_axis(node: Expression) -> Expression | None:
         case Div(
             numerator=Call(function="exp", args=(u,)),
             denominator=Reduce(op="sum", body=Call(function="exp", args=(v,))),
-        ) if _same_over(node, u, v):
-            axis = _axis_of(node, u, v)
-            return None if axis is None else Call("softmax", (u,), (("axis", Index(axis)),))
+        ) if (axis := _axis_of(node, u, v)) is not None:
+            return Call("softmax", (u,), (("axis", Index(axis)),))
         case Call(function="log", args=(Reduce(op="sum", body=Call(function="exp", args=(v,))) as total,)):
             return Reduce("logsumexp", v, total.indices, total.condition, total.ranges)
         case Call(function="log", args=(Call(function="softmax", args=(u,), options=options),)):
             return Call("log_softmax", (u,), options)
     return None
-
-
-def _same_over(node: Div, u: Expression, v: Expression) -> bool:
-    return _axis_of(node, u, v) is not None
 
 
 def _axis_of(node: Div, u: Expression, v: Expression) -> str | None:

@@ -41,7 +41,7 @@ from derive.expression.walk import contains, free_indices, fresh, index_names, r
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS
 from derive.parse import limits
 from derive.parse.expression import constant_value, parse_expression
-from derive.parse.sizes import count, is_one, plus, print_shape, same_size
+from derive.parse.sizes import count, is_one, plus, polynomial, print_shape, same_size
 
 Indices = tuple[Expression, ...]
 Shape = tuple[Expression, ...]
@@ -63,6 +63,10 @@ class Body:
     parameters: tuple[str, ...]
     lines: tuple[tuple[str, Expression], ...]
     result: Expression
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        return (*(e for _, e in self.lines), self.result)
 
 
 def scalar(e: Expression) -> Array:
@@ -157,8 +161,6 @@ def _smaller(a: Expression, b: Expression, node: Expression, name: str) -> Expre
 
 
 def _constant_difference(a: Expression, b: Expression) -> Fraction | None:
-    from derive.parse.sizes import polynomial
-
     p = polynomial(add(a, Neg(b)))
     if p is None or any(m for m in p):
         return None
@@ -327,8 +329,7 @@ class Elaborator:
         arrays = [self.array(part, local) for part in parts]
         shape = self.broadcast(e, [a.shape for a in arrays])
         if not shape:
-            whole = join(tuple(a.at(()) for a in arrays))
-            return scalar(_placed(whole, e))
+            return scalar(join(tuple(a.at(()) for a in arrays)))
 
         def at(i: Indices) -> Expression:
             self.spend(e)
@@ -483,8 +484,7 @@ class Elaborator:
         sizes: Shape,
         pairs: tuple[tuple[Expression, str], ...] = (),
     ) -> Expression:
-        """A row of the axis functions, written out: ``u[i]`` is `own`, ``u[j]`` is `bound_body`, j runs over
-        `bound`."""
+        """A row of the axis functions: ``u[i]`` is `own`, ``u[j]`` is `bound_body`, j runs over `bound`."""
 
         def change(node: Expression) -> Expression | None:
             match node:
@@ -654,10 +654,6 @@ def _place_in(e: Expression) -> Place | None:
     return Place(line, start, stop - start)
 
 
-def _placed(e: Expression, source: Expression) -> Expression:
-    return e
-
-
 @cache
 def _definition(name: str) -> Expression:
     return parse_expression(AXIS_FUNCTIONS[name].definition)
@@ -703,6 +699,3 @@ def in_index_form(
     if contains(body, lambda node: isinstance(node, Index) and node.name.startswith("axis ")):
         raise DeriveError("this equation cannot be brought into index form", place)
     return body, (*indices, *axes), shape
-
-
-__all__ = ["Array", "Body", "Elaborator", "in_index_form", "ranges_of"]

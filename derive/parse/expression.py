@@ -8,6 +8,7 @@ have is the business of `elaborate`.
 from __future__ import annotations
 
 import ast
+import math
 import unicodedata
 import warnings
 from collections.abc import Callable
@@ -19,17 +20,21 @@ from typing import Any
 from derive.errors import DeriveError, Place, did_you_mean
 from derive.expression.build import add, div, mul, neg, power
 from derive.expression.nodes import (
+    Add,
     Both,
     Call,
     Compare,
     Constant,
     D,
+    Div,
     Expression,
     Index,
     Item,
     MatMul,
+    Mul,
     Neg,
     Number,
+    Pow,
     Reduce,
     Ref,
     Slice,
@@ -491,23 +496,19 @@ def constant_value(e: Expression) -> Fraction | None:
         case Neg():
             inner = constant_value(e.arg)
             return None if inner is None else -inner
-        case _ if type(e).__name__ in ("Add", "Mul", "Div", "Pow"):
+        case Add() | Mul() | Div() | Pow():
             values = [constant_value(c) for c in children(e)]
-            if any(v is None for v in values):
-                return None
             known = [v for v in values if v is not None]
-            match type(e).__name__:
-                case "Add":
+            if len(known) < len(values):
+                return None
+            match e:
+                case Add():
                     return sum(known, Fraction(0))
-                case "Mul":
-                    product = Fraction(1)
-                    for v in known:
-                        product *= v
-                    return product
-                case "Div":
+                case Mul():
+                    return math.prod(known, start=Fraction(1))
+                case Div():
                     return known[0] / known[1] if known[1] else None
-                case _:
-                    return _power_of_numbers(*known)
+            return _power_of_numbers(*known)
     return None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from derive.errors import DeriveError, did_you_mean
-from derive.expression.nodes import Compare, Expression, Number, Reduce, Ref
+from derive.expression.nodes import Call, Compare, Expression, Number, Reduce, Ref
 from derive.expression.walk import names as names_in
 from derive.expression.walk import walk
 from derive.functions import known_functions
@@ -148,8 +148,7 @@ class _Resolver:
                 scope.append(name)
             result = self.read(f.result, tuple(scope))
             bodies[f.name] = Body(f.parameters, tuple(lines), result)
-            parts = [*(e for _, e in lines), result]
-            uses[f.name] = {n.function for e in parts for n in walk(e) if hasattr(n, "function") and n.function in own}
+            uses[f.name] = set(_called(own, *bodies[f.name].expressions))
         try:
             list(TopologicalSorter(uses).static_order())
         except CycleError as error:
@@ -184,10 +183,13 @@ class _Resolver:
             raise DeriveError(
                 f"the value of '{d.name}' is negative", self.source.place(d.value), "write the sign in the equation"
             )
-        return e if isinstance(e, Number) else Number(value) if value.denominator == 1 else self.decimal(d, value)
-
-    def decimal(self, d: Declaration, value: object) -> Number:
-        raise DeriveError(f"the value of '{d.name}' is not a decimal", d.place, "write it as a decimal, 0.25 for 1/4")
+        if isinstance(e, Number):
+            return e
+        if value.denominator != 1:
+            raise DeriveError(
+                f"the value of '{d.name}' is not a decimal", d.place, "write it as a decimal, 0.25 for 1/4"
+            )
+        return Number(value)
 
     def size(self, node: ast.expr) -> Expression:
         e = read_expression(node, self.source, Names(frozenset(self.statements.declarations), ()))
@@ -251,13 +253,12 @@ class _Resolver:
         inside: dict[str, set[str]] = {}
         for name in own:
             body = self.functions[name]
-            parts = [*(e for _, e in body.lines), body.result]
             local = {*body.parameters, *(n for n, _ in body.lines)}
-            inside[name] = {n for e in parts for n in names_in(e)} - local
+            inside[name] = {n for e in body.expressions for n in names_in(e)} - local
         uses: dict[str, list[str]] = {}
         for name, e in written.items():
             found = dict(names_in(e))
-            pending = [n.function for n in walk(e) if hasattr(n, "function") and n.function in own]
+            pending = _called(own, e)
             seen: set[str] = set()
             while pending:
                 f = pending.pop()
@@ -265,9 +266,7 @@ class _Resolver:
                     continue
                 seen.add(f)
                 found.update(dict.fromkeys(sorted(inside[f])))
-                body = self.functions[f]
-                parts = [*(e for _, e in body.lines), body.result]
-                pending += [n.function for e in parts for n in walk(e) if hasattr(n, "function") and n.function in own]
+                pending += _called(own, *self.functions[f].expressions)
             uses[name] = [n for n in found if n in written]
         try:
             TopologicalSorter(uses).prepare()
@@ -327,6 +326,11 @@ class _Resolver:
             if v.name not in model.reaches_loss:
                 line = f"line {v.place.line}: " if v.place else ""
                 self.warnings.append(f"{line}the parameter '{v.name}' does not reach the loss: its gradient is 0")
+
+
+def _called(own: Mapping[str, object], *expressions: Expression) -> list[str]:
+    """The author's functions that expressions call."""
+    return [n.function for e in expressions for n in walk(e) if isinstance(n, Call) and n.function in own]
 
 
 def _visit(name: str, uses: Mapping[str, list[str]], done: dict[str, None]) -> None:

@@ -1,2 +1,1 @@
-"""The prover: it sees two lines, the assumptions and the nodes' equations, never the rule or the engine's
-derivative."""
+"""The prover sees two lines, the assumptions and the nodes' equations, never the rule nor the engine's derivative."""

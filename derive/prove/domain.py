@@ -20,7 +20,7 @@ from derive.prove.numeric import DIGITS, Evaluator, Undefined
 from derive.prove.setting import Setting
 from derive.prove.symbolic import Converter, Unconvertible
 
-STARTS = 24
+STARTS = 4  # values of the other names at which an edge is solved
 
 
 def new_edge(before: Expression, after: Expression, setting: Setting) -> str | None:
@@ -48,10 +48,9 @@ def _roots(edge: Expression, name: str, setting: Setting) -> list[dict[str, Any]
         for element, body in setting.equations:
             if element.name in others:
                 others |= set(names(body))
-        for start in range(STARTS):
+        for _ in range(STARTS):
             point = {n: mpmath.mpf(generator.randint(-3000, 3000)) / 997 for n in sorted(others)}
-            exact = _solved(edge, name, point, setting) if start < 4 else []
-            for x in exact:
+            for x in _solved(edge, name, point, setting):
                 found += [{**point, name: x + off} for off in (0, mpmath.mpf(1) / 1024, -mpmath.mpf(1) / 1024)]
         return found
 

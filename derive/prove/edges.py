@@ -1,5 +1,4 @@
-"""What an expression must not meet to be defined: divisors that vanish, logarithms and roots of what is not
-positive."""
+"""What keeps an expression from being defined: divisors that vanish, logarithms and roots of what is not positive."""
 
 from __future__ import annotations
 
@@ -18,9 +17,7 @@ def edges(e: Expression) -> dict[Expression, None]:
     for node in walk(e):
         if isinstance(node, Div):
             found |= dict.fromkeys(_bases(node.denominator))
-        elif isinstance(node, Pow) and not isinstance(
-            node.exponent, Number
-        ):  # 1/u, and real powers of what is positive
+        elif isinstance(node, Pow) and not isinstance(node.exponent, Number):  # 1/u, real powers of what is positive
             found |= dict.fromkeys(_bases(node.base))
         elif isinstance(node, Call) and node.function in _BOUNDED_BELOW:
             found |= dict.fromkeys(_bases(node.args[0]))

@@ -1,4 +1,4 @@
-"""Evaluation with 50 digits, or exactly in fractions, of any expression: index form and whole arrays alike.
+"""Evaluation with 60 digits, or exactly in fractions, of any expression: index form and whole arrays alike.
 
 The prover's own evaluator.  It shares nothing with the engine: no rule, no table of derivatives; ``D`` is numerical
 differentiation.  Values are `mpmath` numbers, or `Fraction` where the step is polynomial; arrays are numpy arrays
@@ -15,6 +15,7 @@ import mpmath
 import numpy as np
 
 from derive.expression.nodes import (
+    RELATIONS,
     Add,
     Both,
     Call,
@@ -199,16 +200,7 @@ class Evaluator:
         if not isinstance(e, Compare):
             raise Undefined
         left, right = self.value(e.left, at), self.value(e.right, at)
-        return bool(
-            {
-                "<": left < right,
-                "<=": left <= right,
-                ">": left > right,
-                ">=": left >= right,
-                "==": left == right,
-                "!=": left != right,
-            }[e.op]
-        )
+        return bool(RELATIONS[e.op](left, right))
 
     def where(self, e: Where, at: Mapping[str, int]) -> Any:
         left = self.value(e.condition.left, at) if isinstance(e.condition, Compare) else None
@@ -220,11 +212,7 @@ class Evaluator:
     def where_array(self, e: Where, left: Any, right: Any, at: Mapping[str, int]) -> Any:
         """A case distinction between arrays, entry by entry."""
         op = e.condition.op if isinstance(e.condition, Compare) else "=="
-        test = _each(
-            lambda u, v: {"<": u < v, "<=": u <= v, ">": u > v, ">=": u >= v, "==": u == v, "!=": u != v}[op],
-            left,
-            right,
-        )
+        test = _each(RELATIONS[op], left, right)
         return _each(lambda t, u, v: u if t else v, test, self.value(e.then, at), self.value(e.otherwise, at))
 
     def reduce(self, e: Reduce, at: Mapping[str, int]) -> Any:
@@ -284,15 +272,12 @@ class Evaluator:
             return _each(_PRIMITIVES[e.function], *args)
         if e.function in FUNCTIONS:
             row = FUNCTIONS[e.function]
-            inner = Evaluator(Setting(), dict(zip(row.parameters, args, strict=True)), {}, self.exact)
-            if any(isinstance(arg, np.ndarray) for arg in args):
-                return _each(
-                    lambda *one: Evaluator(
-                        Setting(), dict(zip(row.parameters, one, strict=True)), {}, self.exact
-                    ).value(_definition(row.name), {}),
-                    *args,
-                )
-            return inner.value(_definition(e.function), {})
+
+            def defined(*one: Any) -> Any:
+                inner = Evaluator(Setting(), dict(zip(row.parameters, one, strict=True)), {}, self.exact)
+                return inner.value(_definition(row.name), {})
+
+            return _each(defined, *args)
         return self.whole_array(e, args)
 
     def whole_array(self, e: Call, args: list[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Numerical proof: both sides of a step at many points, with 50 digits or exactly.
+"""Numerical proof: both sides of a step at many points, with 60 digits or exactly.
 
 Points have both signs and several magnitudes; sizes of tensors are unequal primes, so nothing is square that need not
 be.  Wherever `before` is defined, `after` must be defined and equal.
@@ -123,7 +123,7 @@ def _random(shape: tuple[int, ...], generator: random.Random, attempt: int, exac
 
 
 def draw_number(generator: random.Random, attempt: int, exact: bool) -> Any:
-    """Both signs and several magnitudes; every third point in (0, 1), where logarithms and probabilities live."""
+    """Both signs and several magnitudes; now and then in (0, 1), where logarithms and probabilities live."""
     low, high = RANGES[attempt % len(RANGES)]
     value = Fraction(generator.randint(low * 997, high * 997) or 1, 997)
     return value if exact else mpmath.mpf(value.numerator) / value.denominator

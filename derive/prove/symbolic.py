@@ -1,8 +1,7 @@
 """Symbolic proof of scalar steps by SymPy: both sides become SymPy expressions, and their difference must vanish.
 
 Derivatives are SymPy's own; functions of the table are replaced by their definitions first; case distinctions are
-proved
-branch by branch.  The conversion here is the prover's own and shares nothing with the engine's algebra.
+proved branch by branch.  The conversion here is the prover's own and shares nothing with the engine's algebra.
 """
 
 from __future__ import annotations
@@ -134,20 +133,15 @@ class Converter:
             known = setting.adjoints.get(e.wrt.name)
             return self(known[1]) if known is not None else _symbol(f"adjoint of {e.wrt.name}")
         if isinstance(e.body, Ref) and e.body.name in self.values and e.body.name != e.wrt.name:
-            return self.at_values(sympy.diff(self.partial(self.values[e.body.name], e.wrt.name), x))
-        return self.at_values(sympy.diff(self.partial(e.body, e.wrt.name), x))
-
-    def partial(self, body: Expression, wrt: str) -> Any:
-        """A right-hand side whose other names stay fixed: only what is not computed from `wrt` here may be put in."""
-        inner = Converter(Setting())
-        return inner(body)
+            return self.at_values(sympy.diff(_apart(self.values[e.body.name]), x))
+        return self.at_values(sympy.diff(_apart(e.body), x))
 
     def adjoint_of_node(self, x: Any) -> Any:
         """Σ over the consumers of adjoint · derivative of the consumer's equation, read off the equations."""
         setting = self.setting
         total = sympy.Integer(0)
         for name in setting.consumers:
-            slope = sympy.diff(self.partial(self.values[name], setting.node), x)
+            slope = sympy.diff(_apart(self.values[name]), x)
             if name == setting.loss:
                 total += self.at_values(slope)
             else:
@@ -160,17 +154,22 @@ class Converter:
         return e.xreplace(table) if table else e
 
 
+def _apart(body: Expression) -> Any:
+    """A right-hand side with every name as a symbol of its own, so that `diff` gives its partial derivative."""
+    return Converter(Setting())(body)
+
+
 def prove_symbolically(before: Expression, after: Expression, setting: Setting) -> bool:
     """Whether SymPy shows that the two sides are equal; False says nothing."""
     if operations(before) + operations(after) > MOST_OPERATIONS:
         return False
     try:
-        return all(_vanishes(left, right, setting) for left, right in _branches(before, after, setting))
+        return all(_vanishes(left, right, setting) for left, right in _branches(before, after))
     except (Unconvertible, RecursionError):
         return False
 
 
-def _branches(before: Expression, after: Expression, setting: Setting) -> Iterator[tuple[Expression, Expression]]:
+def _branches(before: Expression, after: Expression) -> Iterator[tuple[Expression, Expression]]:
     """Both sides on every branch of their case distinctions, functions with cases written out."""
     left, right = _written_out(before), _written_out(after)
     conditions = list(dict.fromkeys(n.condition for e in (left, right) for n in walk(e) if isinstance(n, Where)))

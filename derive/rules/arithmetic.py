@@ -5,7 +5,20 @@ from __future__ import annotations
 from fractions import Fraction
 
 from derive.expression.build import ONE, ZERO, add, decimal, div, mul, neg, number, power
-from derive.expression.nodes import Add, Call, Compare, Div, Expression, Mul, Neg, Number, Pow, Reduce, Where
+from derive.expression.nodes import (
+    RELATIONS,
+    Add,
+    Call,
+    Compare,
+    Div,
+    Expression,
+    Mul,
+    Neg,
+    Number,
+    Pow,
+    Reduce,
+    Where,
+)
 from derive.expression.walk import bottom_up
 from derive.rules.rule import Context, Rule
 
@@ -183,16 +196,7 @@ def _one_node(e: Expression) -> Expression:
 def _decided(test: Compare) -> bool | None:
     """Whether a comparison of two numbers holds."""
     left, right = exact(test.left), exact(test.right)
-    if left is None or right is None:
-        return None
-    return {
-        "<": left < right,
-        "<=": left <= right,
-        ">": left > right,
-        ">=": left >= right,
-        "==": left == right,
-        "!=": left != right,
-    }[test.op]
+    return None if left is None or right is None else bool(RELATIONS[test.op](left, right))
 
 
 def _differ(a: Expression, b: Expression) -> bool:

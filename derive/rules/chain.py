@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from derive.expression.build import add, mul
+from derive.expression.build import ZERO, add, mul
 from derive.expression.nodes import D, Expression, Index, Reduce, Ref
 from derive.expression.walk import fresh, index_names, names, rename_indices, transform
 from derive.rules.rule import Context, Rule, at_every_place
@@ -62,8 +62,6 @@ def _put_adjoints(e: Expression, context: Context) -> Expression | None:
 
 def _unreached(e: Expression, context: Context) -> Expression | None:
     if isinstance(e, D) and e.body == Ref(context.loss) and e.wrt.name not in context.consumers:
-        from derive.expression.build import ZERO
-
         return ZERO
     return None
 

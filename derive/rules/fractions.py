@@ -13,6 +13,8 @@ from derive.rules.arithmetic import exact, is_decimal, tidy
 from derive.rules.rule import Context, Rule, at_every_place
 from derive.rules.sharing import terms_share
 
+LONGEST_MULTIPLIED_OUT = 30  # operations; a longer fraction hardly becomes shorter when it is multiplied out
+
 Powers = dict[Expression, tuple[Expression, Fraction]]  # by key: the base as shown, its exponent
 
 
@@ -192,7 +194,7 @@ CANCEL = Rule("cancel", "u*v/(u*w) = v/w, and equal factors become powers", _can
 
 def _common(e: Expression, _: Context) -> Expression | None:
     """Sums of fractions, each over its own denominator, become one fraction; outermost sums only."""
-    if not isinstance(e, Add) or not any(isinstance(_unsigned(t), (Div,)) or _has_denominator(t) for t in e.terms):
+    if not isinstance(e, Add) or not any(map(_has_denominator, e.terms)):
         return None
     parts: list[tuple[bool, Fraction, Powers]] = []
     least: Powers = {}
@@ -209,11 +211,8 @@ def _common(e: Expression, _: Context) -> Expression | None:
     for negative, coefficient, powers in parts:
         raised = {k: v for k, v in powers.items() if v[1] > 0}
         for key, (base, exponent) in least.items():
-            missing = (
-                exponent + powers.get(key, (base, Fraction(0)))[1]
-                if powers.get(key, (base, Fraction(0)))[1] < 0
-                else exponent
-            )
+            own = powers.get(key, (base, Fraction(0)))[1]
+            missing = exponent + own if own < 0 else exponent
             if missing > 0:
                 old = raised.get(key, (base, Fraction(0)))[1]
                 raised[key] = (base, old + missing)
@@ -278,6 +277,8 @@ FACTOR = Rule("factor", "u*v + u*w = u*(v + w)", _factor)
 
 def _lowest_terms(e: Expression, _: Context) -> Expression | None:
     """The whole expression as one fraction in lowest terms."""
+    if operations(e) > LONGEST_MULTIPLIED_OUT:
+        return None
     try:
         space = Rational(e)
         shown = space.out(space.into(e))

@@ -15,12 +15,8 @@ from derive.rules.calculus import unfolded
 from derive.rules.rule import Context, Rewrite, Rule
 from derive.rules.sums import is_delta
 
-HELPERS = (
-    "sigmoid",
-    "tanh",
-    "cosh",
-    "sinh",
-)  # functions that may stand in a result beside the output, as σ does in SiLU's derivative
+# Functions that may stand in a result beside the output, as σ does in SiLU's derivative.
+HELPERS = ("sigmoid", "tanh", "cosh", "sinh")
 
 
 def _instances(e: Expression, output: tuple[Ref, Expression]) -> Definitions:

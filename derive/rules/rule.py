@@ -15,8 +15,7 @@ from derive.expression.walk import transform
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A node that uses another one directly: its name, letters and sizes of its axes, and, of the loss, its
-    equation."""
+    """A node that uses another one directly: its name, letters and sizes of its axes; of the loss, its equation."""
 
     name: str
     indices: tuple[str, ...] = ()
@@ -39,8 +38,7 @@ class Context:
 
     `output`: the node whose equation is being differentiated, as (element, right-hand side).  `facts`: results found
     before, by (of, with respect to).  `consumers`: of each name.  `assumptions`: what the author stated.  `axes`,
-    `sizes`: the axes of the
-    result, for whole-array notation.  `ranges`: the sizes that free indices run over.
+    `sizes`: the axes of the result, for whole-array notation.  `ranges`: the sizes that free indices run over.
     """
 
     output: tuple[Ref, Expression] | None = None
@@ -61,8 +59,7 @@ class Rule:
     """A named rewriting.  `statement` is the theorem, as it would stand in a table of rules.
 
     `needs`: functions without which the rule cannot fit; `heads`: what kinds of expression a rule of
-    differentiation takes
-    apart.  With them most rules need not be tried at all.
+    differentiation takes apart.  With them most rules need not be tried at all.
     """
 
     name: str

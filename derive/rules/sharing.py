@@ -9,14 +9,16 @@ from derive.expression.walk import children, walk
 
 def may_shorten(e: Expression) -> bool:
     """Whether a sum or a fraction could shrink: two terms, or the two sides of a line, have something in common."""
+    return any(isinstance(node, Add) and terms_share(node) for node in walk(e)) or may_cancel(e)
+
+
+def may_cancel(e: Expression) -> bool:
+    """Whether something stands below a line and elsewhere too."""
     below: set[Expression] = set()
     for node in walk(e):
-        if isinstance(node, Add):
-            if terms_share(node):
-                return True
-        elif isinstance(node, Div):
+        if isinstance(node, Div):
             under = atoms(node.denominator)
-            if under & below or not under:
+            if under & below:
                 return True
             below |= under
     return bool(below) and bool(below & atoms(e, outside_denominators=True))

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from derive.algebra.rational import alpha_normal
 from derive.expression.build import ONE, ZERO, add, div, mul, neg
 from derive.expression.nodes import Add, Both, Call, Compare, Div, Expression, Index, Mul, Neg, Number, Reduce, Where
-from derive.expression.walk import bottom_up, children, contains, free_indices, rename_indices, with_children
+from derive.expression.walk import (
+    bottom_up,
+    children,
+    contains,
+    free_indices,
+    rename_indices,
+    transform,
+    with_children,
+)
 from derive.parse.sizes import same_size
 from derive.rules.rule import Context, Rule, at_every_place
 
@@ -133,8 +142,7 @@ def _contract_one(e: Reduce, ranges: dict[str, Expression]) -> Expression | None
 
 
 def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
-    """Whether what takes the place of a bound index stays in its range: an index of the same range, or a number in
-    it."""
+    """Whether what takes a bound index's place stays in its range: an index of the same range, or a number in it."""
     size = ranges.get(own)
     if isinstance(other, Index):
         theirs = ranges.get(other.name)
@@ -231,18 +239,10 @@ MERGE_SUMS = Rule("merge sums", "sum(sum(u, k), j) = sum(u, j, k)", _nested)
 
 def _assumed(e: Expression, context: Context) -> Expression | None:
     """Replaces the left side of an assumed equation by its right side."""
-    from derive.algebra.rational import alpha_normal
-    from derive.expression.walk import transform
-
     table = {alpha_normal(a.left): a.right for a in context.assumptions if a.op == "=="}
     if not table:
         return None
-    result = transform(
-        e,
-        lambda node: (
-            table.get(alpha_normal(node)) if isinstance(node, Reduce) or not isinstance(node, Compare) else None
-        ),
-    )
+    result = transform(e, lambda node: None if isinstance(node, Compare) else table.get(alpha_normal(node)))
     return None if result == e else result
 
 
