@@ -16,9 +16,8 @@ from derive.prove.setting import Setting
 
 @dataclass(frozen=True, slots=True)
 class Lemma:
-    """The derivative of a function by one of its parameters, in those parameters."""
+    """The derivative of a function of the table by one of its parameters, in those parameters."""
 
-    function: str
     result: Expression
     form: Form
 
@@ -37,7 +36,7 @@ def lemma(name: str, argument: int = 0) -> Lemma:
     call = Call(name, tuple(Ref(p) for p in row.parameters))
     output = Ref(OUTPUT)
     result, steps = differentiate(call, Ref(row.parameters[argument]), output)
-    return Lemma(name, replace(result, {output: call}), Form(steps, Setting(equations=((output, call),))))
+    return Lemma(replace(result, {output: call}), Form(steps, Setting(equations=((output, call),))))
 
 
 @cache

@@ -75,11 +75,10 @@ def _derivatives(e: Expression) -> list[D]:
 
 
 def to_output(chain: Chain, explicit: Chain) -> None:
-    """The passage to the node's own output, where that is shorter and has no new pole."""
-    if chain.context.output is None or operations(chain.expr) < 1:
-        return
+    """The passage to the node's own output, or to a known function, where that is shorter and has no new pole."""
+    output = chain.context.output
     best = chain.fork()
-    body = chain.context.output[1]
+    body = None if output is None else output[1]
     through_a_lemma = (
         isinstance(body, Call) and body.function in FUNCTIONS and not all(isinstance(a, Ref) for a in body.args)
     )
@@ -89,7 +88,7 @@ def to_output(chain: Chain, explicit: Chain) -> None:
         (THROUGH_HELPER, NAME_OUTPUT),
     )
     for start in (explicit, chain):
-        for passage in passages[:1] if through_a_lemma else passages:
+        for passage in passages[:1] if through_a_lemma else passages[2:] if output is None else passages:
             fork = start.fork()
             if passage[0] is THROUGH_HELPER and not _has_kernel(fork.expr):
                 continue
@@ -98,7 +97,7 @@ def to_output(chain: Chain, explicit: Chain) -> None:
             for rule in passage[1:]:
                 fork.apply(rule)
             simplify(fork)
-            if _inside_a_function(fork.expr, chain.context.output[0]):
+            if output is not None and _inside_a_function(fork.expr, output[0]):
                 continue
             if operations(fork.expr) < operations(best.expr):
                 best = fork

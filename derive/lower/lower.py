@@ -12,7 +12,7 @@ from derive.derivation import Adjoint, Derivation
 from derive.differentiate.batch import depends_on_data, example_names, over_examples, terms
 from derive.errors import DeriveError
 from derive.expression.build import add, div, neg
-from derive.expression.nodes import Call, D, Expression, Index, Neg, Reduce, Ref
+from derive.expression.nodes import Call, D, Expression, Neg, Reduce, Ref
 from derive.expression.walk import names, transform
 from derive.functions import AXIS_FUNCTIONS
 from derive.lower.program import Program, Statement, adjoint_name, needed_for
@@ -47,16 +47,7 @@ class _Lowering:
         wanted = frozenset(name for g in gradients for name in names(g.value))
         backward = needed_for(adjoints, wanted)
         has_data = model.loss in model.per_example or any(g.axes[:1] == (self.n,) for g in forward)
-        objective = div(Reduce("sum", Ref(model.loss, (Index(self.n),)), (self.n,)), Ref(self.count))
-        return Program(
-            model,
-            forward,
-            backward,
-            gradients,
-            objective if model.loss in model.per_example else Ref(model.loss),
-            self.n,
-            self.count if has_data else None,
-        )
+        return Program(model, forward, backward, gradients, self.count if has_data else None)
 
     def forward(self, e: Equation) -> Statement:
         body = stable(e.body, self.bodies)

@@ -26,7 +26,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Forward pass, loss, backward pass and gradients of a model over a batch.
+    """Forward pass, backward pass and gradients of a model over a batch.
 
     Adjoints are named by `adjoint_name`; `count` is the name of the number of examples, None where no data enters.
     """
@@ -35,8 +35,6 @@ class Program:
     forward: tuple[Statement, ...]
     backward: tuple[Statement, ...]
     gradients: tuple[Statement, ...]
-    objective: Expression
-    example: str
     count: str | None
 
     def needed(self, *wanted: str) -> tuple[Statement, ...]:

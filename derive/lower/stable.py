@@ -1,4 +1,4 @@
-"""Numerically stable forms, as rows of rewrites: before = after over the metavariable u.
+"""Numerically stable forms, as rows of rewrites: before = after over the metavariables u and v.
 
 Both sides are equal; the right one does not overflow, and does not lose the digits, where the left one would.
 """
@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from functools import cache
 
 from derive.algebra.rational import alpha_normal
-from derive.expression.build import ONE
-from derive.expression.nodes import Add, Call, Div, Expression, Index, Neg, Reduce, Ref
+from derive.expression.build import ONE, add, div, mul
+from derive.expression.nodes import Add, Call, Div, Expression, Index, Mul, Neg, Number, Reduce, Ref, Where
 from derive.expression.walk import bottom_up, free_indices, rename_indices, transform
 from derive.parse.expression import parse_expression
 from derive.rules.arithmetic import tidy
@@ -21,6 +21,8 @@ ROWS: tuple[tuple[str, str], ...] = (
     ("1/(exp(-u) + 1)", "sigmoid(u)"),
     ("exp(u)/(1 + exp(u))", "sigmoid(u)"),
     ("exp(u)/(exp(u) + 1)", "sigmoid(u)"),
+    ("v/(1 + exp(-u))", "v*sigmoid(u)"),
+    ("v/(exp(-u) + 1)", "v*sigmoid(u)"),
     ("(exp(u) - exp(-u))/(exp(u) + exp(-u))", "tanh(u)"),
     ("log(sigmoid(u))", "-softplus(-u)"),
     ("log(1 - sigmoid(u))", "-softplus(u)"),
@@ -28,6 +30,7 @@ ROWS: tuple[tuple[str, str], ...] = (
     ("log(1 + tanh(u))", "log(2) - softplus(-2*u)"),
     ("log(1 + exp(u))", "softplus(u)"),
     ("log(exp(u) + 1)", "softplus(u)"),
+    ("log1p(exp(u))", "softplus(u)"),
     ("log(cosh(u))", "log_cosh(u)"),
     ("log(exp(u))", "u"),
     ("exp(log(u))", "u"),
@@ -66,6 +69,13 @@ def _looked_into(node: Expression, bodies: Mapping[str, tuple[tuple[str, ...], E
     if not isinstance(node, Call) or node.function != "log":
         return node
     arg = node.args[0]
+    if isinstance(arg, Where):  # the logarithm of a case is the case of the logarithms
+        then, otherwise = (_one(_looked_into(Call("log", (branch,)), bodies)) for branch in (arg.then, arg.otherwise))
+        return Where(arg.condition, then, otherwise)
+    if isinstance(arg, Div) and isinstance(arg.denominator, Number):
+        above = Call("log", (arg.numerator,))
+        inner = _one(_looked_into(above, bodies))
+        return node if inner == above else add(inner, Neg(Call("log", (arg.denominator,))))
     for ref in (n for n in _refs(arg) if n.name in bodies):
         indices, body = bodies[ref.name]
         inner = rename_indices(body, dict(zip(indices, ref.indices, strict=True)))
@@ -92,11 +102,8 @@ def _refs(e: Expression) -> list[Ref]:
 def _over_an_axis(node: Expression) -> Expression | None:
     """softmax and log-sum-exp, recognised in index form."""
     match node:
-        case Div(
-            numerator=Call(function="exp", args=(u,)),
-            denominator=Reduce(op="sum", body=Call(function="exp", args=(v,))),
-        ) if (axis := _axis_of(node, u, v)) is not None:
-            return Call("softmax", (u,), (("axis", Index(axis)),))
+        case Div():
+            return _softmax_in(node)
         case Call(function="log", args=(Reduce(op="sum", body=Call(function="exp", args=(v,))) as total,)):
             return Reduce("logsumexp", v, total.indices, total.condition, total.ranges)
         case Call(function="log", args=(Call(function="softmax", args=(u,), options=options),)):
@@ -104,14 +111,33 @@ def _over_an_axis(node: Expression) -> Expression | None:
     return None
 
 
-def _axis_of(node: Div, u: Expression, v: Expression) -> str | None:
-    """The free index along which the quotient is a softmax: renaming the bound one to it gives the numerator."""
-    total = node.denominator
-    if not isinstance(total, Reduce) or len(total.indices) != 1 or total.condition is not None:
+def _softmax_in(node: Div) -> Expression | None:
+    """``c*exp(u[i])/sum(exp(u[j]), j)`` is c times a softmax, whatever else stands above and below the line."""
+    above = node.numerator.factors if isinstance(node.numerator, Mul) else (node.numerator,)
+    below = node.denominator.factors if isinstance(node.denominator, Mul) else (node.denominator,)
+    for k, top in enumerate(above):
+        for m, total in enumerate(below):
+            if not isinstance(top, Call) or top.function != "exp" or not isinstance(total, Reduce):
+                continue
+            axis = _axis_of(top.args[0], total)
+            if axis is None:
+                continue
+            softmax = Call("softmax", top.args, (("axis", Index(axis)),))
+            numerator = mul(*above[:k], softmax, *above[k + 1 :])
+            rest = (*below[:m], *below[m + 1 :])
+            return div(numerator, mul(*rest)) if rest else numerator
+    return None
+
+
+def _axis_of(u: Expression, total: Reduce) -> str | None:
+    """The free index along which exp(u)/total is a softmax: renaming the bound one to it gives the numerator."""
+    body = total.body
+    if total.op != "sum" or not isinstance(body, Call) or body.function != "exp":
+        return None
+    if len(total.indices) != 1 or total.condition is not None:
         return None
     for index in free_indices(u):
-        if index not in free_indices(total) and alpha_normal(
-            rename_indices(v, {total.indices[0]: Index(index)})
-        ) == alpha_normal(u):
+        renamed = rename_indices(body.args[0], {total.indices[0]: Index(index)})
+        if index not in free_indices(total) and alpha_normal(renamed) == alpha_normal(u):
             return index
     return None

@@ -16,7 +16,8 @@ from derive.rules.rule import Context, Rewrite, Rule
 from derive.rules.sums import is_delta
 
 # Functions that may stand in a result beside the output, as σ does in SiLU's derivative.
-HELPERS = ("sigmoid", "tanh", "cosh", "sinh")
+BOUNDED, UNBOUNDED = ("sigmoid", "tanh"), ("cosh", "sinh")
+HELPERS = (*BOUNDED, *UNBOUNDED)
 
 
 def _instances(e: Expression, output: tuple[Ref, Expression]) -> Definitions:
@@ -96,31 +97,51 @@ def _argument(e: Call) -> Expression:
 
 
 def _through_helper(e: Expression, context: Context) -> Expression | None:
-    """The derivative through a named function of the same kernel, and the output: SiLU's a + s*(1 - a)."""
-    known = {node for node in walk(e) if isinstance(node, Call) and node.function in ("exp", *HELPERS)}
+    """The derivative through a known function of the same exponential, and the output: SiLU's a + s*(1 - a).
+
+    A function that is not bounded is not divided by: its values cannot always be computed.
+    """
+    calls = {node for node in walk(e) if isinstance(node, Call) and not is_delta(node)}
+    known = {node for node in calls if node.function in ("exp", *HELPERS)}
     if len(known) < 2 and not any(node.function == "exp" for node in known):
         return None
-    best: Expression | None = None
     length = operations(e)
     e = bottom_up(e, lambda n: unfolded(n) if isinstance(n, Call) and n.function in HELPERS else n)
-    if len({_argument(n) for n in walk(e) if isinstance(n, Call) and n.function == "exp"}) > 1:
+    arguments = {_argument(n) for n in walk(e) if isinstance(n, Call) and n.function == "exp"}
+    if len(arguments) != 1 or known != calls:
+        return None  # with other functions beside it, elimination could take too long
+    (argument,) = arguments
+    output: Definitions = [] if context.output is None else [(context.output[0], _explicit(context.output[1]))]
+    found = [_through(e, Call(name, (argument,)), output) for name in HELPERS]
+    shorter = [
+        f
+        for f, name in zip(found, HELPERS, strict=True)
+        if f is not None and operations(f) < length and (name in BOUNDED or not _below_a_line(f, name))
+    ]
+    if not shorter:
         return None
-    for node in list(dict.fromkeys(walk(e))):
-        if isinstance(node, Call) and node.function == "exp":
-            argument = _argument(node)
-            for name in HELPERS:
-                helper = Call(name, (argument,))
-                definitions: Definitions = [(helper, unfolded(helper))]
-                for more in ([], [] if context.output is None else [(context.output[0], _explicit(context.output[1]))]):
-                    found = eliminate(e, [*definitions, *more])
-                    if found is not None and (best is None or operations(found) < operations(best)):
-                        best = found
-    if best is None or operations(best) >= length:
-        return None
+    best = min(shorter, key=operations)
     if context.output is None:
         return best
     element, body = context.output
     return transform(best, lambda node: body if node == element else None)
+
+
+def _below_a_line(e: Expression, function: str) -> bool:
+    """Whether a function stands in a denominator, where one that is not bounded should not be computed."""
+    return any(
+        isinstance(inner, Call) and inner.function == function
+        for node in walk(e)
+        if isinstance(node, Div)
+        for inner in walk(node.denominator)
+    )
+
+
+def _through(e: Expression, helper: Call, output: Definitions) -> Expression | None:
+    """The shorter of the forms in the helper alone, and in the helper and the output."""
+    definitions: Definitions = [(helper, unfolded(helper))]
+    found = [eliminate(e, definitions), eliminate(e, [*definitions, *output]) if output else None]
+    return min((f for f in found if f is not None), key=operations, default=None)
 
 
 def _fold(e: Expression, context: Context) -> Expression | None:
