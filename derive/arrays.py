@@ -105,7 +105,7 @@ class _Layout:
                 try:
                     return self.elementwise(children(e), order, lambda parts: with_children(e, parts))
                 except NoArrayForm:
-                    if not isinstance(e, Div):
+                    if not isinstance(e, Div) or self.new_axes:
                         raise
                     return self.product((e,), order)
             case Neg():

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from derive.arrays import in_arrays
 from derive.derivation import Adjoint, Derivation, Result, Step
@@ -84,7 +85,7 @@ class _Sweep:
             if name in model.variables and model.variables[name].kind == "integer":
                 raise DeriveError(f"'{name}' takes whole numbers: the loss has no derivative by it")
         self.wrt = wrt
-        self.letters = {letter: f"{letter}_0" for letter in sorted(INDEX_LETTERS & self.known)}
+        self.letters = self.other_letters()
         self.local: dict[tuple[str, str], Result] = {}
         self.adjoints: dict[str, Adjoint] = {}
         self.fields = [e.name for e in model.equations if e.name in model.reaches_loss]
@@ -101,7 +102,13 @@ class _Sweep:
                     self.local[(equation.name, name)] = self.local_derivative(equation, name)
         nodes = [self.adjoint(e.name) for e in reversed(model.equations) if e.name != model.loss]
         gradients = [self.adjoint(name) for name in wanted if name != model.loss]
-        return Derivation(model, tuple(self.local.values()), tuple(nodes), tuple(gradients), self.lemmas())
+        return Derivation(
+            model,
+            tuple(map(self.respelled, self.local.values())),
+            tuple(map(self.respelled_adjoint, nodes)),
+            tuple(map(self.respelled_adjoint, gradients)),
+            self.lemmas(),
+        )
 
     # Local derivatives.
 
@@ -120,10 +127,10 @@ class _Sweep:
         return Result(
             equation.name,
             name,
-            self.respelled(indices),
+            indices,
             self.back(form.expr, back),
             (*equation.shape, *shape),
-            RenamedSteps(form.form, back, self.letters),
+            RenamedSteps(form.form, back, {}),
         )
 
     def shapes_of(self, mapping: Mapping[str, str]) -> dict[str, tuple[Expression, ...]]:
@@ -242,10 +249,10 @@ class _Sweep:
         result = Result(
             model.loss,
             name,
-            self.respelled(tuple(letters)),
+            tuple(letters),
             self.back(form.expr, back),
             shape,
-            RenamedSteps(form.form, back, self.letters),
+            RenamedSteps(form.form, back, {}),
         )
         return Adjoint(
             result,
@@ -293,11 +300,39 @@ class _Sweep:
 
     # Renaming back.
 
-    def respelled(self, indices: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(self.letters.get(i, i) for i in indices)
-
     def back(self, e: Expression, mapping: dict[str, str]) -> Expression:
-        return respell_indices(renamed(e, mapping), self.letters)
+        return renamed(e, mapping)
+
+    # Index letters that are names of the model.
+
+    def other_letters(self) -> dict[str, str]:
+        """For each index letter that the model uses as a name, another spelling."""
+        taken = self.known | {i for e in self.model.equations for i in index_names(e.body)}
+        found: dict[str, str] = {}
+        for letter in sorted(INDEX_LETTERS & self.known):
+            found[letter] = next(f"{letter}_{k}" for k in count() if f"{letter}_{k}" not in taken)
+        return found
+
+    def respelled(self, old: Result) -> Result:
+        """The result with other letters for its indices; only at the end, so that derived forms can still be shared."""
+        if not self.letters or not isinstance(old.steps, RenamedSteps):
+            return old
+        return replace(
+            old,
+            indices=tuple(self.letters.get(i, i) for i in old.indices),
+            expr=respell_indices(old.expr, self.letters),
+            steps=RenamedSteps(old.steps.form, old.steps.back, self.letters),
+        )
+
+    def respelled_adjoint(self, old: Adjoint) -> Adjoint:
+        if not self.letters:
+            return old
+        return replace(
+            old,
+            result=self.respelled(old.result),
+            by_adjoint=respell_indices(old.by_adjoint, self.letters),
+            compact=respell_indices(old.compact, self.letters),
+        )
 
 
 def proved(derivation: Derivation) -> Derivation:

@@ -104,7 +104,7 @@ def _positive(e: Expression) -> bool:
             return all(s or _positive(t) for s, t in zip(square, e.terms, strict=True)) and not all(square)
         case Mul():
             return all(map(_positive, e.factors))
-        case Reduce(op="sum"):
+        case Reduce(op="sum", condition=None):
             return _positive(e.body)
         case Pow():
             return _positive(e.base)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from derive.arrays import in_arrays
 from derive.derivation import Derivation
 from derive.expression.build import add, mul, neg
-from derive.expression.nodes import Expression, Mul, Neg, Ref
+from derive.expression.nodes import Expression, Index, Mul, Neg, Ref
 from derive.model import Model
 
 LEARNING_RATES = ("eta", "learning_rate", "step_size")
@@ -25,9 +25,11 @@ def update_rules(derivation: Derivation) -> list[tuple[str, Expression]]:
         if a.name not in derivation.model.parameters:
             continue
         r = a.result
-        gradient = (in_arrays(r.expr, r.indices, r.shape) if r.indices else None) or r.expr
+        whole = in_arrays(r.expr, r.indices, r.shape) if r.indices else r.expr
+        gradient = r.expr if whole is None else whole
+        element = Ref(a.name) if whole is not None else Ref(a.name, tuple(Index(i) for i in r.indices))
         sign = isinstance(gradient, Neg)
         body = gradient.arg if isinstance(gradient, Neg) else gradient
         step = mul(eta, *body.factors) if isinstance(body, Mul) else mul(eta, body)
-        found.append((a.name, add(Ref(a.name), step if sign else neg(step))))
+        found.append((a.name, add(element, step if sign else neg(step))))
     return found

@@ -112,7 +112,7 @@ class _Module:
         fields["random"] = any("rng." in p["code"] for p in initial)
         fields["helpers"] = [HELPERS[name].rstrip() for name in with_needs(self.printer.helpers)]
         fields["needs_math"] = any("math." in HELPERS[name] for name in with_needs(self.printer.helpers))
-        fields["needs_numpy"] = bool(data) or "np." in repr(fields)
+        fields["needs_numpy"] = bool(data) or bool(fields["random"]) or "np." in repr(fields)
         return template("python", "module.py.j2").render(fields)
 
     def is_classifier(self) -> bool:

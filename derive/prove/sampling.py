@@ -14,7 +14,8 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from derive.expression.nodes import Add, Compare, D, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
+from derive.expression.build import TWO
+from derive.expression.nodes import Add, Call, Compare, D, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
 from derive.expression.walk import free_indices, names, walk
 from derive.prove.numeric import DIGITS, Evaluator, Undefined
 from derive.prove.setting import Setting
@@ -70,7 +71,8 @@ def _sample(
     evaluator.values = {name: evaluator.lift(n) for name, n in sizes.items()}
     adjoints: dict[str, Any] = {}
     evaluator.adjoints = adjoints
-    subscripts = _subscripts((before, after, *(body for _, body in setting.equations)), setting)
+    known = (*(body for _, body in setting.equations), *(expr for _, expr in setting.adjoints.values()))
+    subscripts = _subscripts((before, after, *known), setting)
     try:
         for name in wanted:
             shape = _concrete(setting.shapes.get(name, ()), evaluator)
@@ -96,6 +98,9 @@ def _subscripts(expressions: tuple[Expression, ...], setting: Setting) -> dict[s
             if isinstance(node, Ref):
                 for index, size in zip(node.indices, setting.shapes.get(node.name, ()), strict=False):
                     found |= {inner.name: size for inner in walk(index) if isinstance(inner, Ref)}
+            elif isinstance(node, Call) and node.function == "delta":
+                inside = {inner.name for arg in node.args for inner in walk(arg) if isinstance(inner, Ref)}
+                found = dict.fromkeys(inside, TWO) | found  # no axis is shorter than two here
     return found
 
 

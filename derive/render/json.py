@@ -75,10 +75,15 @@ class _Printer:
         return {
             "name": a.name,
             "terms": [[f"d{of}/d{wrt}" for of, wrt in factors] for factors in a.terms],
-            "by_adjoint": str(shown(a.by_adjoint, a.result.indices, a.result.shape)),
+            "by_adjoint": str(self.in_the_form_of(a)),
             **self.result(a.result),
             "steps": self.steps(a.result.steps, self.usual),
         }
+
+    def in_the_form_of(self, a: Adjoint) -> Expression:
+        """By the adjoints: in whole-array notation where the result is, else in index form with the same indices."""
+        r = a.result
+        return a.by_adjoint if shown(r.expr, r.indices, r.shape) == r.expr else shown(a.by_adjoint, r.indices, r.shape)
 
     def gradient(self, a: Adjoint) -> dict[str, Any]:
         node = self.node(a)

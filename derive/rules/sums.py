@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from derive.algebra.rational import alpha_normal
 from derive.expression.build import ONE, ZERO, add, div, mul, neg
-from derive.expression.nodes import Add, Both, Call, Compare, Div, Expression, Index, Mul, Neg, Number, Reduce, Where
+from derive.expression.nodes import (
+    Add,
+    Both,
+    Call,
+    Compare,
+    Div,
+    Expression,
+    Index,
+    Mul,
+    Neg,
+    Number,
+    Reduce,
+    Ref,
+    Where,
+)
 from derive.expression.walk import (
     bottom_up,
     children,
@@ -147,6 +161,8 @@ def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
     if isinstance(other, Index):
         theirs = ranges.get(other.name)
         return size is None or theirs is None or same_size(size, theirs)
+    if isinstance(other, Ref):
+        return True  # an integer input: its values are subscripts
     if isinstance(other, Number):
         return size is None or (isinstance(size, Number) and other.value < size.value)
     return False
@@ -181,6 +197,14 @@ def pulled_out(e: Expression) -> Expression:
     if not isinstance(e, Reduce) or e.op != "sum":
         return e
     body = e.body
+    entered = set(free_indices(body)) | set(() if e.condition is None else free_indices(e.condition))
+    if len(e.ranges) == len(e.indices) and not set(e.indices) <= entered:
+        kept_indices = [(i, r) for i, r in zip(e.indices, e.ranges, strict=True) if i in entered]
+        counts = [r for i, r in zip(e.indices, e.ranges, strict=True) if i not in entered]
+        if not kept_indices:
+            return mul(*counts, body)
+        names, sizes = zip(*kept_indices, strict=True)
+        return mul(*counts, pulled_out(Reduce("sum", body, names, e.condition, sizes)))
     if isinstance(body, Neg):
         return neg(pulled_out(Reduce("sum", body.arg, e.indices, e.condition, e.ranges)))
     bound = set(e.indices)
