@@ -99,6 +99,10 @@ SCALAR = {
 }
 
 VECTOR = {
+    "node-called-k": "x: input[3]; y: target; W: parameter[3, 3]; v: parameter[3]; h = tanh(W @ x); g = tanh(W @ h); "
+                     "k = tanh(W.T @ g); L: loss = (v @ k - y)**2",
+    "broadcast-under-sum": "x: input[3]; A: parameter[2, 3]; b: parameter[3]; c: parameter; L: loss = sum((A + b)*x + c)**2",
+    "log-softmax-by-label": "x: input[3]; y: input = integer(3); W: parameter[3, 3]; p = log_softmax(W @ x); L: loss = -p[y]",
     "linear": _VEC + "z = w @ x + b; L: loss = (z - y)**2",
     "logistic": _VEC + "z = w @ x + b; a: output = sigmoid(z); L: loss = -y*log(a) - (1 - y)*log(1 - a)",
     "dot": _VEC + "z = dot(w, x) + b; L: loss = (z - y)**2 + sum(w**2)/2",

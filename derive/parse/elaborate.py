@@ -41,7 +41,8 @@ from derive.expression.walk import contains, free_indices, fresh, index_names, r
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS
 from derive.parse import limits
 from derive.parse.expression import constant_value, parse_expression
-from derive.parse.sizes import count, is_one, plus, polynomial, print_shape, same_size
+from derive.parse.ranges import ranges_of
+from derive.parse.sizes import count, is_one, plus, print_shape, same_size
 
 Indices = tuple[Expression, ...]
 Shape = tuple[Expression, ...]
@@ -71,100 +72,6 @@ class Body:
 
 def scalar(e: Expression) -> Array:
     return Array((), lambda _: e)
-
-
-def ranges_of(e: Expression, shapes: Mapping[str, Shape], wanted: tuple[str, ...]) -> dict[str, Expression]:
-    """The size of each wanted index: the largest range in which every access is in bounds."""
-    accesses = [
-        (index, size, node)
-        for node in walk(e)
-        if isinstance(node, Ref) and node.name in shapes
-        for index, size in zip(node.indices, shapes[node.name], strict=False)
-    ]
-    known = {
-        i: size
-        for node in walk(e)
-        if isinstance(node, Reduce)
-        for i, size in zip(node.indices, node.ranges, strict=False)
-    }
-    found: dict[str, Expression] = {}
-    for index, size, node in accesses:
-        name, offset = _shifted(index)
-        if name in wanted:
-            extent = plus(size, -offset) if offset else size
-            old = found.get(name)
-            found[name] = extent if old is None else _smaller(old, extent, node, name)
-    for index, size, _ in accesses:  # then x[2*i + p], where all but one of the ranges are known
-        line = _line(index)
-        unknown = [] if line is None else [i for i in line if i and i in wanted and i not in found]
-        if line is None or len(unknown) != 1:
-            continue
-        (name,) = unknown
-        reach = _extent(line, name, size, known | found)
-        if reach is not None:
-            found[name] = reach
-    return found
-
-
-def _line(e: Expression) -> dict[str, Fraction] | None:
-    """``2*i + p + 1`` as {i: 2, p: 1, "": 1}; None for another subscript."""
-    total: dict[str, Fraction] = {}
-    for term in e.terms if isinstance(e, Add) else (e,):
-        value = constant_value(term)
-        if value is not None:
-            total[""] = total.get("", Fraction(0)) + value
-            continue
-        factors = term.factors if isinstance(term, Mul) else (term,)
-        scale = constant_value(factors[0]) if len(factors) == 2 else Fraction(1)
-        index = factors[-1]
-        if not isinstance(index, Index) or scale is None or len(factors) > 2 or scale.denominator != 1 or scale < 1:
-            return None
-        total[index.name] = total.get(index.name, Fraction(0)) + scale
-    return total
-
-
-def _extent(
-    line: dict[str, Fraction], name: str, size: Expression, known: Mapping[str, Expression]
-) -> Expression | None:
-    """How far one index of a subscript may run when the others reach the ends of their ranges."""
-    rest = plus(size, -int(line.get("", 0)))
-    for other, scale in line.items():
-        if other in ("", name):
-            continue
-        if other not in known:
-            return None
-        rest = plus(add(rest, Neg(mul(number(scale), plus(known[other], -1)))), 0)
-    if line[name] == 1:
-        return rest
-    value = constant_value(rest)
-    return None if value is None else number((value - 1) // line[name] + 1)
-
-
-def _shifted(index: Expression) -> tuple[str, int]:
-    """``i`` → (i, 0), ``i + 1`` → (i, 1); other subscripts do not fix a range."""
-    if isinstance(index, Index):
-        return index.name, 0
-    if isinstance(index, Add) and isinstance(index.terms[0], Index) and len(index.terms) == 2:
-        offset = constant_value(index.terms[1])
-        if offset is not None and offset.denominator == 1:
-            return index.terms[0].name, int(offset)
-    return "", 0
-
-
-def _smaller(a: Expression, b: Expression, node: Expression, name: str) -> Expression:
-    if same_size(a, b):
-        return a
-    difference = _constant_difference(a, b)
-    if difference is not None:
-        return a if difference < 0 else b
-    raise DeriveError(f"the index '{name}' runs over a size {a} and over a size {b}", node.place)
-
-
-def _constant_difference(a: Expression, b: Expression) -> Fraction | None:
-    p = polynomial(add(a, Neg(b)))
-    if p is None or any(m for m in p):
-        return None
-    return p.get((), Fraction(0))
 
 
 class Elaborator:
