@@ -8,7 +8,7 @@ from derive.emit.numpy_code import NumpyPrinter
 from derive.expression.nodes import Add, Expression, Mul, Neg, Reduce, Ref
 from derive.expression.walk import names, walk
 from derive.model import Model, Variable
-from derive.parse.expression import constant_value
+from derive.parse.numbers import constant_value
 
 
 def initial_values(model: Model, name: Callable[[str], str], dtype: str) -> list[dict[str, str]]:

@@ -40,7 +40,8 @@ from derive.expression.nodes import (
 from derive.expression.walk import contains, free_indices, fresh, index_names, rename_indices, transform, walk
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS
 from derive.parse import limits
-from derive.parse.expression import constant_value, parse_expression
+from derive.parse.expression import parse_expression
+from derive.parse.numbers import constant_value
 from derive.parse.ranges import ranges_of
 from derive.parse.sizes import count, is_one, plus, print_shape, same_size
 

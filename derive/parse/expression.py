@@ -8,33 +8,24 @@ have is the business of `elaborate`.
 from __future__ import annotations
 
 import ast
-import math
-import unicodedata
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property
 from typing import Any
 
 from derive.errors import DeriveError, Place, did_you_mean
 from derive.expression.build import add, div, mul, neg, power
 from derive.expression.nodes import (
-    Add,
     Both,
     Call,
     Compare,
     Constant,
     D,
-    Div,
     Expression,
     Index,
     Item,
     MatMul,
-    Mul,
     Neg,
     Number,
-    Pow,
     Reduce,
     Ref,
     Slice,
@@ -45,6 +36,8 @@ from derive.expression.nodes import (
 from derive.expression.walk import bottom_up, children, walk
 from derive.functions import ALIASES, ARRAY_FUNCTIONS, AXIS_FUNCTIONS, FUNCTIONS, PLANNED, REDUCTIONS, known_functions
 from derive.parse import limits
+from derive.parse.numbers import constant_value, exact_number, power_of_numbers
+from derive.parse.source import Source, parse_python
 
 CONSTANTS = ("pi", "inf")
 COMPARISONS: dict[type[ast.cmpop], str] = {
@@ -86,65 +79,6 @@ def parse_expression(text: str, names: Names | None = None) -> Expression:
         return read_expression(tree.body, Source(text.strip()), names or Names())
     except DeriveError as error:
         raise error.within(text.strip()) from None
-
-
-@dataclass(frozen=True)
-class Source:
-    """A text with its lines, to turn the byte columns of `ast` into character columns."""
-
-    text: str
-
-    @cached_property
-    def lines(self) -> list[str]:
-        return self.text.split("\n")
-
-    def place(self, node: ast.AST) -> Place | None:
-        line = getattr(node, "lineno", None)
-        if line is None:
-            return None
-        row = self.lines[line - 1].encode() if line <= len(self.lines) else b""
-        start = len(row[: node.col_offset].decode(errors="ignore"))  # type: ignore[attr-defined]
-        last = getattr(node, "end_lineno", line)
-        stop = len(row[: node.end_col_offset].decode(errors="ignore")) if last == line else len(row.decode())  # type: ignore[attr-defined]
-        return Place(line, start + 1, max(1, stop - start))
-
-
-def parse_python(text: str, mode: str) -> ast.AST:
-    """`ast.parse` under the limits; its many errors become one of ours, with the place."""
-    if len(text) > limits.TEXT:
-        raise DeriveError(f"the text is longer than {limits.TEXT:,} characters")
-    for row, line in enumerate(text.split("\n"), 1):
-        for column, character in enumerate(line, 1):
-            if character in "\0\f\v" or (
-                unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\t\r"
-            ):
-                raise DeriveError(f"there is an unprintable character (U+{ord(character):04X})", Place(row, column))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text, mode=mode)
-    except SyntaxError as error:
-        place = Place(error.lineno, max(1, error.offset or 1)) if error.lineno else None
-        message = "this is not an expression or declaration of the model language"
-        hint = None
-        if (
-            "parenthes" in (error.msg or "")
-            or "was never closed" in (error.msg or "")
-            or "unmatched" in (error.msg or "")
-        ):
-            message = error.msg.replace("(<unknown>, ", "(")
-        elif "integer string conversion" in error.msg or "digit" in error.msg:
-            message = "this number has too many digits"
-        elif "indent" in error.msg:
-            message = error.msg
-            hint = "only the body of `def` and `for` is indented"
-        elif "comparison" in error.msg or "cannot assign" in error.msg or "Maybe you meant" in error.msg:
-            hint = "an equation has one name on the left: `z = w*x + b`"
-        raise DeriveError(message, place, hint) from None
-    except (RecursionError, MemoryError):
-        raise DeriveError("the expression is nested too deeply") from None
-    except ValueError as error:
-        raise DeriveError(f"the text cannot be read: {error}") from None
 
 
 def read_expression(node: ast.expr, source: Source, names: Names) -> Expression:
@@ -232,7 +166,7 @@ class _Reader:
             raise self.fail(node, "a number has no place in the text")
         line = self.source.lines[place.line - 1]
         spelling = line[place.column - 1 : place.column - 1 + place.width]
-        value = _exact(spelling)
+        value = exact_number(spelling)
         if value is None:
             raise self.fail(
                 node,
@@ -310,7 +244,7 @@ class _Reader:
             value is not None
             and number is not None
             and value.denominator == 1
-            and _power_of_numbers(number, value) is None
+            and power_of_numbers(number, value) is None
         ):
             raise self.fail(node, "this number is out of range")
         return power(base, exponent)
@@ -486,50 +420,6 @@ class _Reader:
 
 def _called(node: ast.Call) -> str:
     return node.func.id if isinstance(node.func, ast.Name) else ""
-
-
-def constant_value(e: Expression) -> Fraction | None:
-    """The value of an expression made of small numbers alone, else None."""
-    match e:
-        case Number():
-            return e.value
-        case Neg():
-            inner = constant_value(e.arg)
-            return None if inner is None else -inner
-        case Add() | Mul() | Div() | Pow():
-            values = [constant_value(c) for c in children(e)]
-            known = [v for v in values if v is not None]
-            if len(known) < len(values):
-                return None
-            match e:
-                case Add():
-                    return sum(known, Fraction(0))
-                case Mul():
-                    return math.prod(known, start=Fraction(1))
-                case Div():
-                    return known[0] / known[1] if known[1] else None
-            return _power_of_numbers(*known)
-    return None
-
-
-def _power_of_numbers(base: Fraction, exponent: Fraction) -> Fraction | None:
-    """The power where it is exact and has no more digits than a number may have."""
-    if exponent.denominator != 1 or abs(exponent) > limits.EXPONENT or (not base and exponent < 0):
-        return None
-    digits = max(len(str(abs(base.numerator))), len(str(base.denominator)))
-    return Fraction(base ** int(exponent)) if digits * abs(exponent) <= 2 * limits.DIGITS else None
-
-
-def _exact(spelling: str) -> Fraction | None:
-    text = spelling.replace("_", "").lower()
-    if len(text) > limits.DIGITS or not text or text[0] not in "0123456789.":
-        return None
-    mantissa, _, exponent = text.partition("e")
-    if exponent and (not exponent.lstrip("+-").isdigit() or abs(int(exponent)) > limits.DIGITS):
-        return None
-    if not mantissa.replace(".", "", 1).isdigit():
-        return None
-    return Fraction(text)
 
 
 def _same_chain(outer: ast.operator, inner: ast.operator) -> bool:

@@ -18,8 +18,10 @@ from derive.functions import known_functions
 from derive.model import Equation, Model, Shape, Variable
 from derive.parse import limits
 from derive.parse.elaborate import Body, in_index_form
-from derive.parse.expression import CONSTANTS, Names, Source, constant_value, read_expression
+from derive.parse.expression import CONSTANTS, Names, read_expression
+from derive.parse.numbers import constant_value
 from derive.parse.sizes import polynomial, print_shape
+from derive.parse.source import Source
 from derive.parse.statements import Declaration, Definition, Statements, read_statements
 
 INITIAL = {"zeros": 0, "ones": 0, "normal": 1, "uniform": 1, "glorot": 0, "he": 0}

@@ -13,7 +13,7 @@ from derive.errors import DeriveError
 from derive.expression.build import add, mul, number
 from derive.expression.nodes import Add, Expression, Index, Mul, Neg, Reduce, Ref
 from derive.expression.walk import walk
-from derive.parse.expression import constant_value
+from derive.parse.numbers import constant_value
 from derive.parse.sizes import plus, polynomial, same_size
 
 Shape = tuple[Expression, ...]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from derive.errors import DeriveError, Place, did_you_mean
 from derive.parse import limits
-from derive.parse.expression import Source, parse_python
+from derive.parse.source import Source, parse_python
 
 ROLES = ("input", "target", "parameter", "constant", "noise", "state", "size", "examples", "index")
 EQUATION_ROLES = ("loss", "output")

@@ -20,7 +20,7 @@ from derive.expression.build import number
 from derive.expression.nodes import Expression, Number, Ref
 from derive.expression.walk import bottom_up, names
 from derive.model import Model, Variable
-from derive.parse.expression import constant_value
+from derive.parse.numbers import constant_value
 from derive.resources import data_dir
 from derive.train.assignment import assign
 from derive.train.fields import DataField
