@@ -47,6 +47,12 @@ STEP_DIGITS = 25  # the step of the numerical derivative is 1e-25; the five-poin
 SLOPE_DIGITS = 140  # digits for that derivative, so that the cancellation costs nothing
 
 
+LARGEST = 1e9  # argument of an exponential, a sine or a gamma function
+
+
+MOST_POWER = 1_000_000
+
+
 class Undefined(Exception):
     """The expression has no (real, finite) value at this point."""
 
@@ -63,12 +69,15 @@ def real(value: Any) -> Any:
     return value
 
 
-def _mp(function: Any) -> Any:
+def _mp(function: Any, largest: float = LARGEST) -> Any:
+    """A function of mpmath at numbers; beyond `largest` its value would need more memory than it is worth."""
+
     def apply(*args: Any) -> Any:
+        numbers = [mpmath.mpf(a.numerator) / a.denominator if isinstance(a, Fraction) else a for a in args]
+        if any(abs(number) > largest for number in numbers):
+            raise Undefined
         try:
-            return real(
-                function(*(mpmath.mpf(a.numerator) / a.denominator if isinstance(a, Fraction) else a for a in args))
-            )
+            return real(function(*numbers))
         except (ValueError, ZeroDivisionError, OverflowError, TypeError, mpmath.libmp.NoConvergence):
             raise Undefined from None
 
@@ -92,8 +101,8 @@ def _root(u: Any) -> Any:
 
 _PRIMITIVES: dict[str, Any] = {
     "exp": _mp(mpmath.exp),
-    "log": _mp(_positive(mpmath.log)),
-    "sqrt": _mp(_root),
+    "log": _mp(_positive(mpmath.log), float("inf")),
+    "sqrt": _mp(_root, float("inf")),
     "sin": _mp(mpmath.sin),
     "cos": _mp(mpmath.cos),
     "erf": _mp(mpmath.erf),
@@ -430,4 +439,6 @@ def _power(u: Any, v: Any) -> Any:
         if isinstance(u, Fraction) and abs(v) > 64:
             u = mpmath.mpf(u.numerator) / u.denominator
         return u ** int(v)
-    return _mp(mpmath.power)(u, v)
+    if abs(v) > MOST_POWER:
+        raise Undefined
+    return _mp(mpmath.power, float("inf"))(u, v)

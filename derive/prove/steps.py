@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from derive.errors import DeriveError
 from derive.expression.nodes import Call, Expression, Index, MatMul, Reduce, Stack, Transpose
 from derive.expression.walk import contains
 from derive.prove.edges import edges, edges_in
 from derive.prove.setting import ProofError, Setting
 from derive.prove.symbolic import prove_symbolically
+
+NOWHERE = "no point was found at which the left side is defined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,7 @@ def judge(before: Expression, after: Expression, setting: Setting | None = None)
     agreed = agree_numerically(before, after, setting)
     if agreed:
         return _within_the_domain("numeric", before, after, setting) if scalar else Verdict("numeric")
-    return Verdict(
-        None, "the two sides differ" if agreed is False else "no point was found at which the left side is defined"
-    )
+    return Verdict(None, "the two sides differ" if agreed is False else NOWHERE)
 
 
 def _within_the_domain(proof: str, before: Expression, after: Expression, setting: Setting) -> Verdict:
@@ -59,8 +60,13 @@ def _is_tensor(e: Expression) -> bool:
 
 
 def prove(before: Expression, after: Expression, setting: Setting, rule: str) -> str:
-    """How the step is proved; ProofError where it cannot be established."""
+    """How the step is proved; ProofError where it cannot be established, DeriveError where no value makes sense."""
     verdict = judge(before, after, setting)
+    if verdict.reason == NOWHERE:
+        raise DeriveError(
+            "no values were found at which the model is defined, so its derivation cannot be proved",
+            hint="does it divide by zero, or assume what cannot be?",
+        )
     if verdict.proof is None:
         raise ProofError(f"the step '{rule}' could not be established ({verdict.reason}): {before}  →  {after}")
     return verdict.proof
