@@ -5,11 +5,11 @@ Both sides are equal; the right one does not overflow, and does not lose the dig
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 
 from derive.algebra.rational import alpha_normal
-from derive.expression.build import ONE, add, div, mul
+from derive.expression.build import ONE, add, div, mul, number
 from derive.expression.nodes import Add, Call, Div, Expression, Index, Mul, Neg, Number, Reduce, Ref, Where
 from derive.expression.walk import bottom_up, free_indices, rename_indices, transform
 from derive.parse.expression import parse_expression
@@ -42,6 +42,15 @@ ROWS: tuple[tuple[str, str], ...] = (
 )
 
 
+# Of other logarithms: what stands before the logarithm, what is in it, and what it is divided by.
+LOGARITHMS: dict[str, Callable[[tuple[Expression, ...]], tuple[Expression | None, Expression, Expression | None]]] = {
+    "log1p": lambda args: (None, add(ONE, args[0]), None),
+    "log2": lambda args: (None, args[0], Call("log", (number(2),))),
+    "log10": lambda args: (None, args[0], Call("log", (number(10),))),
+    "xlogy": lambda args: (args[0], args[1], None),
+}
+
+
 @cache
 def _rows() -> tuple[tuple[Expression, Expression], ...]:
     return tuple((parse_expression(before), parse_expression(after)) for before, after in ROWS)
@@ -66,6 +75,8 @@ def _one(node: Expression) -> Expression:
 
 def _looked_into(node: Expression, bodies: Mapping[str, tuple[tuple[str, ...], Expression]]) -> Expression:
     """``log(a)`` and ``log(1 - a)`` with the definition of the node a put in, where a stable form of that is known."""
+    if isinstance(node, Call) and node.function in LOGARITHMS:
+        return _other_logarithm(node, bodies)
     if not isinstance(node, Call) or node.function != "log":
         return node
     arg = node.args[0]
@@ -85,6 +96,17 @@ def _looked_into(node: Expression, bodies: Mapping[str, tuple[tuple[str, ...], E
         if not (isinstance(result, Call) and result.function in ("log", "log1p")):
             return result
     return node
+
+
+def _other_logarithm(node: Call, bodies: Mapping[str, tuple[tuple[str, ...], Expression]]) -> Expression:
+    """``log1p(-a)``, ``log2(a)``, ``xlogy(y, a)``: through the logarithm they stand for, if that has a stable form."""
+    factor, inner, below = LOGARITHMS[node.function](node.args)
+    plain = Call("log", (inner,))
+    found = _one(_looked_into(plain, bodies))
+    if found == plain or (isinstance(found, Call) and found.function in ("log", "log1p")):
+        return node
+    product = found if factor is None else mul(factor, found)
+    return product if below is None else div(product, below)
 
 
 def _refs(e: Expression) -> list[Ref]:
