@@ -17,6 +17,8 @@ THREE = (read("n"),)
 MATRIX = (read("n"), read("m"))
 
 FALSE = [
+    ("log(1 - sigmoid(u))", "-softplus(u) + 1/10**28"),
+    ("lgamma(u + 1)", "lgamma(u) + log(u)"),  # where -1 < u < 0
     ("sqrt(x**2)", "x"),
     ("log(x*y)", "log(x) + log(y)"),  # with x and y negative
     ("a - y", "y - a"),
@@ -58,6 +60,10 @@ FALSE = [
 ]
 
 TRUE = [
+    # Subtraction eats more digits than sixty at some points.
+    ("log(1 - sigmoid(u))", "-softplus(u)"),
+    ("-softplus(u)", "log(1 - sigmoid(u))"),
+    ("D(gelu(w*x + b), w)", "((1 + erf((w*x + b)/sqrt(2)))/2 + (w*x + b)*exp(-(w*x + b)**2/2)/sqrt(2*pi))*x"),
     ("((1 - y)/(1 - a) - y/a)*a*(1 - a)", "a - y"),
     ("x/x", "1"),
     ("x**2/x", "x"),

@@ -10,7 +10,8 @@ from derive.check.gradients import LIMIT, compare
 from derive.lower.stable import ROWS
 from derive.model import Model
 from derive.parse.expression import parse_expression
-from derive.prove.numeric import Evaluator, Undefined
+from derive.prove.numeric import Evaluator
+from derive.prove.primitives import Undefined
 from derive.prove.setting import Setting
 
 HEAD = "x: input\ny: target\nw: parameter\nb: parameter\nz = w*x + b\n"

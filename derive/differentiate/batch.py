@@ -22,7 +22,8 @@ from derive.expression.build import add, div, neg
 from derive.expression.nodes import Add, D, Expression, Index, Neg, Reduce, Ref
 from derive.expression.walk import bottom_up, children, index_names, names, walk
 from derive.model import Model
-from derive.prove.numeric import DIGITS, Evaluator, Undefined
+from derive.prove.numeric import DIGITS, Evaluator
+from derive.prove.primitives import Undefined
 from derive.prove.sampling import draw_number
 from derive.prove.setting import ProofError, Setting
 

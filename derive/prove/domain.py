@@ -16,7 +16,8 @@ import sympy
 from derive.expression.nodes import D, Expression
 from derive.expression.walk import contains, names
 from derive.prove.edges import edges, edges_in
-from derive.prove.numeric import DIGITS, Evaluator, Undefined
+from derive.prove.numeric import DIGITS, Evaluator
+from derive.prove.primitives import Undefined
 from derive.prove.setting import Setting
 from derive.prove.symbolic import Converter, Unconvertible
 

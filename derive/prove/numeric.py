@@ -40,90 +40,10 @@ from derive.expression.nodes import (
 from derive.expression.walk import walk
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS
 from derive.parse.expression import parse_expression
+from derive.prove.primitives import PRIMITIVES, Uncomputed, Undefined, divide, power
 from derive.prove.setting import Setting
 
 DIGITS = 60
-STEP_DIGITS = 25  # the step of the numerical derivative is 1e-25; the five-point formula's error is its fourth power
-SLOPE_DIGITS = 140  # digits for that derivative, so that the cancellation costs nothing
-
-
-LARGEST = 1e9  # argument of an exponential, a sine or a gamma function
-
-
-MOST_POWER = 1_000_000
-
-
-class Undefined(Exception):
-    """The expression has no (real, finite) value at this point."""
-
-
-def real(value: Any) -> Any:
-    if isinstance(value, Fraction):
-        return value
-    if isinstance(value, mpmath.mpc):
-        if value.imag != 0:
-            raise Undefined
-        value = value.real
-    if not mpmath.isfinite(value):
-        raise Undefined
-    return value
-
-
-def _mp(function: Any, largest: float = LARGEST) -> Any:
-    """A function of mpmath at numbers; beyond `largest` its value would need more memory than it is worth."""
-
-    def apply(*args: Any) -> Any:
-        numbers = [mpmath.mpf(a.numerator) / a.denominator if isinstance(a, Fraction) else a for a in args]
-        if any(abs(number) > largest for number in numbers):
-            raise Undefined
-        try:
-            return real(function(*numbers))
-        except (ValueError, ZeroDivisionError, OverflowError, TypeError, mpmath.libmp.NoConvergence):
-            raise Undefined from None
-
-    return apply
-
-
-def _positive(function: Any) -> Any:
-    def apply(u: Any) -> Any:
-        if u <= 0:
-            raise Undefined
-        return function(u)
-
-    return apply
-
-
-def _root(u: Any) -> Any:
-    if u < 0:
-        raise Undefined
-    return mpmath.sqrt(u)
-
-
-_PRIMITIVES: dict[str, Any] = {
-    "exp": _mp(mpmath.exp),
-    "log": _mp(_positive(mpmath.log), float("inf")),
-    "sqrt": _mp(_root, float("inf")),
-    "sin": _mp(mpmath.sin),
-    "cos": _mp(mpmath.cos),
-    "erf": _mp(mpmath.erf),
-    "lgamma": _mp(_positive(mpmath.loggamma)),
-    "gamma": _mp(mpmath.gamma),
-    "digamma": _mp(mpmath.digamma),
-    "trigamma": _mp(lambda u: mpmath.polygamma(1, u)),
-    "polygamma": _mp(lambda k, u: mpmath.polygamma(int(k), u)),
-    "arcsin": _mp(mpmath.asin),
-    "arccos": _mp(mpmath.acos),
-    "arctan": _mp(mpmath.atan),
-    "arcsinh": _mp(mpmath.asinh),
-    "arccosh": _mp(mpmath.acosh),
-    "arctanh": _mp(mpmath.atanh),
-    "arctan2": _mp(mpmath.atan2),
-    "cbrt": _mp(lambda u: mpmath.sign(u) * mpmath.cbrt(abs(u))),
-    "abs": lambda u: abs(u),
-    "sign": lambda u: (u > 0) - (u < 0),
-    "maximum": max,
-    "minimum": min,
-}
 
 _DEFINITIONS: dict[str, Expression] = {}
 
@@ -174,9 +94,9 @@ class Evaluator:
             case Neg():
                 return -self.value(e.arg, at)
             case Div():
-                return _each(_divide, self.value(e.numerator, at), self.value(e.denominator, at))
+                return _each(divide, self.value(e.numerator, at), self.value(e.denominator, at))
             case Pow():
-                return _each(_power, self.value(e.base, at), self.value(e.exponent, at))
+                return _each(power, self.value(e.base, at), self.value(e.exponent, at))
             case Where():
                 return self.where(e, at)
             case Reduce():
@@ -277,8 +197,8 @@ class Evaluator:
         if e.function == "delta":
             return self.lift(int(self.value(e.args[0], at) == self.value(e.args[1], at)))
         args = [self.value(arg, at) for arg in e.args]
-        if e.function in _PRIMITIVES:
-            return _each(_PRIMITIVES[e.function], *args)
+        if e.function in PRIMITIVES:
+            return _each(PRIMITIVES[e.function], *args)
         if e.function in FUNCTIONS:
             row = FUNCTIONS[e.function]
 
@@ -377,13 +297,22 @@ class Evaluator:
         """∂body/∂name[position], other names fixed, by a five-point formula; a kink on the way is no derivative."""
         center = self.values[name]
         base = center[position] if position else center
-        with mpmath.workdps(SLOPE_DIGITS):
-            return self.five_points(body, at, name, position, center, base)
+        digits = mpmath.mp.dps
+        with mpmath.workdps(digits * 7 // 3):  # so that the differences' cancellation costs nothing
+            return self.five_points(body, at, name, position, center, base, digits * 5 // 12)
 
     def five_points(
-        self, body: Expression, at: Mapping[str, int], name: str, position: tuple[int, ...], center: Any, base: Any
+        self,
+        body: Expression,
+        at: Mapping[str, int],
+        name: str,
+        position: tuple[int, ...],
+        center: Any,
+        base: Any,
+        step_digits: int,
     ) -> Any:
-        step = mpmath.mpf(10) ** -STEP_DIGITS
+        """The formula's error is the fourth power of the step, a tenth to the power of `step_digits`."""
+        step = mpmath.mpf(10) ** -step_digits
         found = []
         for k in (-2, -1, 0, 1, 2):
             moved = base + k * step
@@ -400,11 +329,11 @@ class Evaluator:
                 self.values[name] = center
         left, right = (found[2] - found[1]) / step, (found[3] - found[2]) / step
         if abs(right - left) > mpmath.mpf(10) ** -12 * max(1, abs(left), abs(right)):
-            raise Undefined  # a kink has no derivative
+            raise Uncomputed  # a kink has no derivative
         slope = (found[0] - 8 * found[1] + 8 * found[3] - found[4]) / (12 * step)
-        rounding = max(abs(value) for value in found) * mpmath.mpf(10) ** (STEP_DIGITS - SLOPE_DIGITS + 5)
+        rounding = max(abs(value) for value in found) * mpmath.mpf(10) ** (step_digits - mpmath.mp.dps + 5)
         if rounding > mpmath.mpf(10) ** -35 * max(1, abs(slope)):
-            raise Undefined  # too large a value for its change to be seen: another point will do
+            raise Uncomputed  # too large a value for its change to be seen: another point will do
         return slope
 
 
@@ -417,28 +346,3 @@ def _each(function: Any, *args: Any) -> Any:
     for position in np.ndindex(*out.shape):
         out[position] = function(*(a[position] for a in arrays))
     return out
-
-
-def _divide(u: Any, v: Any) -> Any:
-    if v == 0:
-        raise Undefined
-    if isinstance(u, Fraction) != isinstance(v, Fraction):
-        u, v = (mpmath.mpf(w.numerator) / w.denominator if isinstance(w, Fraction) else w for w in (u, v))
-    if isinstance(u, int) and isinstance(v, (int, Fraction)):
-        return Fraction(u) / v
-    return u / v
-
-
-def _power(u: Any, v: Any) -> Any:
-    whole = v.denominator == 1 if isinstance(v, Fraction) else v == int(v) if mpmath.isfinite(v) else False
-    if u == 0 and v <= 0:
-        raise Undefined
-    if u < 0 and not whole:
-        raise Undefined
-    if whole and abs(v) < 10_000:
-        if isinstance(u, Fraction) and abs(v) > 64:
-            u = mpmath.mpf(u.numerator) / u.denominator
-        return u ** int(v)
-    if abs(v) > MOST_POWER:
-        raise Undefined
-    return _mp(mpmath.power, float("inf"))(u, v)

@@ -7,7 +7,8 @@ be.  Wherever `before` is defined, `after` must be defined and equal.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -17,9 +18,11 @@ import numpy as np
 from derive.expression.build import TWO
 from derive.expression.nodes import Add, Call, Compare, D, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
 from derive.expression.walk import free_indices, names, walk
-from derive.prove.numeric import DIGITS, Evaluator, Undefined
+from derive.prove.numeric import DIGITS, Evaluator
+from derive.prove.primitives import Uncomputed, Undefined
 from derive.prove.setting import Setting
 
+SECOND_LOOKS = (600, 6000)  # digits, where two sides seem to differ: subtraction may have eaten those there were
 POINTS = 12  # points at which both sides are compared
 TRIES = 600  # points tried to find them
 TOLERANCE = mpmath.mpf(10) ** -30
@@ -82,9 +85,7 @@ def _sample(
                     evaluator.values[name] = _each_in(shape, generator, evaluator, subscripts[name])
             adjoints[name] = _random(shape, generator, 0, exact)
         _solve_assumptions(setting, evaluator)
-        for element, body in setting.equations:
-            if element.name in wanted:
-                evaluator.values[element.name] = _computed(element, body, setting, evaluator)
+        _compute_nodes(setting, evaluator, wanted)
     except Undefined:
         return None
     return evaluator
@@ -132,6 +133,12 @@ def draw_number(generator: random.Random, attempt: int, exact: bool) -> Any:
     low, high = RANGES[attempt % len(RANGES)]
     value = Fraction(generator.randint(low * 997, high * 997) or 1, 997)
     return value if exact else mpmath.mpf(value.numerator) / value.denominator
+
+
+def _compute_nodes(setting: Setting, evaluator: Evaluator, wanted: Iterable[str]) -> None:
+    for element, body in setting.equations:
+        if element.name in wanted:
+            evaluator.values[element.name] = _computed(element, body, setting, evaluator)
 
 
 def _computed(element: Ref, body: Expression, setting: Setting, evaluator: Evaluator) -> Any:
@@ -236,20 +243,74 @@ def _compare_everywhere(
 ) -> bool | None:
     found: bool | None = None
     for at in list(_points(before, after, setting, evaluator, generator)):
-        try:
-            left = evaluator.value(before, at)
-        except (Undefined, ValueError):  # numpy's word for shapes that do not fit
-            continue
-        try:
-            right = evaluator.value(after, at)
-        except (Undefined, ValueError):
+        outcome = _compare(_values(before, after, setting, evaluator, at))
+        if outcome is False:
+            outcome = _look_again(before, after, setting, evaluator, at)
+        if outcome is False:
             return False
-        if isinstance(right, np.ndarray) and not isinstance(left, np.ndarray):
-            right = right[tuple(at[i] for i in setting.axes)]
-        if not _close(left, right):
-            return False
-        found = True
+        found = outcome or found
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """Of both sides at one point: a number, an array, or None where undefined; no evidence where `skip`."""
+
+    left: Any = None
+    right: Any = None
+    skip: bool = False
+
+
+def _values(
+    before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, at: dict[str, int]
+) -> _Values:
+    try:
+        left = evaluator.value(before, at)
+    except (Undefined, ValueError):  # numpy's word for shapes that do not fit
+        return _Values(skip=True)
+    try:
+        right = evaluator.value(after, at)
+    except Uncomputed:
+        return _Values(skip=True)
+    except (Undefined, ValueError):
+        return _Values(left)
+    if isinstance(right, np.ndarray) and not isinstance(left, np.ndarray):
+        right = right[tuple(at[i] for i in setting.axes)]
+    return _Values(left, right)
+
+
+def _compare(values: _Values) -> bool | None:
+    return None if values.skip else values.right is not None and _close(values.left, values.right)
+
+
+def _look_again(
+    before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, at: dict[str, int]
+) -> bool | None:
+    """Whether sides that seem to differ are equal with more digits after all; None where it stays open.
+
+    They differ where each has the same value with more digits as with fewer.
+    """
+    seen = _values(before, after, setting, evaluator, at)
+    for digits in () if evaluator.exact else SECOND_LOOKS:
+        with mpmath.workdps(digits):
+            closer = Evaluator(setting, evaluator.values, evaluator.adjoints)
+            try:
+                _compute_nodes(setting, closer, closer.values)
+            except Undefined:
+                return None
+            again = _values(before, after, setting, closer, at)
+            if again.skip:
+                break
+            if _compare(again):
+                return True
+        if _settled(seen.left, again.left) and _settled(seen.right, again.right):
+            return False
+        seen = again
+    return False if evaluator.exact or seen.right is None else None
+
+
+def _settled(first: Any, second: Any) -> bool:
+    return first is not None and second is not None and _close(first, second)
 
 
 def _close(left: Any, right: Any) -> bool:
