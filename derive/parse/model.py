@@ -17,9 +17,10 @@ from derive.expression.walk import walk
 from derive.functions import known_functions
 from derive.model import Equation, Model, Shape, Variable
 from derive.parse import limits
-from derive.parse.elaborate import Body, in_index_form
+from derive.parse.elaborate import in_index_form
 from derive.parse.expression import CONSTANTS, Names, read_expression
 from derive.parse.numbers import constant_value
+from derive.parse.scope import Body
 from derive.parse.sizes import polynomial, print_shape
 from derive.parse.source import Source
 from derive.parse.statements import Declaration, Definition, Statements, read_statements

@@ -66,6 +66,10 @@ def same_size(a: Expression, b: Expression) -> bool:
     return left is not None and left == right
 
 
+def same_shape(a: tuple[Expression, ...], b: tuple[Expression, ...]) -> bool:
+    return len(a) == len(b) and all(same_size(m, n) for m, n in zip(a, b, strict=True))
+
+
 def is_one(size: Expression) -> bool:
     return isinstance(size, Number) and size.value == 1
 

@@ -1,0 +1,79 @@
+"""The functions of whole arrays, one row each: the ranks that they take, and what they mean by elements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from derive.errors import DeriveError
+from derive.expression.build import ONE, ZERO, mul
+from derive.expression.nodes import Call, Stack
+from derive.parse.products import dot, outer, trace
+from derive.parse.scope import Array, Scope, scalar
+from derive.parse.sizes import print_shape
+
+Meaning = Callable[[Call, tuple[Array, ...], Scope], Array]
+
+
+@dataclass(frozen=True)
+class ArrayFunction:
+    """`ranks` are those of the arguments that the function takes; none where it says more itself."""
+
+    meaning: Meaning
+    ranks: tuple[tuple[int, ...], ...] = ()
+
+    def takes(self, arrays: tuple[Array, ...]) -> bool:
+        return not self.ranks or tuple(a.rank for a in arrays) in self.ranks
+
+
+def array_function(e: Call, scope: Scope) -> Array:
+    row = TABLE[e.function]
+    arrays = tuple(scope.array(arg) for arg in e.args)
+    if not row.takes(arrays):
+        raise not_taken(e, arrays)
+    return row.meaning(e, arrays, scope)
+
+
+def not_taken(e: Call, arrays: tuple[Array, ...]) -> DeriveError:
+    return DeriveError(f"'{e.function}' does not take {', '.join(print_shape(a.shape) for a in arrays)}", e.place)
+
+
+def diag(_e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:
+    """The diagonal matrix of a vector, the diagonal of a matrix."""
+    (inner,) = arrays
+    if inner.rank == 1:
+        return Array(inner.shape * 2, lambda i: mul(Call("delta", i), inner.at(i[:1])))
+    return Array(inner.shape[:1], lambda i: inner.at((i[0], i[0])))
+
+
+def eye(_e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:
+    size = arrays[0].at(())
+    return Array((size, size), lambda i: Call("delta", i))
+
+
+def filled(e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:
+    entry = ZERO if e.function == "zeros" else ONE
+    return Array(tuple(a.at(()) for a in arrays), lambda _: entry)
+
+
+def concatenate(e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:
+    if not isinstance(e.args[0], Stack):
+        raise not_taken(e, arrays)
+    return arrays[0]
+
+
+def delta(_e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:
+    return scalar(Call("delta", tuple(a.at(()) for a in arrays)))
+
+
+TABLE = {
+    "dot": ArrayFunction(dot),
+    "outer": ArrayFunction(outer, ((1, 1),)),
+    "trace": ArrayFunction(trace, ((2,),)),
+    "diag": ArrayFunction(diag, ((1,), (2,))),
+    "eye": ArrayFunction(eye, ((0,),)),
+    "zeros": ArrayFunction(filled, ((0,), (0, 0), (0, 0, 0))),
+    "ones": ArrayFunction(filled, ((0,), (0, 0), (0, 0, 0))),
+    "concatenate": ArrayFunction(concatenate),
+    "delta": ArrayFunction(delta, ((0, 0),)),
+}

@@ -1,0 +1,125 @@
+"""Reductions: ``sum(W[i, j]*x[j], j)``, ``softmax(e[t, s], s, s <= t)``, ``max(x)``, ``softmax(A, axis=1)``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from derive.errors import DeriveError
+from derive.expression.build import ZERO
+from derive.expression.nodes import Call, Compare, Expression, Index, Reduce
+from derive.expression.walk import free_indices, rename_indices
+from derive.functions import AXIS_FUNCTIONS
+from derive.parse.axis_functions import AxisFunctionUse, flat_conditions, reduced
+from derive.parse.numbers import constant_value
+from derive.parse.ranges import ranges_of
+from derive.parse.scope import Array, Indices, Scope
+from derive.parse.sizes import print_shape
+
+OF_A_SCALAR = ("sum", "prod", "max", "min", "mean", "logsumexp", "cumsum")  # these leave a scalar as it is
+
+
+def over_indices(e: Reduce, scope: Scope) -> Array:
+    """A reduction over named indices; what is left of the body's axes stays."""
+    renamed = _bound_names(e, scope)
+    swap = {old: Index(new) for old, new in renamed.items() if old != new}
+    indices = tuple(renamed.values())
+    inner = scope.array(rename_indices(e.body, swap))
+    test = None if e.condition is None else scope.element(rename_indices(e.condition, swap))
+    probe = inner.at(tuple(Index(f"axis {k}") for k in range(inner.rank)))
+    ranges = _limits(test, indices) | ranges_of(probe, scope.shapes, indices)
+    for old, new in renamed.items():
+        if new not in ranges and new not in scope.bound:
+            message = f"nothing fixes the range of the index '{old}'"
+            raise DeriveError(message, e.place, "it must stand as a subscript")
+    scope.bound.update(ranges)
+    if e.op in AXIS_FUNCTIONS:
+        return _function_over_indices(e, inner, indices, test, scope)
+    return Array(inner.shape, lambda i: reduced(e.op, inner.at(i), indices, scope, test))
+
+
+def _bound_names(e: Reduce, scope: Scope) -> Mapping[str, str]:
+    """The indices under names that are free in the equation; those of softmax and its kin are the result's own."""
+    keeps = e.op in AXIS_FUNCTIONS and AXIS_FUNCTIONS[e.op].keeps_axis
+    names = {name: scope.new_index(name) if name in scope.taken and not keeps else name for name in e.indices}
+    scope.taken.update(names.values())
+    return names
+
+
+def _limits(condition: Expression | None, wanted: tuple[str, ...]) -> dict[str, Expression]:
+    """Sizes that conditions ``j < size`` give to indices that subscript nothing."""
+    found: dict[str, Expression] = {}
+    for test in flat_conditions(condition):
+        if not isinstance(test, Compare) or test.op != "<" or not isinstance(test.left, Index):
+            continue
+        if test.left.name in wanted and not free_indices(test.right):
+            found.setdefault(test.left.name, test.right)
+    return found
+
+
+def _function_over_indices(
+    e: Reduce, inner: Array, indices: tuple[str, ...], test: Expression | None, scope: Scope
+) -> Array:
+    """``softmax(u[j], j)`` and its kin: the body is already a function of the named indices."""
+    row = AXIS_FUNCTIONS[e.op]
+    if test is not None and e.op == "mean":
+        raise DeriveError("mean with a condition is not supported", e.place, "divide a sum by a sum")
+    _check_one_axis(e, e.op, len(indices))
+    sizes = tuple(scope.bound[i] for i in indices)
+    bound = {old: scope.new_index(old) for old in indices} if row.keeps_axis else {i: i for i in indices}
+    scope.bound.update({new: scope.bound[old] for old, new in bound.items()})
+    to_bound = {old: Index(new) for old, new in bound.items()}
+    condition = None if test is None else rename_indices(test, to_bound)
+
+    def at(i: Indices) -> Expression:
+        own = inner.at(i)
+        body, position = rename_indices(own, to_bound), Index(indices[0])
+        use = AxisFunctionUse(e.op, own, body, tuple(bound.values()), sizes, position, condition)
+        return use.written_out(scope)
+
+    return Array(inner.shape, at)
+
+
+def over_axes(e: Call, scope: Scope) -> Array:
+    """``sum(x)``, ``softmax(x, axis=0)``: over all axes, or one."""
+    inner = scope.array(e.args[0])
+    axes = _axes(e, inner)
+    if not axes:
+        if e.function in OF_A_SCALAR:
+            return inner
+        raise DeriveError(f"'{e.function}' needs an array, this is a scalar", e.place)
+    _check_one_axis(e, e.function, len(axes))
+    sizes = tuple(inner.shape[axis] for axis in axes)
+    keeps = e.function in AXIS_FUNCTIONS and AXIS_FUNCTIONS[e.function].keeps_axis
+    shape = inner.shape if keeps else tuple(s for k, s in enumerate(inner.shape) if k not in axes)
+
+    def at(i: Indices) -> Expression:
+        scope.budget.spend(e)
+        bound = tuple(scope.bind(size) for size in sizes)
+        position = iter(i)
+        own = [ZERO if k in axes and not keeps else next(position) for k in range(inner.rank)]
+        summed = list(own)
+        for axis, index in zip(axes, bound, strict=True):
+            summed[axis] = index
+        body, names = inner.at(tuple(summed)), tuple(index.name for index in bound)
+        if e.function not in AXIS_FUNCTIONS:
+            return reduced(e.function, body, names, scope)
+        element = inner.at(tuple(own)) if keeps else body
+        use = AxisFunctionUse(e.function, element, body, names, sizes, own[axes[0]])
+        return use.written_out(scope)
+
+    return Array(shape, at)
+
+
+def _axes(e: Call, inner: Array) -> tuple[int, ...]:
+    axes = tuple(range(inner.rank))
+    for _, value in e.options:
+        axis = constant_value(value)
+        if axis is None or axis.denominator != 1 or not -inner.rank <= axis < inner.rank:
+            raise DeriveError(f"there is no axis {value} in an array of shape {print_shape(inner.shape)}", e.place)
+        axes = (int(axis) % inner.rank,)
+    return axes
+
+
+def _check_one_axis(e: Expression, name: str, axes: int) -> None:
+    if name == "cumsum" and axes > 1:
+        raise DeriveError("cumsum runs along one axis", e.place, "name it: cumsum(x, axis=0)")

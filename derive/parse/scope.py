@@ -1,0 +1,126 @@
+"""What an expression is elaborated in: shapes, arguments, indices in use; and what elaborating gives, an `Array`.
+
+An `Array` is a shape, and a function that gives the core expression of the element at any indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from derive.errors import DeriveError
+from derive.expression.nodes import Expression, Index, Ref
+from derive.expression.walk import fresh
+from derive.parse import limits
+
+Indices = tuple[Expression, ...]
+Shape = tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Array:
+    """A shape, and the core expression of the element at given indices; `weight` is how large that is, about."""
+
+    shape: Shape
+    at: Callable[[Indices], Expression]
+    weight: int = 1
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+
+def scalar(e: Expression) -> Array:
+    return Array((), lambda _: e)
+
+
+@dataclass(frozen=True)
+class Body:
+    """A function of the author: parameters, local lines, and what it returns."""
+
+    parameters: tuple[str, ...]
+    lines: tuple[tuple[str, Expression], ...]
+    result: Expression
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        return (*(e for _, e in self.lines), self.result)
+
+
+class Budget:
+    """Bounds the size of one equation, the author's functions written out."""
+
+    def __init__(self) -> None:
+        self.left = limits.NODES
+        self.weights: list[int] = []
+
+    def spend(self, e: Expression) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise _too_large(e)
+
+    def enter(self, e: Expression) -> None:
+        self.spend(e)
+        self.weights.append(1)
+
+    def leave(self, e: Expression, more: int) -> int:
+        """How large the expression entered last is; it counts towards the one around it."""
+        weight = self.weights.pop() + more
+        if weight > limits.NODES:
+            raise _too_large(e)
+        if self.weights:
+            self.weights[-1] += weight
+        return weight
+
+
+def _too_large(e: Expression) -> DeriveError:
+    message = "the equation is too large when its functions are written out"
+    return DeriveError(message, e.place, "give parts of it names of their own")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where an expression of one equation stands.
+
+    `meaning` elaborates one node, `local` holds the arguments of the author's function that is being written out.
+    `taken` and `bound` (the size of each bound index) grow while the equation is read: indices are unique within it.
+    """
+
+    meaning: Callable[[Expression, Scope], Array]
+    shapes: Mapping[str, Shape]
+    bodies: Mapping[str, Body]
+    taken: set[str]
+    bound: dict[str, Expression] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+    local: Mapping[str, Array] = field(default_factory=dict)
+    depth: int = 0
+
+    def array(self, e: Expression) -> Array:
+        """The meaning of an expression."""
+        self.budget.enter(e)
+        found = self.meaning(e, self)
+        argument = self.local.get(e.name) if isinstance(e, Ref) else None
+        weight = self.budget.leave(e, argument.weight if argument else 0)
+        return Array(found.shape, found.at, weight)
+
+    def element(self, e: Expression) -> Expression:
+        """The core form of what must be a scalar, such as a subscript or a condition."""
+        return self.array(e).at(())
+
+    def inside(self, local: Mapping[str, Array]) -> Scope:
+        """The scope of a function's body, where its arguments are known."""
+        return replace(self, local=local, depth=self.depth + 1)
+
+    def new_index(self, preferred: str = "j") -> str:
+        name = fresh(self.taken, preferred)
+        while name in self.shapes:
+            self.taken.add(name)
+            name = fresh(self.taken, preferred)
+        self.taken.add(name)
+        return name
+
+    def bind(self, size: Expression, preferred: str = "j") -> Index:
+        """A new index that runs over a size."""
+        name = self.new_index(preferred)
+        self.bound[name] = size
+        return Index(name)

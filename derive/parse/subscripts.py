@@ -1,0 +1,117 @@
+"""Names and their subscripts: ``x``, ``x[i]``, ``x[1:]``, ``(A @ B)[0, j]``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from derive.errors import DeriveError
+from derive.expression.build import ZERO, add, mul, number
+from derive.expression.nodes import D, Expression, Item, Neg, Ref, Slice
+from derive.parse.numbers import constant_value
+from derive.parse.scope import Array, Indices, Scope
+from derive.parse.sizes import plus, print_shape
+
+
+@dataclass(frozen=True)
+class Run:
+    """The entries that a slice keeps of an axis: start, start + step, …"""
+
+    start: Expression
+    length: Expression
+    step: int
+
+    def at(self, index: Expression) -> Expression:
+        return affine(self.start, self.step, index)
+
+
+def name(e: Ref, scope: Scope) -> Array:
+    if e.name in scope.local:
+        whole = scope.local[e.name]
+    else:
+        whole = Array(scope.shapes[e.name], lambda i: Ref(e.name, i, place=e.place))
+    return _subscripted(whole, e.indices, e, scope) if e.indices else whole
+
+
+def item(e: Item, scope: Scope) -> Array:
+    return _subscripted(scope.array(e.arg), e.indices, e, scope)
+
+
+def adjoint(e: D, scope: Scope) -> Array:
+    """``D(L, z)``: it has the shape of z."""
+    inner = name(e.wrt, scope.inside({}))
+    return Array(inner.shape, lambda i: D(e.body, _as_ref(inner.at(i))))
+
+
+def _as_ref(e: Expression) -> Ref:
+    if not isinstance(e, Ref):
+        raise DeriveError("an adjoint belongs to a name", e.place)
+    return e
+
+
+def _subscripted(whole: Array, indices: Indices, e: Expression, scope: Scope) -> Array:
+    if len(indices) > whole.rank:
+        raise DeriveError(f"{len(indices)} subscripts on an array of shape {print_shape(whole.shape)}", e.place)
+    parts = tuple(
+        _slice(index, size) if isinstance(index, Slice) else _position(index, size, e, scope)
+        for index, size in zip(indices, whole.shape, strict=False)
+    )
+    kept = tuple(part.length for part in parts if isinstance(part, Run))
+
+    def at(i: Indices) -> Expression:
+        own = iter(i)
+        fixed = [part.at(next(own)) if isinstance(part, Run) else part for part in parts]
+        return whole.at((*fixed, *own))
+
+    return Array((*kept, *whole.shape[len(indices) :]), at)
+
+
+def _position(index: Expression, size: Expression, e: Expression, scope: Scope) -> Expression:
+    """One entry of an axis."""
+    inner = scope.array(index)
+    if inner.shape:
+        raise DeriveError("a subscript is a scalar", index.place)
+    value, known = constant_value(index), constant_value(size)
+    if value is not None and known is not None and value >= known:
+        raise DeriveError(f"the subscript {value} is beyond the size {known}", e.place, "indices count from 0")
+    return inner.at(())
+
+
+def _slice(index: Slice, size: Expression) -> Run:
+    """``start:stop:step`` of an axis."""
+    start, stop, step = index.start or ZERO, index.stop or size, _step(index)
+    known_stop, known_size = constant_value(stop), constant_value(size)
+    if known_stop is not None and known_size is not None and known_stop > known_size:
+        raise DeriveError(f"the slice ends at {known_stop}, beyond the size {known_size}", index.place)
+    length = _length(index, start, stop, step)
+    known = constant_value(length)
+    if known is not None and known <= 0:
+        raise DeriveError("the slice is empty", index.place)
+    return Run(start, length, step)
+
+
+def _step(index: Slice) -> int:
+    step = constant_value(index.step) if index.step is not None else Fraction(1)
+    if step is None or step < 1:
+        raise DeriveError("the step of a slice is a whole number from 1 on", index.place)
+    return int(step)
+
+
+def _length(index: Slice, start: Expression, stop: Expression, step: int) -> Expression:
+    first, last = constant_value(start), constant_value(stop)
+    if step == 1:
+        return add(stop, Neg(start)) if first is None else plus(stop, -int(first))
+    if first is None or last is None:
+        raise DeriveError("a slice with a step needs bounds that are numbers", index.place)
+    return number((last - first + step - 1) // step)
+
+
+def affine(start: Expression, step: int, index: Expression) -> Expression:
+    """``start + step*index``, tidied."""
+    scaled = index if step == 1 else mul(number(step), index)
+    first, value = constant_value(start), constant_value(index)
+    if first == 0:
+        return scaled
+    if first is not None and value is not None:
+        return number(first + step * value)
+    return add(scaled, start)
