@@ -152,6 +152,19 @@ VECTOR = {
     "softmax-masked": "x: input[3]; W: parameter[3, 3]; a[t, s] = softmax(W[t, s]*x[s], s, s <= t); L: loss = sum(a[t, s]*x[s], t, s, s <= t)",
     "attention": "X: input[3, 2]; Wq: parameter[2, 2]; Wk: parameter[2, 2]; Q = X @ Wq; K = X @ Wk; S = Q @ K.T/sqrt(2); "
     "A = softmax(S, axis=1); C = A @ X; L: loss = sum(C**2)",
+    "inverse": "x: input[2]; A: parameter[2, 2]; b: parameter[2]; L: loss = x @ inv(A) @ b + trace(inv(A @ A.T + eye(2)))",
+    "solve": "x: input[3]; A: parameter[3, 3]; v = solve(A, x); L: loss = sum(v**2)",
+    "determinant": "x: input[3]; A: parameter[3, 3]; L: loss = det(A)*x[0] + det(A @ A.T + eye(3))",
+    "log-determinant": "m: size = 4; n: size = 3; A: parameter[m, n]; x: input[n]; L: loss = logdet(A.T @ A + eye(n)) + sum(A @ x)",
+    "matrix-power": "A: parameter[2, 2]; x: input[2]; L: loss = x @ matrix_power(A, 3) @ x + trace(matrix_power(A, -2))",
+    "gaussian": "d: size = 2; x: input[d]; m: parameter[d]; S: parameter[d, d]; r = x - m; "
+    "L: loss = r @ inv(S @ S.T + eye(d)) @ r/2 + logdet(S @ S.T + eye(d))/2",
+    "centred": "d: size = 4; x: input[d]; g: parameter[d]; w: parameter[d]; h = w*x; m = mean(h); v = mean((h - m)**2); "
+    "s = sqrt(v + 0.01); u = (h - m)/s; L: loss = sum(tanh(g*u))",
+    "entropy": "k: size = 3; z: parameter[k]; c: input; a = softmax(z); H: loss = -c*sum(a*log(a))",
+    "norm-of-residual": "x: input[3]; y: target[2]; W: parameter[2, 3]; L: loss = norm(W @ x - y)",
+    "norm-of-weights": "w: parameter[3]; L: loss = norm(w) + logsumexp(w)",
+    "chain-of-matrices": "A: parameter[2, 3]; B: parameter[3, 4]; C: parameter[4, 2]; x: input; L: loss = x*trace(A @ B @ C)",
     "shifted": "x: input[4]; w: parameter[4]; d[i] = w[i + 1] - w[i]; L: loss = sum(d**2) + sum(w*x)",
     "convolution": "x: input[5]; K: parameter[2]; z[i] = sum(K[p]*x[i + p], p); L: loss = sum(z**2)",
     "slice": "x: input[4]; w: parameter[4]; L: loss = sum(w[1:3]*x[0:2])",

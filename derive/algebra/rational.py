@@ -19,8 +19,8 @@ from sympy.polys.fields import FracField
 from sympy.polys.orderings import lex
 
 from derive.expression.build import ONE, decimal, div, mul, number, power
-from derive.expression.nodes import Add, Call, Div, Expression, Index, Mul, Neg, Number, Pow, Reduce
-from derive.expression.walk import children, operations, rename_indices, walk, with_children
+from derive.expression.nodes import Add, Binder, Call, Div, Expression, Index, Mul, Neg, Number, Pow
+from derive.expression.walk import children, operations, rename_indices, walk, with_children, with_indices
 
 MOST_KERNELS = 14
 MOST_OPERATIONS = 160
@@ -44,16 +44,15 @@ def alpha_normal(e: Expression) -> Expression:
     counter = [0]
 
     def visit(node: Expression) -> Expression:
-        if isinstance(node, Reduce):
+        if isinstance(node, Binder):
             swap: dict[str, Expression] = {}
             names = []
             for name in node.indices:
                 names.append(f"bound {counter[0]}")
                 swap[name] = Index(names[-1])
                 counter[0] += 1
-            body = rename_indices(node.body, swap)
-            condition = None if node.condition is None else rename_indices(node.condition, swap)
-            node = Reduce(node.op, body, tuple(names), condition, node.ranges)
+            parts = tuple(rename_indices(c, swap) for c in children(node))
+            node = with_children(with_indices(node, tuple(names)), parts)
         return with_children(node, tuple(visit(c) for c in children(node)))
 
     return visit(e)

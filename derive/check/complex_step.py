@@ -28,11 +28,13 @@ from derive.expression.nodes import (
     Both,
     Call,
     Compare,
+    ComponentTensor,
     Constant,
     D,
     Div,
     Expression,
     Index,
+    Item,
     Mul,
     Neg,
     Number,
@@ -197,6 +199,12 @@ class _Evaluator:
             case Call(function="delta"):
                 left, right = (self.value(arg, scope).real for arg in e.args)
                 return np.asarray(left == right, dtype=complex)
+            case Item(arg=Call(function="inv", args=(matrix,))):
+                inverse = np.moveaxis(_inverse(self.matrices(matrix, scope)), (-2, -1), (0, 1))
+                return _gathered(inverse, [np.rint(self.value(i, scope).real).astype(int) for i in e.indices])
+            case Call(function="det" | "logdet", args=(matrix,)):
+                value = _determinant(self.matrices(matrix, scope))
+                return value if e.function == "det" else np.where(value.real > 0, np.log(value), np.nan + 0j)
             case Call():
                 return self.call(e.function, [self.value(arg, scope) for arg in e.args])
         raise DeriveError(f"{e} has no value", e.place)
@@ -219,6 +227,24 @@ class _Evaluator:
             inside = inside & (position >= 0) & (position < array.shape[k])
         entry = array[tuple(np.clip(p, 0, n - 1) for p, n in zip(found, array.shape, strict=True))]
         return np.where(inside, entry, np.nan + 0j)
+
+    def matrices(self, matrix: Expression, scope: dict[str, Array]) -> Array:
+        """The matrix that is an argument, its rows and columns as the last two axes, behind those of the scope."""
+        depth = max((v.ndim for v in scope.values()), default=0)
+        if isinstance(matrix, ComponentTensor):
+            sizes = [int(self.value(size, {}).real) for size in matrix.ranges]
+            body, (row, column) = matrix.body, matrix.indices
+        elif isinstance(matrix, Ref):
+            sizes = list(self.values[matrix.name].shape[-2:])
+            row, column = "row of it", "column of it"
+            body = Ref(matrix.name, (*matrix.indices, Index(row), Index(column)))
+        else:
+            raise DeriveError(f"{matrix} is no matrix", matrix.place)
+        inner = {**scope, row: _axis(sizes[0], depth + 1), column: _axis(sizes[1], depth)}
+        value = self.value(body, inner)
+        value = value.reshape((1,) * (depth + 2 - value.ndim) + value.shape)
+        value = np.broadcast_to(value, (*sizes, *value.shape[2:]))
+        return np.moveaxis(value, (0, 1), (-2, -1))
 
     def truth(self, e: Expression, scope: dict[str, Array]) -> NDArray[np.bool_]:
         if isinstance(e, Both):
@@ -275,6 +301,28 @@ class _Evaluator:
         return _Evaluator(dict(zip(names, filled[: len(names)], strict=True)), {}).value(
             _definition(name), {}
         )
+
+
+def _gathered(array: Array, found: list[NDArray[np.int_]]) -> Array:
+    """The entries of the first axes at positions that vary over the others."""
+    rest = array.shape[len(found) :]
+    own = [np.arange(n).reshape((n, *(1,) * (len(rest) - 1 - k))) for k, n in enumerate(rest)]
+    result: Array = array[(*found, *own)]
+    return result
+
+
+WORST_CONDITION = 1e10  # of a matrix that counts as regular
+
+
+def _inverse(matrices: Array) -> Array:
+    """Inverses; NaN where a matrix is singular, or nearly."""
+    regular = np.linalg.cond(matrices) < WORST_CONDITION
+    unit = np.eye(matrices.shape[-1], dtype=complex)
+    return np.where(regular[..., None, None], np.linalg.inv(np.where(regular[..., None, None], matrices, unit)), np.nan)
+
+
+def _determinant(matrices: Array) -> Array:
+    return np.where(np.linalg.cond(matrices) < WORST_CONDITION, np.linalg.det(matrices), np.nan + 0j)
 
 
 @cache

@@ -77,10 +77,10 @@ def sample(model: Model, seed: int, examples: int = 4) -> Sample:
 
 
 def _sample(model: Model, rng: np.random.Generator, examples: int, tries: int, least: float) -> Sample | None:
-    sizes = _sizes(model)
     shared = model.of_role("parameter", "constant", "state")
     given = model.of_role(*GIVEN)
     for attempt in range(tries):
+        sizes = _sizes(model, swapped=attempt % 2 == 1)
         drawn = {v.name: _draw(v, sizes, rng, attempt) for v in shared if v.role == "parameter" or v.value is None}
         if not _made_true(model, drawn, {}, sizes, frozenset(drawn)):
             continue
@@ -97,9 +97,11 @@ def _sample(model: Model, rng: np.random.Generator, examples: int, tries: int, l
     return None
 
 
-def _sizes(model: Model) -> dict[str, int]:
+def _sizes(model: Model, swapped: bool) -> dict[str, int]:
+    """Different primes; now the first is the smaller of the first two, now the larger."""
     symbolic = [v.name for v in model.of_role("size")]
-    return {name: PRIMES[k] if k < len(PRIMES) else PRIMES[-1] + 2 * k for k, name in enumerate(symbolic)}
+    primes = (PRIMES[1], PRIMES[0], *PRIMES[2:]) if swapped else PRIMES
+    return {name: primes[k] if k < len(primes) else primes[-1] + 2 * k for k, name in enumerate(symbolic)}
 
 
 def concrete(shape: Sequence[Any], sizes: Mapping[str, int]) -> tuple[int, ...]:

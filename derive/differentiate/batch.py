@@ -15,17 +15,20 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from derive.arrays import in_arrays
+from derive.arrays.form import in_arrays
 from derive.derivation import Adjoint, Derivation, Step
 from derive.differentiate.forms import Cache, placeholders, renamed
 from derive.expression.build import add, div, neg
-from derive.expression.nodes import Add, D, Expression, Index, Neg, Reduce, Ref
-from derive.expression.walk import bottom_up, children, index_names, names, walk
+from derive.expression.nodes import Add, Call, D, Expression, Index, Neg, Reduce, Ref
+from derive.expression.walk import bottom_up, children, contains, index_names, names, walk
 from derive.model import Model
+from derive.prove.named import Hole, elementwise, name_axes, scalar
 from derive.prove.numeric import DIGITS, Evaluator
 from derive.prove.primitives import Undefined
 from derive.prove.sampling import draw_number
 from derive.prove.setting import ProofError, Setting
+from derive.rules.naming import displayed
+from derive.rules.notation import ARRAY_NOTATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +95,23 @@ def objective(model: Model) -> Expression:
 
 
 def mean_over_examples(e: Expression, model: Model, n: str, count: Expression) -> Expression:
-    """The mean over the examples, term by term."""
+    """The mean over the examples: of the terms that depend on the data together, of the others each is its own."""
+    inside: list[Expression] = []
     found: list[Expression] = []
     for term in terms(e):
-        sign, bare = (True, term.arg) if isinstance(term, Neg) else (False, term)
-        if depends_on_data(bare, model):
-            bare = div(Reduce("sum", over_examples(bare, model, n), (n,)), count)
-        found.append(neg(bare) if sign else bare)
-    return add(*found)
+        if depends_on_data(term, model):
+            inside.append(over_examples(term, model, n))
+        else:
+            found.append(term)
+    if not inside:
+        return e
+    return add(_mean(add(*inside), n, count), *found)
+
+
+def _mean(e: Expression, n: str, count: Expression) -> Expression:
+    if isinstance(e, Neg):
+        return neg(_mean(e.arg, n, count))
+    return div(Reduce("sum", e, (n,), None, (count,)), count)
 
 
 EXAMPLES = 3  # in the proof of the passage to the batch
@@ -112,53 +124,62 @@ def batch_gradients(derivation: Derivation) -> list[BatchGradient]:
     model = derivation.model
     if model.loss not in model.per_example:
         return [BatchGradient(a.name, _arrays(a), ()) for a in derivation.gradients]
+    # the gradient by an input belongs to one example
+    return [_of_batch(a, model) for a in derivation.gradients if a.name not in model.per_example]
+
+
+def _of_batch(a: Adjoint, model: Model) -> BatchGradient:
     n, count = example_names(model)
-    size = Ref(count)
-    found: list[BatchGradient] = []
-    for a in derivation.gradients:
-        if a.name in model.per_example:
-            continue  # the gradient by an input belongs to one example
-        core = a.result.expr
-        single = _arrays(a)
-        result = mean_over_examples(single, model, n, size)
-        element = Ref(a.name, tuple(Index(i) for i in a.result.indices))
-        start = D(objective(model), Ref(a.name))
-        split = div(Reduce("sum", D(Ref(model.loss, (Index(n),)), Ref(a.name)), (n,)), size)
-        proof = _prove(core, mean_over_examples(core, model, n, size), model, n, count, element)
-        steps = (
-            Step("mean of the gradients", start, split, proof=proof),
-            Step("gradient of one example", split, result, proof=proof),
-        )
-        found.append(BatchGradient(a.name, result, steps))
-    return found
+    size, r = Ref(count), a.result
+    summed = mean_over_examples(r.expr, model, n, size)
+    proof = _prove(r.expr, summed, model, n, count, r.indices)
+    start = D(objective(model), Ref(a.name))
+    split = div(Reduce("sum", D(Ref(model.loss, (Index(n),)), Ref(a.name)), (n,), None, (size,)), size)
+    result = mean_over_examples(_arrays(a), model, n, size)
+    steps = [
+        Step("mean of the gradients", start, split, proof=proof),
+        Step("gradient of one example", split, result, proof=proof),
+    ]
+    whole = in_arrays(summed, r.indices, r.shape) if r.indices else None
+    if whole is not None and whole != result and not contains(whole, _is_diagonal):
+        steps.append(Step(ARRAY_NOTATION.name, result, whole, proof=_prove(r.expr, whole, model, n, count, r.indices)))
+        result = whole
+    return BatchGradient(a.name, result, tuple(steps))
 
 
 def _arrays(a: Adjoint) -> Expression:
-    r = a.result
-    return (in_arrays(r.expr, r.indices, r.shape) if r.indices else None) or r.expr
+    return displayed(a.result.expr, a.result.indices, a.result.shape)
 
 
-def _prove(single: Expression, batch: Expression, model: Model, n: str, count: str, element: Ref) -> str:
+def _is_diagonal(e: Expression) -> bool:
+    """A diagonal matrix between two others says less than the example index."""
+    return isinstance(e, Call) and e.function == "diag"
+
+
+def _prove(single: Expression, batch: Expression, model: Model, n: str, count: str, axes: tuple[str, ...]) -> str:
     """Evaluates the mean of `single` over three random examples, and `batch` on them together."""
     mapping = placeholders(single, batch)
     key = (
         renamed(single, mapping),
         renamed(batch, mapping),
+        axes,
         tuple(mapping[x] for x in mapping if x in model.per_example),
         tuple((mapping[x], tuple(map(str, model.shapes.get(x, ())))) for x in mapping),
     )
 
     def compute() -> str:
-        if not _equal_on_random_examples(single, batch, model, count, element):
+        if not _equal_on_random_examples(single, batch, model, count, axes):
             raise ProofError(f"the passage to the batch could not be established: {single}  →  {batch}")
         return "numeric"
 
     return _PROVED.get(key, compute)
 
 
-def _equal_on_random_examples(single: Expression, batch: Expression, model: Model, count: str, element: Ref) -> bool:
+def _equal_on_random_examples(
+    single: Expression, batch: Expression, model: Model, count: str, axes: tuple[str, ...]
+) -> bool:
     generator = random.Random(3)
-    used = [name for name in dict.fromkeys((*names(single), *names(batch), element.name)) if name != count]
+    used = [name for name in dict.fromkeys((*names(single), *names(batch))) if name != count]
     compared = 0
     with mpmath.workdps(DIGITS):
         for attempt in range(60):
@@ -172,26 +193,41 @@ def _equal_on_random_examples(single: Expression, batch: Expression, model: Mode
             values |= {name: mpmath.mpf(size) for name, size in sizes.items()}
             values[count] = mpmath.mpf(EXAMPLES)
             adjoints = {name: _draw((EXAMPLES, *shapes[name]), generator, 0) for name in used}
-            at = {
-                i.name: generator.randrange(max(1, size))
-                for i, size in zip(element.indices, shapes[element.name], strict=True)
-                if isinstance(i, Index)
-            }
-            try:
-                total = mpmath.mpf(0)
-                for k in range(EXAMPLES):
-                    one = {name: v[k] if name in model.per_example else v for name, v in values.items()}
-                    ones = {name: v[k] for name, v in adjoints.items()}
-                    total = total + Evaluator(Setting(loss=model.loss), one, ones).value(single, at)
-                whole = Evaluator(Setting(loss=model.loss), values, adjoints).value(batch, at)
-            except (Undefined, KeyError):
+            evaluator = Evaluator(Setting(loss=model.loss), values, adjoints)
+            found = _both(single, batch, model, evaluator, axes)
+            if found is None:
                 continue
-            if abs(total / EXAMPLES - whole) > mpmath.mpf(10) ** -30 * max(1, abs(whole)):
+            if not all(_close(u, v) for u, v in found):
                 return False
             compared += 1
             if compared == 3:
                 return True
     return compared > 0
+
+
+def _both(
+    single: Expression, batch: Expression, model: Model, whole: Evaluator, axes: tuple[str, ...]
+) -> list[tuple[Any, Any]] | None:
+    """The mean over the examples and the batch's expression, entry by entry; None where a value is missing."""
+    at = {axis: range(2) for axis in axes}  # no axis is shorter than two here
+    try:
+        mean = scalar(mpmath.mpf(0))
+        for k in range(EXAMPLES):
+            one = {name: v[k] if name in model.per_example else v for name, v in whole.values.items()}
+            adjoints = {name: v[k] for name, v in whole.adjoints.items()}
+            value = Evaluator(whole.setting, one, adjoints).value(single, at)
+            mean = elementwise(np.add, mean, elementwise(np.divide, value, scalar(mpmath.mpf(EXAMPLES))))
+        total = whole.value(batch, at)
+    except (Undefined, KeyError):
+        return None
+    total = name_axes(total, axes, at) if total.rank else total
+    pairs = elementwise(np.frompyfunc(lambda u, v: (u, v), 2, 1), mean, total)
+    found = list(pairs.data.flat)
+    return None if any(isinstance(entry, Hole) for pair in found for entry in pair) else found
+
+
+def _close(left: Any, right: Any) -> bool:
+    return bool(abs(left - right) <= mpmath.mpf(10) ** -30 * max(1, abs(right)))
 
 
 def _concrete_shapes(model: Model, used: list[str]) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
@@ -203,7 +239,7 @@ def _concrete_shapes(model: Model, used: list[str]) -> tuple[dict[str, int], dic
             for s in names(size):
                 sizes.setdefault(s, (2, 3, 5, 7)[len(sizes) % 4])
         probe = Evaluator(Setting(), {s: mpmath.mpf(v) for s, v in sizes.items()}, {})
-        shapes[name] = tuple(min(int(probe.value(size, {})), 11) for size in model.shapes.get(name, ()))
+        shapes[name] = tuple(min(int(probe.number(size)), 11) for size in model.shapes.get(name, ()))
     return sizes, shapes
 
 

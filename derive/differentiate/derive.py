@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
-from derive.arrays import in_arrays
+from derive.arrays.form import in_arrays
 from derive.derivation import Adjoint, Derivation, Result, Step
 from derive.differentiate.forms import INDEX_LETTERS, Cache, Form, RenamedSteps, placeholders, renamed, respell_indices
 from derive.differentiate.lemma import lemma
@@ -23,12 +23,14 @@ from derive.differentiate.strategy import Chain, simplify
 from derive.errors import DeriveError, did_you_mean
 from derive.expression.build import ZERO
 from derive.expression.collection import collection_paused
-from derive.expression.nodes import Call, Compare, D, Div, Expression, Index, Ref
+from derive.expression.nodes import Call, Compare, D, Div, Expression, Index, Reduce, Ref
 from derive.expression.walk import contains, fresh, index_names, names, operations, walk
 from derive.functions import FUNCTIONS
 from derive.model import Equation, Model, Shape
 from derive.prove.setting import Setting
 from derive.rules.chain import ADJOINTS, CHAIN_RULE, LOCAL_RESULTS, NOT_REACHED
+from derive.rules.known_sums import says_a_sum
+from derive.rules.naming import NAME_FUNCTION
 from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.rule import Consumer, Context, Fact
 
@@ -160,7 +162,7 @@ class _Sweep:
             own, x, out = canonical
             if not isinstance(x, Ref) or not isinstance(out, Ref):
                 raise TypeError("a name stays a name")
-            expr, steps = differentiate(own, x, out if named else None, ranges)
+            expr, steps = differentiate(own, x, out if named else None, ranges, shapes)
             axes, sizes = tuple(ranges), tuple(ranges.values())
             whole = in_arrays(expr, axes, sizes) if axes else None
             if whole is not None and whole != expr:
@@ -269,8 +271,18 @@ class _Sweep:
         for node in (n for part in parts for n in walk(part)):
             if isinstance(node, Compare) and node.op == "==":
                 found |= {name for name in names(node) if name in self.model.by_name}
+        if any(isinstance(node, Reduce) for part in parts for node in walk(part)):
+            found |= self.sums(parts)
         direct = {part.name for part in parts if isinstance(part, Ref)}
         return [e for e in self.model.equations if e.name in found - direct]
+
+    def sums(self, parts: list[Expression]) -> set[str]:
+        """The nodes around whose equations tell what a sum is worth, and a loss such as the entropy."""
+        around = {name for part in parts for name in names(part)} - {self.model.loss}
+        loss = self.model.by_name[self.model.loss].body
+        if contains(loss, lambda node: isinstance(node, Call)):
+            around.add(self.model.loss)
+        return {n for n in around if n in self.model.by_name and says_a_sum(self.model.by_name[n].body)}
 
     def path(self, name: str, users: list[Equation]) -> tuple[tuple[str, str], ...]:
         """The whole chain from the loss to the name where it is unique, else nothing."""
@@ -399,6 +411,7 @@ def _at_node(
     assumptions = tuple(a for a in queue if isinstance(a, Compare))
     axes = tuple(i.name for i in wrt.indices if isinstance(i, Index))
     ranges = dict(zip(axes, shapes.get(wrt.name, ()), strict=True))
+    known = (*equations, *others)
     context = Context(
         loss=loss,
         facts=facts,
@@ -407,8 +420,9 @@ def _at_node(
         axes=axes,
         sizes=tuple(shapes.get(wrt.name, ())),
         ranges=ranges,
+        shapes=shapes,
+        equations=known,
     )
-    known = [*equations, *others]
     setting = Setting(
         tuple(known[k] for k in order),
         loss,
@@ -442,8 +456,8 @@ def _at_node(
     if operations(chain.expr) > LONGEST:
         expanded = False
     core = chain.expr
-    if axes:
-        chain.apply(ARRAY_NOTATION)
+    if axes and chain.apply(ARRAY_NOTATION):
+        chain.apply(NAME_FUNCTION)
     inner = {name: (fact.indices, fact.expr) for (_, name), fact in compact_facts.items()}
     unseen = [
         (Step("compact form", by_adjoint, compact_expr), replace(setting, adjoints=inner)),
@@ -466,6 +480,7 @@ def _compact(by_adjoint: Expression, context: Context, facts: dict[tuple[str, st
         consumers=context.consumers,
         assumptions=context.assumptions,
         ranges=context.ranges,
+        equations=context.equations,
     )
     chain = Chain(by_adjoint, inner)
     if not any(_has_fraction(e) for e in (by_adjoint, *(fact.expr for fact in facts.values()))):

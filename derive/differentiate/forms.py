@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from derive.derivation import Step
-from derive.expression.nodes import Expression, Index, Reduce
-from derive.expression.walk import bottom_up, names, rename
+from derive.expression.nodes import Binder, Expression, Index
+from derive.expression.walk import bottom_up, names, rename, with_indices
 from derive.prove.setting import Setting
 from derive.prove.steps import prove
 
@@ -45,10 +45,8 @@ def respell_indices(e: Expression, mapping: Mapping[str, str]) -> Expression:
     def change(node: Expression) -> Expression:
         if isinstance(node, Index):
             return Index(mapping.get(node.name, node.name))
-        if isinstance(node, Reduce):
-            return Reduce(
-                node.op, node.body, tuple(mapping.get(i, i) for i in node.indices), node.condition, node.ranges
-            )
+        if isinstance(node, Binder):
+            return with_indices(node, tuple(mapping.get(i, i) for i in node.indices))
         return node
 
     return bottom_up(e, change)

@@ -18,14 +18,19 @@ from derive.rules.rule import Context, Rule
 
 
 def differentiate(
-    body: Expression, wrt: Ref, output: Ref | None, ranges: Mapping[str, Expression] | None = None
+    body: Expression,
+    wrt: Ref,
+    output: Ref | None,
+    ranges: Mapping[str, Expression] | None = None,
+    shapes: Mapping[str, tuple[Expression, ...]] | None = None,
 ) -> tuple[Expression, tuple[Step, ...]]:
     """∂body/∂wrt with its steps; `output` is the name that the right-hand side defines, if it has one; `ranges` are the
-    sizes that free indices run over.
+    sizes that free indices run over, `shapes` those of the names.
 
     Raises DeriveError where no rule applies.
     """
-    chain = Chain(D(body, wrt), Context(output=None if output is None else (output, body), ranges=ranges or {}))
+    node = None if output is None else (output, body)
+    chain = Chain(D(body, wrt), Context(output=node, ranges=ranges or {}, shapes=shapes or {}))
     chain.apply(ELEMENTWISE)
     unfold(chain, body, wrt)
     carry_out(chain)

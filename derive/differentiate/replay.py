@@ -10,6 +10,7 @@ from derive.differentiate.batch import batch_gradients
 from derive.errors import DeriveError
 from derive.expression.nodes import Expression, Index, Ref
 from derive.model import Model
+from derive.rules.known_sums import says_a_sum
 from derive.rules.rule import Consumer, Context, Fact
 from derive.rules.table import RULES
 
@@ -54,11 +55,14 @@ def _contexts(derivation: Derivation) -> list[Context]:
         if r.indices:
             ranges = dict(zip(r.indices, r.shape, strict=True))
             found.append(replace(common, output=_output(model, r.of), ranges=ranges, axes=r.indices, sizes=r.shape))
+    sums = [e.name for e in model.equations if says_a_sum(e.body)]
     for a in (*derivation.nodes, *derivation.gradients):
         r = a.result
-        if r.indices:
+        if r.indices or sums:
             ranges = dict(zip(r.indices, r.shape, strict=True))
-            found.append(replace(common, axes=r.indices, sizes=r.shape, ranges=ranges))
+            near = dict.fromkeys((*model.consumers.get(a.name, ()), *sums))
+            equations = tuple(_output(model, name) for name in near)
+            found.append(replace(common, axes=r.indices, sizes=r.shape, ranges=ranges, equations=equations))
     return found
 
 

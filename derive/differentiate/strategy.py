@@ -23,6 +23,7 @@ from derive.rules.fractions import (
     SIGNS,
 )
 from derive.rules.identities import IDENTITIES
+from derive.rules.known_sums import KNOWN_SUM, NAME_QUOTIENT
 from derive.rules.rule import Context, Rule
 from derive.rules.sharing import may_cancel, may_shorten
 from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, PULL_OUT, SPLIT
@@ -138,6 +139,7 @@ def simplify(chain: Chain) -> None:
     tidy_up(chain)
     if chain.context.assumptions and chain.apply(ASSUME):
         tidy_up(chain)
+    through_equations(chain)
     while True:
         best: Chain | None = None
         if may_shorten(chain.expr):
@@ -151,8 +153,16 @@ def simplify(chain: Chain) -> None:
             break
         chain.take(best)
         tidy_up(chain)
+        through_equations(chain)
     chain.apply(ORDER_TERMS)
     chain.apply(SIGNS)
+
+
+def through_equations(chain: Chain) -> None:
+    """Sums and quotients that the equations around know by another name."""
+    if chain.context.equations and any(chain.apply(rule) for rule in (KNOWN_SUM, NAME_QUOTIENT)):
+        tidy_up(chain)
+        through_equations(chain)
 
 
 def tidy_up(chain: Chain) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from derive.arrays import in_arrays
 from derive.derivation import Derivation
 from derive.expression.build import add, mul, neg
 from derive.expression.nodes import Expression, Index, Mul, Neg, Ref
 from derive.model import Model
+from derive.rules.naming import whole_arrays
 
 LEARNING_RATES = ("eta", "learning_rate", "step_size")
 
@@ -25,7 +25,7 @@ def update_rules(derivation: Derivation) -> list[tuple[str, Expression]]:
         if a.name not in derivation.model.parameters:
             continue
         r = a.result
-        whole = in_arrays(r.expr, r.indices, r.shape) if r.indices else r.expr
+        whole = whole_arrays(r.expr, r.indices, r.shape) if r.indices else r.expr
         gradient = r.expr if whole is None else whole
         element = Ref(a.name) if whole is not None else Ref(a.name, tuple(Index(i) for i in r.indices))
         sign = isinstance(gradient, Neg)

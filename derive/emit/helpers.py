@@ -44,6 +44,17 @@ HELPERS: dict[str, str] = {
     near = np.minimum(np.abs(u), delta)
     return near * (np.abs(u) - near / 2)
 ''',
+    "_logdet": '''def _logdet(a):
+    """The logarithm of the determinant, without overflow; NaN where the determinant is not positive."""
+    sign, value = np.linalg.slogdet(a)
+    return np.where(sign > 0, value, np.nan)
+''',
+    "_scatter_add": '''def _scatter_add(rows, values, size):
+    """An array of so many rows: each of the values added to the row that is given for it."""
+    total = np.zeros((size, *np.shape(values)[np.ndim(rows) :]))
+    np.add.at(total, rows, values)
+    return total
+''',
     "_erf": """_erf = np.vectorize(math.erf, otypes=[float])  # the C library's error function: within a few units in the last place
 """,
     "_erfc": """_erfc = np.vectorize(math.erfc, otypes=[float])  # the C library's: within a few units in the last place

@@ -169,6 +169,9 @@ class _Module:
                 continue
             kind = ", dtype=int" if v.kind == "integer" else f", dtype=np.{self.dtype}"
             lines.append(f"{self.names(v.name)} = np.asarray({self.names(v.name)}{kind})")
+        for v in self.constants():
+            if v.shape and v.value is None and v.name in used:
+                lines.append(f"{self.names(v.name)} = np.asarray({self.names(v.name)}, dtype=np.{self.dtype})")
         if self.count and data and (self.program.count in used):
             lines.append(f"{self.count} = len({self.names(data[0].name)})")
         for size, where in self.size_sources(data).items():
@@ -205,8 +208,8 @@ class _Module:
         """For each size, an array's dimension that tells it, or its value."""
         model = self.model
         found: dict[str, str] = {}
-        for v in (*model.of_role("parameter"), *data):
-            offset = 0 if v.role == "parameter" else 1
+        for v in (*model.of_role("parameter"), *model.of_role("constant"), *data):
+            offset = 1 if v.name in model.per_example else 0
             for axis, size in enumerate(v.shape):
                 text = str(size)
                 if text in model.variables and text not in found:

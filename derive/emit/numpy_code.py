@@ -47,6 +47,10 @@ _OF_ARRAYS = {
     "arange": "np.arange",
     "trace": "np.trace",
     "dot": "np.dot",
+    "det": "np.linalg.det",
+    "inv": "np.linalg.inv",
+    "logdet": "_logdet",
+    "scatter_add": "_scatter_add",
 }
 
 
@@ -72,8 +76,8 @@ class NumpyPrinter:
                 return "np.pi", ATOM
             case Constant(name="inf"):
                 return "np.inf", ATOM
-            case Constant(name="None"):
-                return "None", ATOM
+            case Constant():  # what numpy alone knows: None as a new axis, a tuple of axes
+                return e.name, ATOM
             case Ref():
                 return self.name(e.name) + self._subscripts(e.indices), ATOM
             case Add():
@@ -135,8 +139,11 @@ class NumpyPrinter:
         if e.function in ("broadcast_to", "transpose"):
             rest = ", ".join(args[1:])
             return f"np.{e.function}({args[0]}, ({rest}{',' if len(args) == 2 else ''}))", ATOM
+        if e.function == "einsum":
+            many = ", optimize=True" if len(args) > 2 else ""
+            return f'np.einsum("{e.options[0][1]}", {", ".join(args)}{many})', ATOM
         if e.function in _OF_ARRAYS:
-            return f"{_OF_ARRAYS[e.function]}({', '.join(args)})", ATOM
+            return self._used(f"{_OF_ARRAYS[e.function]}({', '.join(args)})"), ATOM
         if e.function not in FUNCTIONS:
             raise DeriveError(f"no numpy code is known for '{e.function}'")
         # in a template, (#0) that is no call is an operand, #0 alone an argument

@@ -137,6 +137,21 @@ class Reduce(Expression):
 
 
 @_node
+class ComponentTensor(Expression):
+    """``array(body, i, j)``: the array whose entries are `body`, over its indices, as argument of a matrix function.
+
+    `ranges` as those of a `Reduce`.
+    """
+
+    body: Expression
+    indices: tuple[str, ...]
+    ranges: tuple[Expression, ...] = field(default=(), compare=False)
+
+
+Binder = Reduce | ComponentTensor  # nodes that bind indices
+
+
+@_node
 class Compare(Expression):
     """``left op right`` with op one of ``< <= > >= == !=``."""
 

@@ -9,6 +9,7 @@ from derive.expression.nodes import (
     Both,
     Call,
     Compare,
+    ComponentTensor,
     Constant,
     D,
     Div,
@@ -79,7 +80,7 @@ def _print_sum(e: Add) -> str:
 
 
 def _print_product(e: Mul) -> str:
-    parts = [_at(e.factors[0], PRODUCT)]
+    parts = [_at(e.factors[0], POWER if isinstance(e.factors[0], MatMul) else PRODUCT)]
     for factor in e.factors[1:]:
         parts.append(_at(factor, POWER))
     return "*".join(parts)
@@ -120,6 +121,8 @@ def _print(e: Expression) -> tuple[str, int]:  # one case per kind of node
             return f"{e.function}({_comma(e.args)}{options})", ATOM
         case Reduce():
             return _print_reduce(e), ATOM
+        case ComponentTensor():
+            return f"array({', '.join([_print(e.body)[0], *e.indices])})", ATOM
         case Compare():
             return f"{_at(e.left, SUM)} {e.op} {_at(e.right, SUM)}", COMPARISON
         case Both():

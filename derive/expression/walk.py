@@ -8,9 +8,11 @@ from typing import Any
 from derive.expression.build import add, div, matmul, mul
 from derive.expression.nodes import (
     Add,
+    Binder,
     Both,
     Call,
     Compare,
+    ComponentTensor,
     Constant,
     D,
     Div,
@@ -66,6 +68,10 @@ _KINDS: dict[type[Expression], tuple[Callable[[Any], Children], Callable[[Any, C
     Pow: (lambda e: (e.base, e.exponent), lambda e, c: Pow(*c)),
     Call: (lambda e: e.args, lambda e, c: Call(e.function, c, e.options, place=e.place)),
     Reduce: (lambda e: (e.body,) if e.condition is None else (e.body, e.condition), _reduce_with),
+    ComponentTensor: (
+        lambda e: (e.body,),
+        lambda e, c: ComponentTensor(c[0], e.indices, e.ranges, place=e.place),
+    ),
     Compare: (lambda e: (e.left, e.right), lambda e, c: Compare(e.op, *c)),
     Both: (lambda e: e.conditions, lambda e, c: Both(c)),
     Where: (lambda e: (e.condition, e.then, e.otherwise), lambda e, c: Where(*c)),
@@ -130,7 +136,7 @@ def index_names(e: Expression) -> dict[str, None]:
     for node in walk(e):
         if isinstance(node, Index):
             found[node.name] = None
-        elif isinstance(node, Reduce):
+        elif isinstance(node, Binder):
             found.update(dict.fromkeys(node.indices))
     return found
 
@@ -142,7 +148,7 @@ def free_indices(e: Expression) -> dict[str, None]:
     found: dict[str, None] = {}
     for child in children(e):
         found.update(free_indices(child))
-    if isinstance(e, Reduce):
+    if isinstance(e, Binder):
         for name in e.indices:
             found.pop(name, None)
     return found
@@ -168,7 +174,7 @@ def rename_indices(e: Expression, mapping: Mapping[str, Expression]) -> Expressi
         return e
     if isinstance(e, Index):
         return mapping.get(e.name, e)
-    if isinstance(e, Reduce):
+    if isinstance(e, Binder):
         inner = {k: v for k, v in mapping.items() if k not in e.indices}
         incoming = {name for v in inner.values() for name in index_names(v)}
         clash = [name for name in e.indices if name in incoming]
@@ -179,9 +185,40 @@ def rename_indices(e: Expression, mapping: Mapping[str, Expression]) -> Expressi
                 new[new.index(name)] = fresh(taken, name)
                 taken.add(new[-1])
             inner |= {old: Index(n) for old, n in zip(e.indices, new, strict=True) if old != n}
-            e = Reduce(e.op, e.body, tuple(new), e.condition, e.ranges, place=e.place)
+            e = with_indices(e, tuple(new))
         return with_children(e, tuple(rename_indices(c, inner) for c in children(e)))
     return with_children(e, tuple(rename_indices(c, mapping) for c in children(e)))
+
+
+def bound_apart(e: Expression, taken: Mapping[str, object]) -> Expression:
+    """The same expression with other letters for the indices that it binds where they are taken."""
+    used = {**taken, **index_names(e), **names(e)}
+
+    def change(node: Expression) -> Expression:
+        if not isinstance(node, Binder) or not set(node.indices) & set(taken):
+            return node
+        letters: list[str] = []
+        for name in node.indices:
+            letters.append(fresh(used, name) if name in taken else name)
+            used[letters[-1]] = None
+        swap: dict[str, Expression] = {i: Index(k) for i, k in zip(node.indices, letters, strict=True) if i != k}
+        parts = tuple(rename_indices(c, swap) for c in children(node))
+        return with_children(with_indices(node, tuple(letters)), parts)
+
+    return bottom_up(e, change)
+
+
+def with_indices(e: Binder, indices: tuple[str, ...]) -> Binder:
+    """The same node with other letters to bind; the body is not renamed."""
+    if isinstance(e, Reduce):
+        return Reduce(e.op, e.body, indices, e.condition, e.ranges, place=e.place)
+    return ComponentTensor(e.body, indices, e.ranges, place=e.place)
+
+
+def with_ranges(e: Binder, ranges: tuple[Expression, ...]) -> Binder:
+    if isinstance(e, Reduce):
+        return Reduce(e.op, e.body, e.indices, e.condition, ranges, place=e.place)
+    return ComponentTensor(e.body, e.indices, ranges, place=e.place)
 
 
 def replace(e: Expression, mapping: Mapping[Expression, Expression]) -> Expression:
@@ -195,9 +232,8 @@ def rename(e: Expression, mapping: Mapping[str, str]) -> Expression:
     def change(node: Expression) -> Expression:
         if isinstance(node, Ref) and node.name in mapping:
             return Ref(mapping[node.name], node.indices, place=node.place)
-        if isinstance(node, Reduce) and node.ranges:
-            ranges = tuple(rename(size, mapping) for size in node.ranges)
-            return Reduce(node.op, node.body, node.indices, node.condition, ranges, place=node.place)
+        if isinstance(node, Binder) and node.ranges:
+            return with_ranges(node, tuple(rename(size, mapping) for size in node.ranges))
         return node
 
     return bottom_up(e, change)

@@ -7,7 +7,7 @@ loss of one example meets what all examples share, the mean over the examples is
 
 from __future__ import annotations
 
-from derive.arrays import in_arrays
+from derive.arrays.form import in_arrays
 from derive.derivation import Adjoint, Derivation
 from derive.differentiate.batch import depends_on_data, example_names, over_examples, terms
 from derive.errors import DeriveError
@@ -18,6 +18,7 @@ from derive.functions import AXIS_FUNCTIONS
 from derive.lower.program import Program, Statement, adjoint_name, needed_for
 from derive.lower.stable import stable
 from derive.model import Equation, Model
+from derive.rules.naming import whole_arrays
 from derive.rules.sums import pulled_out
 
 
@@ -70,7 +71,7 @@ class _Lowering:
         else:
             core, sizes = self.mean(compact), shape
         value = self.arrays(self.named_adjoints(core), axes, sizes, a.name)
-        shown = in_arrays(a.compact, a.result.indices, shape) if a.result.indices else None
+        shown = whole_arrays(a.compact, a.result.indices, shape)
         mean = (
             "mean of "
             if a.name not in model.per_example and depends_on_data(a.compact, model, adjoints_of_the_mean=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from derive.errors import DeriveError
 from derive.expression.build import ONE, ZERO, mul
 from derive.expression.nodes import Call, Stack
+from derive.parse.matrices import determinant, inverse, matrix_power, solve
 from derive.parse.products import dot, outer, trace
 from derive.parse.scope import Array, Scope, scalar
 from derive.parse.sizes import print_shape
@@ -76,4 +77,9 @@ TABLE = {
     "ones": ArrayFunction(filled, ((0,), (0, 0), (0, 0, 0))),
     "concatenate": ArrayFunction(concatenate),
     "delta": ArrayFunction(delta, ((0, 0),)),
+    "det": ArrayFunction(determinant, ((2,),)),
+    "logdet": ArrayFunction(determinant, ((2,),)),
+    "inv": ArrayFunction(inverse, ((2,),)),
+    "solve": ArrayFunction(solve, ((2, 1), (2, 2))),
+    "matrix_power": ArrayFunction(matrix_power, ((2, 0),)),
 }

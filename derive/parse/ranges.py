@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from derive.errors import DeriveError
 from derive.expression.build import add, mul, number
-from derive.expression.nodes import Add, Expression, Index, Mul, Neg, Reduce, Ref
+from derive.expression.nodes import Add, Binder, Call, ComponentTensor, Expression, Index, Item, Mul, Neg, Ref
 from derive.expression.walk import walk
 from derive.parse.numbers import constant_value
 from derive.parse.sizes import plus, polynomial, same_size
@@ -24,13 +24,13 @@ def ranges_of(e: Expression, shapes: Mapping[str, Shape], wanted: tuple[str, ...
     accesses = [
         (index, size, node)
         for node in walk(e)
-        if isinstance(node, Ref) and node.name in shapes
-        for index, size in zip(node.indices, shapes[node.name], strict=False)
+        if isinstance(node, (Ref, Item))
+        for index, size in zip(node.indices, _shape_of(node, shapes), strict=False)
     ]
     known = {
         i: size
         for node in walk(e)
-        if isinstance(node, Reduce)
+        if isinstance(node, Binder)
         for i, size in zip(node.indices, node.ranges, strict=False)
     }
     found: dict[str, Expression] = {}
@@ -50,6 +50,18 @@ def ranges_of(e: Expression, shapes: Mapping[str, Shape], wanted: tuple[str, ...
         if reach is not None:
             found[name] = reach
     return found
+
+
+def _shape_of(e: Expression, shapes: Mapping[str, Shape]) -> Shape:
+    """The shape of what stands before subscripts: a name's, or that of ``inv(A)``."""
+    match e:
+        case Ref():
+            return shapes.get(e.name, ())
+        case Item(arg=Call(function="inv", args=(Ref() as matrix,))):
+            return shapes.get(matrix.name, ())[len(matrix.indices) :]
+        case Item(arg=Call(function="inv", args=(ComponentTensor() as matrix,))):
+            return matrix.ranges
+    return ()
 
 
 def _line(e: Expression) -> dict[str, Fraction] | None:

@@ -96,9 +96,9 @@ def _defined(e: Expression, point: dict[str, Any], setting: Setting) -> bool:
         try:
             for element, body in setting.equations:
                 if element.name != setting.loss:
-                    evaluator.values[element.name] = evaluator.value(body, {})
-            value = evaluator.value(e, {})
+                    evaluator.values[element.name] = evaluator.number(body)
+            value = evaluator.number(e)
         except (Undefined, KeyError):
             return False
-        size = abs(float(value)) if not isinstance(value, Fraction) else 0
+        size = 0 if isinstance(value, (int, Fraction)) else abs(float(value))
         return size < 1e25

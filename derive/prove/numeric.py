@@ -1,13 +1,13 @@
 """Evaluation with 60 digits, or exactly in fractions, of any expression: index form and whole arrays alike.
 
 The prover's own evaluator.  It shares nothing with the engine: no rule, no table of derivatives; ``D`` is numerical
-differentiation.  Values are `mpmath` numbers, or `Fraction` where the step is polynomial; arrays are numpy arrays
-of them.
+differentiation.  An index is a named axis of an array of `mpmath` numbers (of whole numbers and fractions where the
+step is polynomial), so that one evaluation gives all positions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -20,6 +20,7 @@ from derive.expression.nodes import (
     Both,
     Call,
     Compare,
+    ComponentTensor,
     Constant,
     D,
     Div,
@@ -37,9 +38,27 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
-from derive.expression.walk import walk
+from derive.expression.walk import free_indices, fresh, index_names, walk
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS
 from derive.parse.expression import parse_expression
+from derive.prove.array_calls import ARRAY_CALLS
+from derive.prove.named import (
+    UNCOMPUTED,
+    UNDEFINED,
+    Hole,
+    Named,
+    Positions,
+    as_plain,
+    each,
+    elementwise,
+    fold,
+    gather,
+    name_axes,
+    positions_of,
+    scalar,
+    spread,
+    union,
+)
 from derive.prove.primitives import PRIMITIVES, Uncomputed, Undefined, divide, power
 from derive.prove.setting import Setting
 
@@ -50,8 +69,23 @@ _DEFINITIONS: dict[str, Expression] = {}
 
 def _definition(name: str) -> Expression:
     if name not in _DEFINITIONS:
-        _DEFINITIONS[name] = parse_expression(str(FUNCTIONS[name].definition))
+        row = FUNCTIONS[name] if name in FUNCTIONS else AXIS_FUNCTIONS[name]
+        _DEFINITIONS[name] = parse_expression(str(row.definition))
     return _DEFINITIONS[name]
+
+
+def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with a hole where it has no value."""
+
+    def entry(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except Uncomputed:
+            return UNCOMPUTED
+        except Undefined:
+            return UNDEFINED
+
+    return entry
 
 
 class Evaluator:
@@ -68,114 +102,134 @@ class Evaluator:
 
     def lift(self, value: int | Fraction) -> Any:
         """A number of the text, exactly or with all digits."""
-        if self.exact:
-            return Fraction(value)
         value = Fraction(value)
+        if self.exact:
+            return value.numerator if value.denominator == 1 else value
         return mpmath.mpf(value.numerator) / value.denominator
 
-    def value(self, e: Expression, at: Mapping[str, int]) -> Any:
-        """The value with the free indices at the given positions: a number, or an array where axes are left."""
+    def number(self, e: Expression, at: Mapping[str, int] | None = None) -> Any:
+        """The value of a scalar, or of one entry; raises Undefined where it has none."""
+        value = self.value(e, {index: [place] for index, place in (at or {}).items()}).data
+        if value.size != 1:
+            raise Undefined
+        found = value.flat[0]
+        if isinstance(found, Hole):
+            raise Undefined if found.computed else Uncomputed
+        return found
+
+    def stored(self, name: str) -> Named:
+        value = self.values[name]
+        return value if isinstance(value, Named) else Named(value) if isinstance(value, np.ndarray) else scalar(value)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        if name not in self.values:
+            return tuple(np.shape(self.adjoints.get(name, ())))
+        return self.stored(name).shape
+
+    def value(self, e: Expression, at: Positions) -> Named:
+        """The value with the indices at the given positions, each a named axis."""
         match e:
             case Number():
-                return self.lift(e.value)
+                return scalar(self.lift(e.value))
             case Constant(name="pi"):
-                return +mpmath.pi
+                return scalar(+mpmath.pi)
             case Index():
-                return self.lift(at[e.name])
+                return each(self.lift, positions_of(e.name, at))
             case Ref():
-                return self.element(self.values[e.name], e.indices, at)
+                return gather(self.stored(e.name), [self.value(i, at) for i in e.indices])
             case Add():
-                return sum((self.value(t, at) for t in e.terms[1:]), self.value(e.terms[0], at))
+                return self.folded(np.add, e.terms, at)
             case Mul():
-                total = self.value(e.factors[0], at)
-                for f in e.factors[1:]:
-                    total = total * self.value(f, at)
-                return total
+                return self.folded(np.multiply, e.factors, at)
             case Neg():
-                return -self.value(e.arg, at)
+                return elementwise(np.negative, self.value(e.arg, at))
             case Div():
-                return _each(divide, self.value(e.numerator, at), self.value(e.denominator, at))
+                return each(_guarded(divide), self.value(e.numerator, at), self.value(e.denominator, at))
             case Pow():
-                return _each(power, self.value(e.base, at), self.value(e.exponent, at))
+                return each(_guarded(power), self.value(e.base, at), self.value(e.exponent, at))
             case Where():
                 return self.where(e, at)
+            case Compare():
+                return each(RELATIONS[e.op], self.value(e.left, at), self.value(e.right, at))
+            case Both():
+                return each(lambda *tests: all(tests), *(self.value(c, at) for c in e.conditions))
             case Reduce():
                 return self.reduce(e, at)
+            case ComponentTensor():
+                inner = {**at, **self.full_ranges(e)}
+                return as_plain(self.value(e.body, inner), e.indices, [len(inner[i]) for i in e.indices])
             case Call():
                 return self.call(e, at)
             case D():
                 return self.derivative(e, at)
             case MatMul():
-                return np.dot(self.value(e.left, at), self.value(e.right, at))
+                return ARRAY_CALLS["matmul"](self.value(e.left, at), self.value(e.right, at))
             case Transpose():
-                return np.transpose(self.value(e.arg, at))
+                return ARRAY_CALLS["transpose"](self.value(e.arg, at))
             case Item():
-                return self.element(self.value(e.arg, at), e.indices, at)
+                return gather(self.value(e.arg, at), [self.value(i, at) for i in e.indices])
             case Stack():
-                return np.concatenate([np.atleast_1d(self.value(item, at)) for item in e.items])
+                return ARRAY_CALLS["stack"](*(self.value(item, at) for item in e.items))
         raise Undefined
 
-    def element(self, array: Any, indices: tuple[Expression, ...], at: Mapping[str, int]) -> Any:
-        if not indices:
-            return array
-        position = tuple(int(self.value(i, at)) for i in indices)
-        if any(p < 0 or p >= n for p, n in zip(position, array.shape, strict=False)):
-            raise Undefined
-        return array[position]
+    def folded(self, function: Any, parts: Sequence[Expression], at: Positions) -> Named:
+        total = self.value(parts[0], at)
+        for part in parts[1:]:
+            total = elementwise(function, total, self.value(part, at))
+        return total
 
-    def truth(self, e: Expression, at: Mapping[str, int]) -> bool:
-        if isinstance(e, Both):
-            return all(self.truth(c, at) for c in e.conditions)
-        if not isinstance(e, Compare):
-            raise Undefined
-        left, right = self.value(e.left, at), self.value(e.right, at)
-        return bool(RELATIONS[e.op](left, right))
+    def where(self, e: Where, at: Positions) -> Named:
+        def chosen(test: Any, then: Any, otherwise: Any) -> Any:
+            return test if isinstance(test, Hole) else then if test else otherwise
 
-    def where(self, e: Where, at: Mapping[str, int]) -> Any:
-        left = self.value(e.condition.left, at) if isinstance(e.condition, Compare) else None
-        right = self.value(e.condition.right, at) if isinstance(e.condition, Compare) else None
-        if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
-            return self.where_array(e, left, right, at)
-        return self.value(e.then if self.truth(e.condition, at) else e.otherwise, at)
+        test = self.value(e.condition, at)
+        return elementwise(np.frompyfunc(chosen, 3, 1), test, self.value(e.then, at), self.value(e.otherwise, at))
 
-    def where_array(self, e: Where, left: Any, right: Any, at: Mapping[str, int]) -> Any:
-        """A case distinction between arrays, entry by entry."""
-        op = e.condition.op if isinstance(e.condition, Compare) else "=="
-        test = _each(RELATIONS[op], left, right)
-        return _each(lambda t, u, v: u if t else v, test, self.value(e.then, at), self.value(e.otherwise, at))
+    # Reductions.
 
-    def reduce(self, e: Reduce, at: Mapping[str, int]) -> Any:
-        found = [
-            self.value(e.body, point)
-            for point in self.points(e, at)
-            if e.condition is None or self.truth(e.condition, point)
-        ]
-        match e.op:
-            case "sum":
-                return sum(found, self.lift(0))
-            case "prod":
-                total: Any = self.lift(1)
-                for value in found:
-                    total = total * value
-                return total
-        if not found:
-            raise Undefined
-        return max(found) if e.op == "max" else min(found)
+    def reduce(self, e: Reduce, at: Positions) -> Named:
+        inner = {**at, **self.full_ranges(e)}
+        body = self.value(e.body, inner)
+        missing = [positions_of(i, inner) for i in e.indices if i not in body.axes]
+        body = elementwise(lambda value, *_: value, body, *missing) if missing else body
+        body = _full(body, inner)
+        if e.condition is not None:
+            body = self.kept(self.value(e.condition, inner), body, e)
+        return self.total(e.op, body, e.indices)
 
-    def points(self, e: Reduce, at: Mapping[str, int]) -> list[dict[str, int]]:
-        points = [dict(at)]
+    def kept(self, test: Named, body: Named, e: Reduce) -> Named:
+        """The body where the condition holds, else what changes nothing."""
+        neutral = {"sum": self.lift(0), "prod": self.lift(1)}.get(e.op)
+
+        def entry(test: Any, value: Any) -> Any:
+            return test if isinstance(test, Hole) else value if test else neutral
+
+        return elementwise(np.frompyfunc(entry, 2, 1), test, body)
+
+    def total(self, op: str, body: Named, indices: tuple[str, ...]) -> Named:
+        if op in ("sum", "prod"):
+            kept = tuple(a for a in body.axes if a not in indices)
+            data = spread(body, (*indices, *kept), body.rank)
+            start = self.lift(0 if op == "sum" else 1)
+            flat = data.reshape(-1, *data.shape[len(indices) :])
+            reduced = (np.add if op == "sum" else np.multiply).reduce(flat, axis=0, initial=start)
+            return Named(np.asarray(reduced, dtype=object), kept)
+        found = fold(np.frompyfunc(_extreme(max if op == "max" else min), 2, 1), body, indices)
+        return each(lambda value: UNDEFINED if value is None else value, found)
+
+    def full_ranges(self, e: Reduce | ComponentTensor) -> dict[str, Sequence[int]]:
+        """All positions of the indices that a node binds."""
+        found: dict[str, Sequence[int]] = {}
         for k, index in enumerate(e.indices):
-            size = int(self.value(e.ranges[k], {})) if e.ranges else self.range(index, e)
-            points = [{**point, index: n} for point in points for n in range(size)]
-        return points
+            found[index] = range(int(self.number(e.ranges[k])) if e.ranges else self.range(index, e))
+        return found
 
     def range(self, index: str, e: Expression) -> int:
         """How far an index runs: within every array that it subscripts plainly or with an offset."""
         sizes: list[int] = []
         for node in walk(e):
             if isinstance(node, Ref) and node.indices:
-                shape = self.shape(node.name)
-                for part, size in zip(node.indices, shape, strict=False):
+                for part, size in zip(node.indices, self.shape(node.name), strict=False):
                     if part == Index(index):
                         sizes.append(size)
                     elif (
@@ -189,160 +243,182 @@ class Evaluator:
             raise Undefined
         return min(sizes)
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        value = self.values.get(name, self.adjoints.get(name))
-        return tuple(value.shape) if isinstance(value, np.ndarray) else ()
+    # Functions.
 
-    def call(self, e: Call, at: Mapping[str, int]) -> Any:
-        if e.function == "delta":
-            return self.lift(int(self.value(e.args[0], at) == self.value(e.args[1], at)))
+    def call(self, e: Call, at: Positions) -> Named:
         args = [self.value(arg, at) for arg in e.args]
+        if e.function == "delta":
+            return each(lambda u, v: self.lift(int(u == v)), *args)
         if e.function in PRIMITIVES:
-            return _each(PRIMITIVES[e.function], *args)
+            return each(_guarded(PRIMITIVES[e.function]), *args)
         if e.function in FUNCTIONS:
-            row = FUNCTIONS[e.function]
-
-            def defined(*one: Any) -> Any:
-                inner = Evaluator(Setting(), dict(zip(row.parameters, one, strict=True)), {}, self.exact)
-                return inner.value(_definition(row.name), {})
-
-            return _each(defined, *args)
-        return self.whole_array(e, args)
-
-    def whole_array(self, e: Call, args: list[Any]) -> Any:
-        axis = next((int(self.value(v, {})) for k, v in e.options if k == "axis"), None)
-        u = args[0]
-        match e.function:
-            case "sum":
-                return np.sum(u, axis=axis) if isinstance(u, np.ndarray) else u
-            case "prod":
-                return np.prod(u, axis=axis)
-            case "max" | "min":
-                return (np.max if e.function == "max" else np.min)(u, axis=axis)
-            case "outer":
-                return np.multiply.outer(*args)
-            case "dot":
-                return np.dot(*args)
-            case "eye":
-                n = int(u)
-                return np.array([[self.lift(int(i == j)) for j in range(n)] for i in range(n)], dtype=object)
-            case "diag":
-                if u.ndim == 2:
-                    return np.array([u[i, i] for i in range(len(u))], dtype=object)
-                return np.array(
-                    [[u[i] if i == j else self.lift(0) for j in range(len(u))] for i in range(len(u))], dtype=object
-                )
-            case "trace":
-                return sum(u[i, i] for i in range(len(u)))
-        if e.function in AXIS_FUNCTIONS and axis is None and isinstance(u, np.ndarray) and u.ndim == 1:
-            definition = parse_expression(AXIS_FUNCTIONS[e.function].definition)
-            inner = Evaluator(Setting(), {"u": u, "size": self.lift(len(u))}, {}, self.exact)
-            if AXIS_FUNCTIONS[e.function].keeps_axis:
-                return np.array([inner.value(definition, {"i": i}) for i in range(len(u))], dtype=object)
-            return inner.value(definition, {})
+            inner = Evaluator(Setting(), dict(zip(FUNCTIONS[e.function].parameters, args, strict=True)), {}, self.exact)
+            return inner.value(_definition(e.function), {})
+        axis = next((int(self.number(value)) for key, value in e.options if key == "axis"), None)
+        if e.function in AXIS_FUNCTIONS:
+            return self.axis_function(e.function, args[0], axis)
+        if e.function in ARRAY_CALLS:
+            return ARRAY_CALLS[e.function](*args) if axis is None else ARRAY_CALLS[e.function](*args, axis=axis)
         raise Undefined
+
+    def axis_function(self, name: str, u: Named, axis: int | None) -> Named:
+        """A function of the last axis, of the given one, or of all axes, by its definition."""
+        if u.rank == 0:
+            raise Undefined
+        row, lengths = AXIS_FUNCTIONS[name], u.shape
+        axis = 0 if axis is None and u.rank == 1 else axis
+        if axis is None and row.keeps_axis:
+            raise Undefined
+        plain = tuple(f"axis {k} of {name}" for k in range(u.rank))
+        over = plain if axis is None else (plain[axis],)
+        positions = {a: range(n) for a, n in zip(plain, lengths, strict=True)}
+        named = name_axes(u, plain, positions)
+        left = tuple(a for a in plain if a not in over)
+        flat = as_plain(named, over, [len(positions[a]) for a in over])
+        flat = Named(flat.data.reshape(*flat.data.shape[: len(flat.axes)], -1), flat.axes)
+        inner = Evaluator(Setting(), {"u": flat, "size": self.lift(flat.shape[0])}, {}, self.exact)
+        found = inner.value(_definition(name), {"i": range(flat.shape[0])})
+        found = Named(found.data, tuple(over[0] if a == "i" else a for a in found.axes))
+        kept = plain if row.keeps_axis else left
+        return as_plain(found, kept, [len(positions[a]) for a in kept])
 
     # Derivatives.
 
-    def derivative(self, e: D, at: Mapping[str, int]) -> Any:
-        position = tuple(int(self.value(i, at)) for i in e.wrt.indices)
+    def derivative(self, e: D, at: Positions) -> Named:
         if isinstance(e.body, Ref) and self.setting.loss and e.body.name == self.setting.loss:
-            if not e.wrt.indices and self.shape(e.wrt.name):
-                return self.whole_adjoint(e.wrt.name)
-            if e.wrt.name == self.setting.node:
-                return self.adjoint_of_node(position)
-            if e.body.indices and len(position) < len(self.shape_of_adjoint(e.wrt.name)):  # D(L[n], w): of one example
-                position = (*(int(self.value(i, at)) for i in e.body.indices), *position)
-            return self.adjoint(e.wrt.name, position)
+            return self.adjoint_element(e.body, e.wrt, at)
+        subscripts = [self.value(i, at) for i in e.wrt.indices]
         body = e.body
         if isinstance(body, Ref) and body.name in self.bodies and body.name != e.wrt.name:
             element, value = self.bodies[body.name]
-            where = {
-                i.name: int(self.value(own, at))
-                for i, own in zip(element.indices, body.indices, strict=True)
-                if isinstance(i, Index)
-            }
-            return self.slope(value, where, e.wrt.name, position)
-        return self.slope(body, at, e.wrt.name, position)
+            return self.slope_of_node(element, value, [self.value(i, at) for i in body.indices], e.wrt.name, subscripts)
+        return self.slope(body, at, e.wrt.name, subscripts)
 
-    def shape_of_adjoint(self, name: str) -> tuple[int, ...]:
-        return tuple(np.shape(self.adjoints.get(name, ())))
+    def adjoint_element(self, loss: Ref, wrt: Ref, at: Positions) -> Named:
+        """``D(L, z[i])``; of one example where the loss has an index of its own."""
+        if not wrt.indices and self.shape(wrt.name):
+            return self.adjoint(wrt.name)
+        if wrt.name == self.setting.node:
+            return self.adjoint_of_node([self.value(i, at) for i in wrt.indices])
+        whole, indices = self.adjoint(wrt.name), wrt.indices
+        if loss.indices and len(indices) < whole.rank:
+            indices = (*loss.indices, *indices)
+        return gather(whole, [self.value(i, at) for i in indices])
 
-    def whole_adjoint(self, name: str) -> Any:
-        out = np.empty(self.shape(name), dtype=object)
-        for position in np.ndindex(*out.shape):
-            out[position] = self.adjoint(name, position)
-        return out
-
-    def adjoint(self, name: str, position: tuple[int, ...]) -> Any:
+    def adjoint(self, name: str) -> Named:
+        """All of a name's adjoint, as a plain array."""
         known = self.setting.adjoints.get(name)
         if known is None:
-            array = self.adjoints[name]
-            return array[position] if position else array
+            value = self.adjoints[name]
+            return Named(value) if isinstance(value, np.ndarray) else scalar(value)
         indices, expr = known
-        return self.value(expr, dict(zip(indices, position, strict=True)))
+        lengths = self.shape(name)
+        return as_plain(self.value(expr, dict(zip(indices, map(range, lengths), strict=True))), indices, lengths)
 
-    def adjoint_of_node(self, position: tuple[int, ...]) -> Any:
+    def adjoint_of_node(self, subscripts: list[Named]) -> Named:
         """Σ over the consumers of adjoint · derivative of their equation."""
-        total: Any = self.lift(0)
+        total = scalar(self.lift(0))
         for name in self.setting.consumers:
             element, body = self.bodies[name]
-            for own in np.ndindex(*self.shape(name)):
-                at = {i.name: p for i, p in zip(element.indices, own, strict=True) if isinstance(i, Index)}
-                slope = self.slope(body, at, self.setting.node, position)
-                total = total + (slope if name == self.setting.loss else self.adjoint(name, own) * slope)
+            at = self.everywhere(element)
+            apart = {i: fresh({*index_names(body), *union(subscripts)}, f"{i} of {name}") for i in at}
+            slope = self.slope(body, at, self.setting.node, [_renamed(s, apart) for s in subscripts])
+            if name != self.setting.loss:
+                own = [positions_of(i, at) for i in at]
+                slope = elementwise(np.multiply, gather(self.adjoint(name), own), slope)
+                missing = [positions_of(i, at) for i in at if i not in slope.axes]
+                slope = elementwise(lambda value, *_: value, slope, *missing) if missing else slope
+            slope = self.total("sum", _full(slope, at), tuple(at)) if at else slope
+            total = elementwise(np.add, total, _renamed(slope, {v: k for k, v in apart.items()}))
         return total
 
-    def slope(self, body: Expression, at: Mapping[str, int], name: str, position: tuple[int, ...]) -> Any:
-        """∂body/∂name[position], other names fixed, by a five-point formula; a kink on the way is no derivative."""
-        center = self.values[name]
-        base = center[position] if position else center
-        digits = mpmath.mp.dps
+    def everywhere(self, element: Ref) -> dict[str, Sequence[int]]:
+        """All positions of the indices of an equation's left side."""
+        lengths = self.shape(element.name)
+        return {i.name: range(n) for i, n in zip(element.indices, lengths, strict=True) if isinstance(i, Index)}
+
+    def slope_of_node(
+        self, element: Ref, body: Expression, own: list[Named], name: str, subscripts: list[Named]
+    ) -> Named:
+        """The derivative of a node's equation at the node's own subscripts, which may be those of the name too."""
+        at = self.everywhere(element)
+        apart = {i: fresh({*index_names(body), *union([*own, *subscripts])}, f"{i} of it") for i in at}
+        found = self.slope(body, at, name, [_renamed(s, apart) for s in subscripts])
+        plain = as_plain(found, tuple(at), [len(positions) for positions in at.values()])
+        return gather(_renamed(plain, {v: k for k, v in apart.items()}), own)
+
+    def slope(self, body: Expression, at: Positions, name: str, subscripts: list[Named]) -> Named:
+        """∂body/∂name[subscripts], other names fixed, by a five-point formula, at all positions of the subscripts."""
+        digits, bound = mpmath.mp.dps, set(index_names(body)) - set(free_indices(body))
+        clash = {a: f"{a} apart" for a in union(subscripts) if a in bound}
+        if clash:
+            found = self.slope(body, at, name, [_renamed(s, clash) for s in subscripts])
+            return _renamed(found, {v: k for k, v in clash.items()})
         with mpmath.workdps(digits * 7 // 3):  # so that the differences' cancellation costs nothing
-            return self.five_points(body, at, name, position, center, base, digits * 5 // 12)
+            step = mpmath.mpf(10) ** -(digits * 5 // 12)  # the formula's error is its fourth power
+            moved = self.moved(self.stored(name), subscripts, step)
+            inner = Evaluator(self.setting, {**self.values, name: moved}, self.adjoints)
+            value = inner.value(body, at)
+            if STEPS not in value.axes:
+                value = elementwise(lambda v, _: v, value, Named(np.zeros(5, dtype=object), (STEPS,)))
+            value = _full(value, {**at, STEPS: range(5)})
+            kept = tuple(a for a in value.axes if a != STEPS)
+            points = spread(value, (STEPS, *kept), value.rank)
+            found = np.frompyfunc(lambda *entries: _five_points(entries, step), 5, 1)(*points)
+            return Named(np.asarray(found, dtype=object), kept)
 
-    def five_points(
-        self,
-        body: Expression,
-        at: Mapping[str, int],
-        name: str,
-        position: tuple[int, ...],
-        center: Any,
-        base: Any,
-        step_digits: int,
-    ) -> Any:
-        """The formula's error is the fourth power of the step, a tenth to the power of `step_digits`."""
-        step = mpmath.mpf(10) ** -step_digits
-        found = []
-        for k in (-2, -1, 0, 1, 2):
-            moved = base + k * step
-            if position:
-                array = center.copy()
-                array[position] = moved
-                self.values[name] = array
-            else:
-                self.values[name] = moved
-            try:
-                value = self.value(body, at)
-                found.append(mpmath.mpf(value.numerator) / value.denominator if isinstance(value, Fraction) else value)
-            finally:
-                self.values[name] = center
-        left, right = (found[2] - found[1]) / step, (found[3] - found[2]) / step
-        if abs(right - left) > mpmath.mpf(10) ** -12 * max(1, abs(left), abs(right)):
-            raise Uncomputed  # a kink has no derivative
-        slope = (found[0] - 8 * found[1] + 8 * found[3] - found[4]) / (12 * step)
-        rounding = max(abs(value) for value in found) * mpmath.mpf(10) ** (step_digits - mpmath.mp.dps + 5)
-        if rounding > mpmath.mpf(10) ** -35 * max(1, abs(slope)):
-            raise Uncomputed  # too large a value for its change to be seen: another point will do
-        return slope
+    def moved(self, whole: Named, subscripts: list[Named], step: Any) -> Named:
+        """The array with a small step, twice to each side, at one entry; the entry and the step are named axes."""
+        axes = (*union([whole, *subscripts]), STEPS)
+        steps = Named(np.array([k * step for k in (-2, -1, 0, 1, 2)], dtype=object), (STEPS,))
+        here = np.ones((1,) * (len(axes) + whole.rank), dtype=bool)
+        for k, (subscript, size) in enumerate(zip(subscripts, whole.shape, strict=True)):
+            place = spread(subscript, axes, 0)
+            entry = np.arange(size).reshape([-1 if j == k else 1 for j in range(whole.rank)])
+            here = here & np.asarray(place[(..., *[None] * whole.rank)] == entry, dtype=bool)
+        data = spread(whole, axes, whole.rank)
+        change = np.where(here, spread(steps, axes, 0)[(..., *[None] * whole.rank)], 0)
+        return Named(data + change, axes)
 
 
-def _each(function: Any, *args: Any) -> Any:
-    """A function of numbers, applied entry by entry where arguments are arrays."""
-    if not any(isinstance(arg, np.ndarray) for arg in args):
-        return function(*args)
-    arrays = np.broadcast_arrays(*(np.asarray(arg, dtype=object) for arg in args))
-    out = np.empty(arrays[0].shape, dtype=object)
-    for position in np.ndindex(*out.shape):
-        out[position] = function(*(a[position] for a in arrays))
-    return out
+STEPS = "steps of the slope"
+
+
+def _renamed(value: Named, apart: Mapping[str, str]) -> Named:
+    """Named axes that would meet those of an equation, under other names."""
+    return Named(value.data, tuple(apart.get(a, a) for a in value.axes))
+
+
+def _full(value: Named, positions: Positions) -> Named:
+    """Axes of length one, where a value does not depend on an index, at their full length."""
+    lengths = tuple(
+        len(positions[a]) if a in positions else n for a, n in zip(value.axes, value.data.shape, strict=False)
+    )
+    return Named(np.broadcast_to(value.data, (*lengths, *value.shape)), value.axes)
+
+
+def _extreme(better: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The larger or smaller of two entries, of which one may be left out (None)."""
+
+    def choose(u: Any, v: Any) -> Any:
+        if u is None or isinstance(v, Hole):
+            return v
+        return u if v is None or isinstance(u, Hole) else better(u, v)
+
+    return choose
+
+
+def _five_points(values: Sequence[Any], step: Any) -> Any:
+    """The slope from values at −2, −1, 0, 1 and 2 steps; a kink on the way is no derivative."""
+    hole = next((v for v in values if isinstance(v, Hole)), None)
+    if hole is not None:
+        return hole
+    found = [mpmath.mpf(v.numerator) / v.denominator if isinstance(v, Fraction) else mpmath.mpf(v) for v in values]
+    left, right = (found[2] - found[1]) / step, (found[3] - found[2]) / step
+    if abs(right - left) > mpmath.mpf(10) ** -12 * max(1, abs(left), abs(right)):
+        return UNCOMPUTED
+    slope = (found[0] - 8 * found[1] + 8 * found[3] - found[4]) / (12 * step)
+    rounding = max(abs(value) for value in found) / step * mpmath.mpf(10) ** (5 - mpmath.mp.dps)
+    if rounding > mpmath.mpf(10) ** -35 * max(1, abs(slope)):
+        return UNCOMPUTED  # too large a value for its change to be seen: another point will do
+    return slope

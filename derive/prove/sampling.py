@@ -7,8 +7,7 @@ be.  Wherever `before` is defined, `after` must be defined and equal.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -18,8 +17,9 @@ import numpy as np
 from derive.expression.build import TWO
 from derive.expression.nodes import Add, Call, Compare, D, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
 from derive.expression.walk import free_indices, names, walk
+from derive.prove.named import UNDEFINED, Hole, Named, Positions, as_plain, elementwise, name_axes
 from derive.prove.numeric import DIGITS, Evaluator
-from derive.prove.primitives import Uncomputed, Undefined
+from derive.prove.primitives import Undefined
 from derive.prove.setting import Setting
 
 SECOND_LOOKS = (600, 6000)  # digits, where two sides seem to differ: subtraction may have eaten those there were
@@ -39,7 +39,7 @@ def agree_numerically(before: Expression, after: Expression, setting: Setting) -
             evaluator = _sample(before, after, setting, generator, attempt)
             if evaluator is None:
                 continue
-            outcome = _compare_everywhere(before, after, setting, evaluator, generator)
+            outcome = _compare(before, after, setting, evaluator)
             if outcome is False:
                 return False
             compared += outcome is True
@@ -48,21 +48,22 @@ def agree_numerically(before: Expression, after: Expression, setting: Setting) -
         return True if compared >= 2 else None
 
 
-def _sizes(setting: Setting) -> dict[str, int]:
-    """A prime for each size name, all different."""
+def _sizes(setting: Setting, attempt: int) -> dict[str, int]:
+    """A prime for each size name, all different; now the first is larger than the second, now smaller."""
+    primes = PRIMES if attempt % 2 == 0 else (PRIMES[1], PRIMES[0], *PRIMES[2:])
     found: dict[str, int] = {}
     for shape in (*setting.shapes.values(), tuple(setting.ranges.values())):
         for size in shape:
             for name in names(size):
                 if name not in found:
-                    found[name] = PRIMES[len(found) % len(PRIMES)] if len(found) < len(PRIMES) else 2 + len(found)
+                    found[name] = primes[len(found)] if len(found) < len(primes) else 2 + len(found)
     return found
 
 
 def _sample(
     before: Expression, after: Expression, setting: Setting, generator: random.Random, attempt: int
 ) -> Evaluator | None:
-    sizes = _sizes(setting)
+    sizes = _sizes(setting, attempt)
     exact = _polynomial(before) and _polynomial(after) and not setting.equations
     computed = {element.name for element, _ in setting.equations}
     wanted = dict.fromkeys(names(before)) | dict.fromkeys(names(after))
@@ -106,7 +107,7 @@ def _subscripts(expressions: tuple[Expression, ...], setting: Setting) -> dict[s
 
 
 def _each_in(shape: tuple[int, ...], generator: random.Random, evaluator: Evaluator, size: Expression) -> Any:
-    most = int(evaluator.value(size, {}))
+    most = int(evaluator.number(size))
     if not shape:
         return evaluator.lift(generator.randrange(most))
     out = np.empty(shape, dtype=object)
@@ -116,7 +117,7 @@ def _each_in(shape: tuple[int, ...], generator: random.Random, evaluator: Evalua
 
 
 def _concrete(shape: tuple[Expression, ...], evaluator: Evaluator) -> tuple[int, ...]:
-    return tuple(min(int(evaluator.value(size, {})), 40) for size in shape)
+    return tuple(min(int(evaluator.number(size)), 40) for size in shape)
 
 
 def _random(shape: tuple[int, ...], generator: random.Random, attempt: int, exact: bool) -> Any:
@@ -131,8 +132,11 @@ def _random(shape: tuple[int, ...], generator: random.Random, attempt: int, exac
 def draw_number(generator: random.Random, attempt: int, exact: bool) -> Any:
     """Both signs and several magnitudes; now and then in (0, 1), where logarithms and probabilities live."""
     low, high = RANGES[attempt % len(RANGES)]
-    value = Fraction(generator.randint(low * 997, high * 997) or 1, 997)
-    return value if exact else mpmath.mpf(value.numerator) / value.denominator
+    whole = generator.randint(low * 997, high * 997) or 1
+    if exact:
+        return whole
+    value = Fraction(whole, 997)
+    return mpmath.mpf(value.numerator) / value.denominator
 
 
 def _compute_nodes(setting: Setting, evaluator: Evaluator, wanted: Iterable[str]) -> None:
@@ -143,13 +147,11 @@ def _compute_nodes(setting: Setting, evaluator: Evaluator, wanted: Iterable[str]
 
 def _computed(element: Ref, body: Expression, setting: Setting, evaluator: Evaluator) -> Any:
     shape = _concrete(setting.shapes.get(element.name, ()), evaluator)
-    if not shape:
-        return evaluator.value(body, {})
-    out = np.empty(shape, dtype=object)
-    for position in np.ndindex(*shape):
-        at = {i.name: p for i, p in zip(element.indices, position, strict=True) if isinstance(i, Index)}
-        out[position] = evaluator.value(body, at)
-    return out
+    at = {i.name: range(n) for i, n in zip(element.indices, shape, strict=True) if isinstance(i, Index)}
+    data = as_plain(evaluator.value(body, at), tuple(at), shape).data
+    if any(isinstance(entry, Hole) for entry in data.flat):
+        raise Undefined
+    return data if shape else data[()]
 
 
 def _solve_assumptions(setting: Setting, evaluator: Evaluator) -> None:
@@ -161,13 +163,13 @@ def _solve_assumptions(setting: Setting, evaluator: Evaluator) -> None:
             _solve(assumption, evaluator)
         elif isinstance(assumption.left, Ref) and not names(assumption.right):
             _move_inside(assumption, assumption.left.name, evaluator)
-        elif not free_indices(assumption) and not evaluator.truth(assumption, {}):
+        elif not free_indices(assumption) and not evaluator.number(assumption):
             raise Undefined
 
 
 def _move_inside(assumption: Compare, name: str, evaluator: Evaluator) -> None:
     """Values of a name that is bounded by a number, mirrored to the right side of the bound."""
-    bound = evaluator.value(assumption.right, {})
+    bound = evaluator.number(assumption.right)
     sign = 1 if assumption.op in (">", ">=") else -1
     evaluator.values[name] = bound + sign * abs(evaluator.values[name] - bound)
 
@@ -184,7 +186,7 @@ def _solve(assumption: Compare, evaluator: Evaluator) -> None:
                 evaluator.values[name] = moved
             else:
                 evaluator.values[name] = x
-            return evaluator.value(assumption.left, {}) - evaluator.value(assumption.right, {})
+            return evaluator.number(assumption.left) - evaluator.number(assumption.right)
 
         start = array[position] if position else array
         first, second = residual(start), residual(start + 1)
@@ -204,28 +206,25 @@ def _polynomial(e: Expression) -> bool:
     ) and not any(isinstance(n, D) for n in walk(e))
 
 
-def _points(
-    before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, generator: random.Random
-) -> Iterator[dict[str, int]]:
-    """Positions of the free indices: the first few, and some drawn at random."""
-    free = list(dict.fromkeys((*free_indices(before), *free_indices(after))))
-    if not free:
-        yield {}
-        return
-    ranges = {index: int(evaluator.value(size, {})) for index, size in setting.ranges.items() if index in free}
+def _positions(before: Expression, after: Expression, setting: Setting, evaluator: Evaluator) -> dict[str, list[int]]:
+    """Positions of the free indices: the first, the last, and one between."""
+    free = dict.fromkeys((*setting.axes, *free_indices(before), *free_indices(after)))
+    found: dict[str, list[int]] = {}
     for index in free:
-        if index in ranges:
+        size = _size_of(index, before, after, setting, evaluator)
+        found[index] = sorted({0, size // 2, size - 1})
+    return found
+
+
+def _size_of(index: str, before: Expression, after: Expression, setting: Setting, evaluator: Evaluator) -> int:
+    if index in setting.ranges:
+        return int(evaluator.number(setting.ranges[index]))
+    for e in (before, after):
+        try:
+            return evaluator.range(index, e)
+        except Undefined:
             continue
-        for e in (before, after):
-            try:
-                ranges[index] = evaluator.range(index, e)
-                break
-            except Undefined:
-                continue
-        ranges.setdefault(index, _axis(index, setting, evaluator))
-    yield dict.fromkeys(free, 0)
-    for _ in range(5):
-        yield {index: generator.randrange(size) for index, size in ranges.items()}
+    return _axis(index, setting, evaluator)
 
 
 def _axis(index: str, setting: Setting, evaluator: Evaluator) -> int:
@@ -238,86 +237,87 @@ def _axis(index: str, setting: Setting, evaluator: Evaluator) -> int:
     return 2
 
 
-def _compare_everywhere(
-    before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, generator: random.Random
-) -> bool | None:
-    found: bool | None = None
-    for at in list(_points(before, after, setting, evaluator, generator)):
-        outcome = _compare(_values(before, after, setting, evaluator, at))
-        if outcome is False:
-            outcome = _look_again(before, after, setting, evaluator, at)
-        if outcome is False:
-            return False
-        found = outcome or found
-    return found
+def _compare(before: Expression, after: Expression, setting: Setting, evaluator: Evaluator) -> bool | None:
+    """Whether the sides agree at all positions of their indices; None where the left side has no value at any."""
+    positions = _positions(before, after, setting, evaluator)
+    seen = _sides(before, after, setting, evaluator, positions)
+    if seen is None:
+        return None
+    differing = {k: pair for k, pair in enumerate(seen) if _agree(*pair) is False}
+    if differing and not _equal_after_all(before, after, setting, evaluator, positions, differing):
+        return False
+    return True if any(_agree(*pair) for pair in seen) or differing else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """Of both sides at one point: a number, an array, or None where undefined; no evidence where `skip`."""
-
-    left: Any = None
-    right: Any = None
-    skip: bool = False
+Pair = tuple[Any, Any]
 
 
-def _values(
-    before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, at: dict[str, int]
-) -> _Values:
+def _sides(
+    before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, positions: Positions
+) -> list[Pair] | None:
+    """The values of both sides, entry by entry; None where the left side cannot be evaluated at all."""
     try:
-        left = evaluator.value(before, at)
+        left = evaluator.value(before, positions)
     except (Undefined, ValueError):  # numpy's word for shapes that do not fit
-        return _Values(skip=True)
+        return None
+    left = _over_axes(left, setting, positions)
     try:
-        right = evaluator.value(after, at)
-    except Uncomputed:
-        return _Values(skip=True)
+        right = _over_axes(evaluator.value(after, positions), setting, positions)
+        pairs = elementwise(np.frompyfunc(lambda u, v: (u, v), 2, 1), left, right)
     except (Undefined, ValueError):
-        return _Values(left)
-    if isinstance(right, np.ndarray) and not isinstance(left, np.ndarray):
-        right = right[tuple(at[i] for i in setting.axes)]
-    return _Values(left, right)
+        return [(entry, UNDEFINED) for entry in left.data.flat]
+    if max(left.rank, right.rank) and left.shape != right.shape:
+        return [(entry, UNDEFINED) for entry in left.data.flat]
+    return list(pairs.data.flat)
 
 
-def _compare(values: _Values) -> bool | None:
-    return None if values.skip else values.right is not None and _close(values.left, values.right)
+def _over_axes(value: Named, setting: Setting, positions: Positions) -> Named:
+    """Whole-array notation of the result, at the positions of its axes."""
+    return name_axes(value, setting.axes, positions) if value.rank and value.rank == len(setting.axes) else value
 
 
-def _look_again(
-    before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, at: dict[str, int]
-) -> bool | None:
-    """Whether sides that seem to differ are equal with more digits after all; None where it stays open.
+def _agree(left: Any, right: Any) -> bool | None:
+    """Of two entries; None where that says nothing."""
+    if isinstance(left, Hole) or (isinstance(right, Hole) and not right.computed):
+        return None
+    return not isinstance(right, Hole) and _close(left, right)
+
+
+def _equal_after_all(
+    before: Expression,
+    after: Expression,
+    setting: Setting,
+    evaluator: Evaluator,
+    positions: Positions,
+    differing: dict[int, Pair],
+) -> bool:
+    """Whether sides that seem to differ are equal with more digits, or cannot be told apart by any that are tried.
 
     They differ where each has the same value with more digits as with fewer.
     """
-    seen = _values(before, after, setting, evaluator, at)
     for digits in () if evaluator.exact else SECOND_LOOKS:
         with mpmath.workdps(digits):
             closer = Evaluator(setting, evaluator.values, evaluator.adjoints)
             try:
                 _compute_nodes(setting, closer, closer.values)
             except Undefined:
-                return None
-            again = _values(before, after, setting, closer, at)
-            if again.skip:
-                break
-            if _compare(again):
                 return True
-        if _settled(seen.left, again.left) and _settled(seen.right, again.right):
+            again = _sides(before, after, setting, closer, positions)
+            if again is None:
+                return True
+            fewer, differing = differing, {k: again[k] for k in differing if _agree(*again[k]) is False}
+        if not differing:
+            return True
+        if any(_settled(fewer[k][0], now[0]) and _settled(fewer[k][1], now[1]) for k, now in differing.items()):
             return False
-        seen = again
-    return False if evaluator.exact or seen.right is None else None
+    return not evaluator.exact and not any(isinstance(right, Hole) for _, right in differing.values())
 
 
 def _settled(first: Any, second: Any) -> bool:
-    return first is not None and second is not None and _close(first, second)
+    return not isinstance(first, Hole) and not isinstance(second, Hole) and _close(first, second)
 
 
 def _close(left: Any, right: Any) -> bool:
-    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
-        return np.shape(left) == np.shape(right) and all(
-            _close(a, b) for a, b in zip(np.ravel(left), np.ravel(right), strict=True)
-        )
     if isinstance(left, (int, Fraction)) and isinstance(right, (int, Fraction)):
         return left == right
     left, right = (

@@ -35,8 +35,8 @@ def judge(before: Expression, after: Expression, setting: Setting | None = None)
     if before == after:
         return Verdict("symbolic")
     scalar = not any(contains(e, _is_tensor) for e in (before, after)) and not any(setting.shapes.values())
-    if scalar and not setting.assumptions and prove_symbolically(before, after, setting):
-        return _within_the_domain("symbolic", before, after, setting)
+    if prove_symbolically(before, after, setting):
+        return _within_the_domain("symbolic", before, after, setting) if scalar else Verdict("symbolic")
     from derive.prove.sampling import agree_numerically  # numpy and mpmath wait until they are needed
 
     agreed = agree_numerically(before, after, setting)

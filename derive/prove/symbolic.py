@@ -1,5 +1,7 @@
-"""Symbolic proof of scalar steps by SymPy: both sides become SymPy expressions, and their difference must vanish.
+"""Symbolic proof of steps by SymPy: both sides become SymPy expressions, and their difference must vanish.
 
+An element of a tensor is a symbol, a sum over an index is one too, named by what it sums (`derive.prove.sums`); so the
+scalar parts of a step between tensors are proved here, and what happens to the indices is left to numbers.
 Derivatives are SymPy's own; functions of the table are replaced by their definitions first; case distinctions are
 proved branch by branch.  The conversion here is the prover's own and shares nothing with the engine's algebra.
 """
@@ -21,17 +23,29 @@ from derive.expression.nodes import (
     D,
     Div,
     Expression,
+    Index,
     Mul,
     Neg,
     Number,
     Pow,
+    Reduce,
     Ref,
     Where,
 )
-from derive.expression.walk import operations, replace, transform, walk
+from derive.expression.walk import (
+    contains,
+    free_indices,
+    index_names,
+    operations,
+    rename_indices,
+    replace,
+    transform,
+    walk,
+)
 from derive.functions import FUNCTIONS
 from derive.parse.expression import parse_expression
 from derive.prove.setting import Setting
+from derive.prove.sums import Sums, alpha_normal
 
 MOST_OPERATIONS = 300
 MOST_CONDITIONS = 4
@@ -92,8 +106,9 @@ class Converter:
     def __init__(self, setting: Setting, by_name: bool = False) -> None:
         self.setting = setting
         self.by_name = by_name
-        self.values = {element.name: body for element, body in setting.equations}
+        self.equations = {element.name: (element, body) for element, body in setting.equations}
         self.memo: dict[Expression, Any] = {}
+        self.sums = Sums()
 
     def __call__(self, e: Expression) -> Any:
         if e not in self.memo:
@@ -106,8 +121,12 @@ class Converter:
                 return sympy.Rational(e.value.numerator, e.value.denominator)
             case Constant(name="pi"):
                 return sympy.pi
-            case Ref() if not e.indices:
-                return self(self.values[e.name]) if e.name in self.values else _symbol(e.name)
+            case Ref():
+                return self.element(e)
+            case Index():
+                return _symbol(f"index {e.name}")
+            case Reduce():
+                return self.sums.reduce(alpha_normal(e), self)
             case Add():
                 return sympy.Add(*map(self, e.terms))
             case Mul():
@@ -124,7 +143,22 @@ class Converter:
                 return self.derivative(e)
         raise Unconvertible
 
+    def element(self, e: Ref) -> Any:
+        """An element of a tensor, or the value of a node's equation at its indices."""
+        if e.name in self.equations:
+            return self(self.value_of(e))
+        return _symbol(str(e))
+
+    def value_of(self, e: Ref) -> Expression:
+        element, body = self.equations[e.name]
+        if len(element.indices) != len(e.indices):
+            raise Unconvertible
+        own = (i.name for i in element.indices if isinstance(i, Index))
+        return rename_indices(body, dict(zip(own, e.indices, strict=True)))
+
     def call(self, e: Call) -> Any:
+        if e.function == "delta":
+            return _symbol(" ".join(["delta", *sorted(map(str, e.args))]))
         if self.by_name and e.function in _BY_NAME:
             return _BY_NAME[e.function](*map(self, e.args))
         if e.function in _NATIVE:
@@ -133,43 +167,59 @@ class Converter:
         definition = _definition(e.function) if row else None
         if row is None or definition is None:
             raise Unconvertible
+        if self.sums.depth and contains(definition, lambda n: isinstance(n, Where)):
+            return sympy.Function(e.function)(*map(self, e.args))  # its cases differ from term to term
         return self(replace(definition, {Ref(p): arg for p, arg in zip(row.parameters, e.args, strict=True)}))
 
     def derivative(self, e: D) -> Any:
         setting = self.setting
-        if e.wrt.indices:
-            raise Unconvertible
-        x = _symbol(e.wrt.name)
         if isinstance(e.body, Ref) and e.body.name == setting.loss and setting.loss:
             if e.wrt.name == setting.node:
-                return self.adjoint_of_node(x)
+                return self.adjoint_of_node(e.wrt)
             known = setting.adjoints.get(e.wrt.name)
-            return self(known[1]) if known is not None else _symbol(f"adjoint of {e.wrt.name}")
-        if isinstance(e.body, Ref) and e.body.name in self.values and e.body.name != e.wrt.name:
-            return self.at_values(sympy.diff(_apart(self.values[e.body.name], self.by_name), x))
-        return self.at_values(sympy.diff(_apart(e.body, self.by_name), x))
+            if known is None:
+                return _symbol(f"adjoint of {e.wrt} of {e.body}")
+            return self(rename_indices(known[1], dict(zip(known[0], e.wrt.indices, strict=True))))
+        if isinstance(e.body, Ref) and e.body.name in self.equations and e.body.name != e.wrt.name:
+            return self.slope(self.value_of(e.body), e.wrt)
+        return self.slope(e.body, e.wrt)
 
-    def adjoint_of_node(self, x: Any) -> Any:
+    def slope(self, body: Expression, x: Ref) -> Any:
+        """The derivative by one element, where the right-hand side has no other element of that tensor."""
+        elements = [node for node in walk(body) if isinstance(node, Ref) and node.name == x.name]
+        bound = set(index_names(body)) - set(free_indices(body))
+        if any(node != x for node in elements) or bound & set(index_names(x)):
+            raise Unconvertible
+        return self.at_values(sympy.diff(self.apart(body), _symbol(str(x))))
+
+    def apart(self, body: Expression) -> Any:
+        """A right-hand side with every name as a symbol of its own, so that `diff` gives its partial derivative."""
+        inner = Converter(Setting(), self.by_name)
+        inner.sums = self.sums
+        return inner(body)
+
+    def adjoint_of_node(self, x: Ref) -> Any:
         """Σ over the consumers of adjoint · derivative of the consumer's equation, read off the equations."""
         setting = self.setting
         total = sympy.Integer(0)
         for name in setting.consumers:
-            slope = sympy.diff(_apart(self.values[name], self.by_name), x)
-            if name == setting.loss:
-                total += self.at_values(slope)
-            else:
-                total += self(D(Ref(setting.loss), Ref(name))) * self.at_values(slope)
+            element, body = self.equations[name]
+            if element.indices:
+                raise Unconvertible
+            slope = self.slope(body, x)
+            total += slope if name == setting.loss else self(D(Ref(setting.loss), Ref(name))) * slope
         return total
 
     def at_values(self, e: Any) -> Any:
         """Nodes with an equation replaced by their values."""
-        table = {s: self(self.values[s.name]) for s in e.free_symbols if s.name in self.values}
+        table: dict[Any, Any] = {}
+        for symbol in e.free_symbols:
+            name = symbol.name.partition("[")[0]
+            if name in self.equations:
+                if self.equations[name][0].indices:
+                    raise Unconvertible
+                table[symbol] = self(self.equations[name][1])
         return e.xreplace(table) if table else e
-
-
-def _apart(body: Expression, by_name: bool) -> Any:
-    """A right-hand side with every name as a symbol of its own, so that `diff` gives its partial derivative."""
-    return Converter(Setting(), by_name)(body)
 
 
 def prove_symbolically(before: Expression, after: Expression, setting: Setting) -> bool:
@@ -185,6 +235,8 @@ def prove_symbolically(before: Expression, after: Expression, setting: Setting) 
 def _branches(before: Expression, after: Expression) -> Iterator[tuple[Expression, Expression]]:
     """Both sides on every branch of their case distinctions, functions with cases written out."""
     left, right = _written_out(before), _written_out(after)
+    if any(isinstance(n, Where) for e in (left, right) for r in walk(e) if isinstance(r, Reduce) for n in walk(r)):
+        raise Unconvertible  # which case holds differs from term to term
     conditions = list(dict.fromkeys(n.condition for e in (left, right) for n in walk(e) if isinstance(n, Where)))
     if not conditions:
         yield before, after
@@ -200,6 +252,8 @@ def _written_out(e: Expression) -> Expression:
     """Functions whose definition distinguishes cases, replaced by it."""
 
     def change(node: Expression) -> Expression | None:
+        if isinstance(node, Reduce):
+            return node
         if isinstance(node, Call) and node.function in FUNCTIONS:
             definition = _definition(node.function)
             if definition is not None and any(isinstance(n, Where) for n in walk(definition)):

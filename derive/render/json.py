@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from derive.arrays import in_arrays
 from derive.derivation import Adjoint, Derivation, Result, Step
 from derive.differentiate.batch import batch_gradients, objective
 from derive.differentiate.updates import update_rules
@@ -15,17 +14,13 @@ from derive.model import Shape
 from derive.render.latex import latex
 from derive.render.math_style import Conventions
 from derive.render.notation import Notation
+from derive.rules.naming import displayed
 
 
 def to_dict(derivation: Derivation) -> dict[str, Any]:
     """Every expression as text of the model language, with its LaTeX; every step proved."""
     with collection_paused():
         return _Printer(derivation.prove()).whole()
-
-
-def shown(e: Expression, indices: tuple[str, ...], shape: Shape) -> Expression:
-    """Whole-array notation where it can say the expression, else index form."""
-    return (in_arrays(e, indices, shape) if indices else None) or e
 
 
 def _shape(shape: Shape) -> list[Any]:
@@ -61,7 +56,7 @@ class _Printer:
         return {"expr": str(e), "latex": latex(e, conventions=conventions or self.usual)}
 
     def result(self, result: Result) -> dict[str, Any]:
-        expr = shown(result.expr, result.indices, result.shape)
+        expr = displayed(result.expr, result.indices, result.shape)
         found: dict[str, Any] = {**self.printed(expr), "shape": _shape(result.shape)}
         if result.indices and expr == result.expr:
             found["indices"] = list(result.indices)  # the free indices of what no array notation can say
@@ -83,7 +78,8 @@ class _Printer:
     def in_the_form_of(self, a: Adjoint) -> Expression:
         """By the adjoints: in whole-array notation where the result is, else in index form with the same indices."""
         r = a.result
-        return a.by_adjoint if shown(r.expr, r.indices, r.shape) == r.expr else shown(a.by_adjoint, r.indices, r.shape)
+        in_index_form = displayed(r.expr, r.indices, r.shape) == r.expr
+        return a.by_adjoint if in_index_form else displayed(a.by_adjoint, r.indices, r.shape)
 
     def gradient(self, a: Adjoint) -> dict[str, Any]:
         node = self.node(a)

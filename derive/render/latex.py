@@ -40,6 +40,7 @@ class _Latex(Style):
     numerator = denominator = exponent = 0
     elementwise = r" \odot "
     matrix = r"\, "
+    inverse_transposed = r"-\top"
     cases_binding = SUM
     before_sum = " "
     plus, minus = " + ", " - "
@@ -74,6 +75,12 @@ class _Latex(Style):
 
     def divided(self, numerator: str, denominator: str) -> str:
         return rf"{numerator} \oslash {denominator}"
+
+    def brackets(self, text: str) -> str:
+        return rf"\left[{text}\right]" if _TALL.search(text) else f"[{text}]"
+
+    def determinant(self, logarithm: bool, matrix: str) -> Printed:
+        return Printed((r"\ln " if logarithm else "") + r"\det" + self.parentheses(matrix), POWER)
 
     def inline_fraction(self, numerator: str, denominator: str) -> str:
         return f"{numerator}/{denominator}"

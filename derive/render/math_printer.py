@@ -15,6 +15,7 @@ from derive.expression.nodes import (
     Both,
     Call,
     Compare,
+    ComponentTensor,
     Constant,
     D,
     Div,
@@ -227,7 +228,27 @@ class Printer:
 
     # Whole arrays.
 
+    def component_tensor(self, e: ComponentTensor) -> Printed:
+        subscripts = [self.style.name(self.conventions.index(i), ()) for i in e.indices]
+        return Printed(self.style.subscripted(self.style.brackets(self.text(e.body)), subscripts), POWER)
+
+    def inverse(self, e: Call) -> Printed:
+        return Printed(self.style.power(self.at(e.args[0], ATOM), self.style.minus.strip() + "1", False), POWER)
+
+    def determinant(self, e: Call) -> Printed:
+        return self.style.determinant(e.function == "logdet", self.text(e.args[0]))
+
+    def repeated(self, e: MatMul) -> Printed | None:
+        """A matrix times itself as a power."""
+        factors = _matrix_factors(e)
+        if len(set(factors)) > 1 or self.rank(factors[0]) != 2:
+            return None
+        return Printed(self.style.power(self.at(factors[0], ATOM), str(len(factors)), False), POWER)
+
     def matmul(self, e: MatMul) -> Printed:
+        power = self.repeated(e)
+        if power is not None:
+            return power
         left, right = self.rank(e.left), self.rank(e.right)
         if left == 1 and right == 2:  # vectors are columns
             return Printed(self.transpose_of(e.right).text + self.style.matrix + self.at(e.left, POWER), PRODUCT)
@@ -240,6 +261,8 @@ class Printer:
         return Printed(text + self.style.matrix + last, PRODUCT)
 
     def transpose_of(self, e: Expression) -> Printed:
+        if isinstance(e, Call) and e.function == "inv":
+            return Printed(self.style.power(self.at(e.args[0], ATOM), self.style.inverse_transposed, False), POWER)
         if isinstance(e, Transpose):
             return Printed(self.at(e.arg, POWER), POWER)
         if isinstance(e, Ref):
@@ -277,6 +300,10 @@ def _flat(e: Mul) -> list[tuple[Expression, bool]]:
     return found
 
 
+def _matrix_factors(e: Expression) -> list[Expression]:
+    return [*_matrix_factors(e.left), *_matrix_factors(e.right)] if isinstance(e, MatMul) else [e]
+
+
 def _opposite(e: Expression) -> Expression:
     return Compare(OPPOSITE[e.op], e.left, e.right) if isinstance(e, Compare) else e
 
@@ -299,10 +326,12 @@ _PRINTERS: dict[type[Expression], Callable[[Printer, Any], Printed]] = {
     Add: Printer.add, Mul: Printer.mul, Neg: Printer.neg, Div: Printer.div, Pow: Printer.pow, Call: Printer.call,
     Reduce: Printer.reduce, Compare: Printer.compare, Both: Printer.both, Where: Printer.where, D: Printer.derivative,
     MatMul: Printer.matmul, Transpose: Printer.transpose, Item: Printer.item, Stack: Printer.stack,
+    ComponentTensor: Printer.component_tensor,
 }  # fmt: skip
 
 _SPECIAL: dict[str, Callable[[Printer, Call], Printed]] = {
     **dict.fromkeys(REDUCTIONS, Printer.whole_reduction),
     "delta": Printer.delta, "outer": Printer.outer, "dot": Printer.dot, "eye": Printer.eye,
     "square": Printer.rewritten, "reciprocal": Printer.rewritten, "xlogy": Printer.rewritten,
+    "inv": Printer.inverse, "det": Printer.determinant, "logdet": Printer.determinant,
 }  # fmt: skip

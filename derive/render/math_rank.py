@@ -5,12 +5,24 @@ In: an expression and the shapes of the names.  Out: its rank; names without a k
 
 from __future__ import annotations
 
-from derive.expression.nodes import Call, D, Expression, Item, MatMul, Reduce, Ref, Slice, Stack, Transpose
+from derive.expression.nodes import (
+    Call,
+    ComponentTensor,
+    D,
+    Expression,
+    Item,
+    MatMul,
+    Reduce,
+    Ref,
+    Slice,
+    Stack,
+    Transpose,
+)
 from derive.expression.walk import children
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS, REDUCTIONS
 from derive.render.math_style import Shapes
 
-_FIXED = {"outer": 2, "eye": 2, "dot": 0, "trace": 0, "delta": 0, "concatenate": 1}
+_FIXED = {"outer": 2, "eye": 2, "dot": 0, "trace": 0, "delta": 0, "concatenate": 1, "inv": 2, "det": 0, "logdet": 0}
 
 
 def rank(e: Expression, shapes: Shapes) -> int:
@@ -34,6 +46,8 @@ def rank(e: Expression, shapes: Shapes) -> int:
             return max(0, rank(e.arg, shapes) - _taken(e.indices))
         case Stack():
             return 1
+        case ComponentTensor():
+            return len(e.indices)
         case D():
             return rank(e.body, shapes) + rank(e.wrt, shapes)
         case Reduce():

@@ -50,6 +50,7 @@ class Style(ABC):
     exponent: int
     elementwise: str
     matrix: str
+    inverse_transposed: str  # what stands as exponent
     before_sum: str
     cases_binding: int
     plus: str
@@ -76,6 +77,12 @@ class Style(ABC):
 
     @abstractmethod
     def divided(self, numerator: str, denominator: str) -> str: ...
+
+    @abstractmethod
+    def brackets(self, text: str) -> str: ...
+
+    @abstractmethod
+    def determinant(self, logarithm: bool, matrix: str) -> Printed: ...
 
     @abstractmethod
     def power(self, base: str, exponent: str, elementwise: bool) -> str: ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from derive.arrays import in_arrays
 from derive.derivation import Adjoint
 from derive.differentiate.updates import learning_rate
 from derive.expression.nodes import D, Expression, Ref
@@ -10,6 +9,7 @@ from derive.expression.walk import walk
 from derive.render.document import Algorithm, Block, Equation, Group, Math, Paragraph, Section, says
 from derive.render.model_graph import left_side
 from derive.render.story import Story, adjoint_of
+from derive.rules.naming import whole_arrays
 
 
 def algorithm(story: Story) -> list[Block]:
@@ -53,7 +53,7 @@ def _needed(story: Story, trained: list[Adjoint]) -> list[Adjoint]:
 
 def _line(story: Story, a: Adjoint, named: bool) -> Equation:
     r = a.result
-    whole = in_arrays(a.compact, r.indices, r.shape) if r.indices else a.compact
+    whole = whole_arrays(a.compact, r.indices, r.shape) if r.indices else a.compact
     left = adjoint_of(story.model.loss, a.name, () if whole is not None else r.indices)
     right = _delta_math(story, whole if whole is not None else a.compact)
     return Equation(_delta_math(story, left) if named else story.math(left), right)

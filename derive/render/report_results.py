@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from derive.arrays import in_arrays
 from derive.derivation import Adjoint
 from derive.derivation import Derivation as Derived
 from derive.differentiate.batch import batch_gradients, example_names, objective
@@ -26,6 +25,7 @@ from derive.render.document import (
 from derive.render.report_model import shape_of
 from derive.render.report_steps import result
 from derive.render.story import Story
+from derive.rules.naming import whole_arrays
 
 OBJECTIVES = ("J", "C", "Q", "objective")
 
@@ -77,7 +77,7 @@ def summary(story: Story) -> list[Block]:
 
 def _in_indices(a: Adjoint) -> bool:
     """Whether whole-array notation cannot say the gradient."""
-    return bool(a.result.indices) and in_arrays(a.result.expr, a.result.indices, a.result.shape) is None
+    return bool(a.result.indices) and whole_arrays(a.result.expr, a.result.indices, a.result.shape) is None
 
 
 def conventions(story: Story) -> list[Block]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from derive.arrays import in_arrays
 from derive.derivation import Adjoint, Result, Step
 from derive.expression.nodes import Call, D, Expression, Ref
 from derive.expression.walk import names, replace, walk
@@ -28,6 +27,7 @@ from derive.render.latex import latex
 from derive.render.math_style import Conventions
 from derive.render.story import Sources, Story, adjoint_of
 from derive.render.unicode import unicode_math
+from derive.rules.naming import whole_arrays
 
 LONG = 12  # factors of a chain that are all shown
 SHORT = 2  # steps up to which a derivation is shown although an equal one stands before it
@@ -206,7 +206,7 @@ def _adjoint(story: Story, a: Adjoint, same: str) -> list[Block]:
         lines = _shortened(story, a, steps, lines, same)
     title = _title(story, story.model.loss, a.name)
     blocks: list[Block] = [Derivation(left, lines, story.adjoint_anchor(a.name), title)]
-    whole = in_arrays(r.expr, r.indices, r.shape) if r.indices else None
+    whole = whole_arrays(r.expr, r.indices, r.shape)
     if whole is not None:
         array = says(story.words["array form"])
         sides = story.math(adjoint_of(story.model.loss, a.name)), story.math(whole)
@@ -242,7 +242,7 @@ def _sources(story: Story, a: Adjoint) -> Sources:
 def result(story: Story, a: Adjoint) -> tuple[Math, Math]:
     """The gradient's two sides, in whole-array notation where that can say it."""
     r = a.result
-    whole = in_arrays(r.expr, r.indices, r.shape) if r.indices else None
+    whole = whole_arrays(r.expr, r.indices, r.shape)
     if whole is not None:
         return story.math(adjoint_of(story.model.loss, a.name)), story.math(whole)
     return story.math(adjoint_of(story.model.loss, a.name, r.indices)), story.math(r.expr)

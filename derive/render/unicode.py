@@ -38,6 +38,7 @@ class _Unicode(Style):
     numerator, denominator, exponent = PRODUCT, POWER, POWER
     elementwise = " ⊙ "
     matrix = " "
+    inverse_transposed = "-T"
     cases_binding = ATOM
     before_sum = " · "
     plus, minus = " + ", " − "
@@ -72,6 +73,12 @@ class _Unicode(Style):
     def divided(self, numerator: str, denominator: str) -> str:
         return f"{numerator} ⊘ {denominator}"
 
+    def brackets(self, text: str) -> str:
+        return f"[{text}]"
+
+    def determinant(self, logarithm: bool, matrix: str) -> Printed:
+        return Printed(f"{'ln ' if logarithm else ''}det({matrix})", POWER)
+
     def inline_fraction(self, numerator: str, denominator: str) -> str:
         return f"({numerator}/{denominator})"
 
@@ -79,6 +86,8 @@ class _Unicode(Style):
         if elementwise:
             return f"{self._base(base)}^⊙{exponent}"
         raised = exponent.replace("−", "-")
+        if raised == "-T":
+            return base + "⁻ᵀ"
         if all(c in SUPERSCRIPTS for c in raised):
             return base + "".join(SUPERSCRIPTS[c] for c in raised)
         return f"{self._base(base)}^{exponent}"

@@ -31,6 +31,7 @@ from derive.expression.nodes import (
 from derive.expression.walk import contains, free_indices, fresh, index_names, names, rename_indices, replace, walk
 from derive.functions import FUNCTIONS, Function
 from derive.parse.expression import parse_expression
+from derive.rules.matrices import MATRIX_RULES
 from derive.rules.rule import Context, Rule, at_every_place
 
 
@@ -63,6 +64,8 @@ def _elementwise(e: Expression, x: Ref) -> Expression | None:
     if len(found) != 1 or isinstance(e, Ref):
         return None
     (own,) = found
+    if len(own.indices) < len(x.indices):
+        return None  # the whole of x, as argument of a matrix function
     pairs = [pair for pair in zip(own.indices, x.indices, strict=True) if pair[0] != pair[1]]
     if (
         not pairs
@@ -366,5 +369,6 @@ ELEMENTWISE = next(rule for rule in RULES if rule.name == "elementwise")
 ORDER: tuple[Rule, ...] = (
     *(r for r in RULES if r.name not in ("constant", "variable")),
     *FUNCTION_RULES,
+    *MATRIX_RULES,
     *(r for r in RULES if r.name in ("constant", "variable")),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from derive.expression.build import ZERO, add, mul
 from derive.expression.nodes import D, Expression, Index, Reduce, Ref
-from derive.expression.walk import fresh, index_names, names, rename_indices, transform
+from derive.expression.walk import bound_apart, fresh, index_names, names, rename_indices, transform
 from derive.rules.rule import Context, Rule, at_every_place
 
 
@@ -31,8 +31,11 @@ def _chain(e: Expression, context: Context) -> Expression | None:
     return add(*terms)
 
 
-def _found(node: Expression, context: Context, of_loss: bool) -> Expression | None:
-    """The result that a derivative stands for, moved from its generic indices to the ones asked for."""
+def _found(node: Expression, context: Context, of_loss: bool, taken: dict[str, None]) -> Expression | None:
+    """The result that a derivative stands for, moved from its generic indices to the ones asked for.
+
+    The indices that it binds are other ones than those of the expression it comes to stand in.
+    """
     if not isinstance(node, D):
         return None
     own = [c for c in context.consumers.get(node.wrt.name, ()) if c.body is not None and c.body == node.body]
@@ -47,16 +50,19 @@ def _found(node: Expression, context: Context, of_loss: bool) -> Expression | No
     fact = context.facts.get((of, node.wrt.name))
     if fact is None:
         return None
-    return rename_indices(fact.expr, dict(zip(fact.indices, (*indices, *node.wrt.indices), strict=True)))
+    swap = dict(zip(fact.indices, (*indices, *node.wrt.indices), strict=True))
+    return bound_apart(rename_indices(fact.expr, swap), taken)
 
 
 def _put_local(e: Expression, context: Context) -> Expression | None:
-    result = transform(e, lambda node: _found(node, context, of_loss=False))
+    taken = index_names(e)
+    result = transform(e, lambda node: _found(node, context, of_loss=False, taken=taken))
     return None if result == e else result
 
 
 def _put_adjoints(e: Expression, context: Context) -> Expression | None:
-    result = transform(e, lambda node: _found(node, context, of_loss=True))
+    taken = index_names(e)
+    result = transform(e, lambda node: _found(node, context, of_loss=True, taken=taken))
     return None if result == e else result
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from derive.arrays import in_arrays
+from derive.arrays.form import in_arrays
 from derive.expression.nodes import Expression
 from derive.rules.rule import Context, Rule
 

@@ -5,32 +5,45 @@ The form is found by elimination (`derive.algebra.eliminate`), never taken from 
 
 from __future__ import annotations
 
+from itertools import product
+
 from derive.algebra.eliminate import Definitions, eliminate
 from derive.algebra.rational import alpha_normal
-from derive.expression.build import mul
-from derive.expression.nodes import Call, Div, Expression, Index, Mul, Neg, Number, Ref, Where
+from derive.expression.build import div, mul, neg
+from derive.expression.nodes import Add, Call, Div, Expression, Index, Mul, Neg, Number, Ref, Where
 from derive.expression.walk import bottom_up, free_indices, operations, rename_indices, transform, walk
 from derive.functions import FUNCTIONS
 from derive.rules.calculus import unfolded
+from derive.rules.fractions import CANCEL
 from derive.rules.rule import Context, Rewrite, Rule
 from derive.rules.sums import is_delta
 
 # Functions that may stand in a result beside the output, as σ does in SiLU's derivative.
 BOUNDED, UNBOUNDED = ("sigmoid", "tanh"), ("cosh", "sinh")
 HELPERS = (*BOUNDED, *UNBOUNDED)
+MOST_INSTANCES = 4  # of a node, at other indices than its own
 
 
 def _instances(e: Expression, output: tuple[Ref, Expression]) -> Definitions:
     """The node's equation at its own indices, and at the other indices that the derivative speaks of."""
     element, body = output
-    found: Definitions = [(element, _explicit(body))]
+    value = _explicit(body)
+    found: Definitions = [(element, value)]
     own = [i.name for i in element.indices if isinstance(i, Index)]
-    if len(own) == 1:
-        for other in free_indices(e):
-            if other not in own:
-                swap: dict[str, Expression] = {own[0]: Index(other)}
-                found.append((Ref(element.name, (Index(other),)), rename_indices(_explicit(body), swap)))
+    others = [i for i in free_indices(e) if i not in own]
+    for letters in product(*((i, *others) for i in own)):
+        if letters != tuple(own) and len(found) < MOST_INSTANCES and set(letters) <= {*own, *others}:
+            swap: dict[str, Expression] = {i: Index(k) for i, k in zip(own, letters, strict=True) if i != k}
+            shown = rename_indices(value, swap)
+            if _occurs(shown, e):
+                found.append((Ref(element.name, tuple(map(Index, letters))), shown))
     return found
+
+
+def _occurs(value: Expression, e: Expression) -> bool:
+    """Whether a quotient's numerator occurs in an expression: that instance of the node may be of use."""
+    top = alpha_normal(value.numerator if isinstance(value, Div) else value)
+    return any(alpha_normal(node) == top for node in walk(e))
 
 
 def _explicit(body: Expression) -> Expression:
@@ -44,11 +57,12 @@ def _without_deltas(rewrite: Rewrite) -> Rewrite:
     """Kronecker deltas of an elementwise derivative stay outside of the elimination."""
 
     def apply(e: Expression, context: Context) -> Expression | None:
-        if isinstance(e, Mul) and any(is_delta(f) for f in e.factors):
-            rest = mul(*(f for f in e.factors if not is_delta(f)))
-            found = rewrite(rest, context)
-            return None if found is None else mul(found, *(f for f in e.factors if is_delta(f)))
-        return rewrite(e, context)
+        top = e.numerator if isinstance(e, Div) else e
+        if not isinstance(top, Mul) or not any(is_delta(f) for f in top.factors):
+            return rewrite(e, context)
+        rest = mul(*(f for f in top.factors if not is_delta(f)))
+        found = rewrite(div(rest, e.denominator) if isinstance(e, Div) else rest, context)
+        return None if found is None else mul(found, *(f for f in top.factors if is_delta(f)))
 
     return apply
 
@@ -60,7 +74,11 @@ def _through_output(e: Expression, context: Context) -> Expression | None:
     definitions = _instances(e, context.output)
     found = eliminate(e, definitions)
     if found is None:
-        found = _beside_a_kernel(e, context.output) or _of_a_fraction(e, context.output)
+        found = (
+            _beside_a_kernel(e, context.output)
+            or _of_a_fraction(e, context.output)
+            or _with_the_numerator(e, context.output)
+        )
     if found is None:
         return None
     table = dict(definitions)
@@ -86,6 +104,30 @@ def _of_a_fraction(e: Expression, output: tuple[Ref, Expression]) -> Expression 
     if not isinstance(body, Div) or len(names) != 1 or any(isinstance(n, Call) for n in walk(body)):
         return None
     return eliminate(e, [(element, body)], next(iter(names)))
+
+
+def _with_the_numerator(e: Expression, output: tuple[Ref, Expression]) -> Expression | None:
+    """u = v/s, so v = u*s: the derivative of (x - m)/s by s is -u/s."""
+    element, body = output
+    if not isinstance(body, Div) or not isinstance(e, (Div, Neg)):
+        return None
+    fraction = e.arg if isinstance(e, Neg) else e
+    if not isinstance(fraction, Div):
+        return None
+    top, whole = fraction.numerator, mul(element, body.denominator)
+    for value, turned in ((whole, body.numerator), (neg(whole), _turned(body.numerator))):
+        if turned is not None and alpha_normal(top) == alpha_normal(turned):
+            quotient = div(value, fraction.denominator)
+            found = CANCEL.apply(neg(quotient) if isinstance(e, Neg) else quotient, Context())
+            return found if found is not None and operations(found) < operations(e) else None
+    return None
+
+
+def _turned(e: Expression) -> Expression | None:
+    """v - u for u - v."""
+    if not isinstance(e, Add) or len(e.terms) != 2 or not isinstance(e.terms[1], Neg):
+        return None
+    return Add((e.terms[1].arg, neg(e.terms[0])))
 
 
 def _argument(e: Call) -> Expression:

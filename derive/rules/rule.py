@@ -39,6 +39,7 @@ class Context:
     `output`: the node whose equation is being differentiated, as (element, right-hand side).  `facts`: results found
     before, by (of, with respect to).  `consumers`: of each name.  `assumptions`: what the author stated.  `axes`,
     `sizes`: the axes of the result, for whole-array notation.  `ranges`: the sizes that free indices run over.
+    `shapes`: of the names.  `equations`: of nodes around, as (element, right-hand side).
     """
 
     output: tuple[Ref, Expression] | None = None
@@ -49,6 +50,8 @@ class Context:
     axes: tuple[str, ...] = ()
     sizes: tuple[Expression, ...] = ()
     ranges: Mapping[str, Expression] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[Expression, ...]] = field(default_factory=dict)
+    equations: tuple[tuple[Ref, Expression], ...] = ()
 
 
 Rewrite = Callable[[Expression, Context], Expression | None]

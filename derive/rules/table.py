@@ -17,6 +17,9 @@ from derive.rules.fractions import (
     SIGNS,
 )
 from derive.rules.identities import IDENTITIES
+from derive.rules.known_sums import KNOWN_SUM, NAME_QUOTIENT
+from derive.rules.matrices import MATRIX_RULES
+from derive.rules.naming import NAME_FUNCTION
 from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
 from derive.rules.rule import Rule
@@ -27,6 +30,7 @@ ALL_RULES: tuple[Rule, ...] = (
     *FUNCTION_RULES,
     *DEFINITION_RULES.values(),
     *INVERSE_RULES.values(),
+    *MATRIX_RULES,
     CHAIN_RULE,
     LOCAL_RESULTS,
     ADJOINTS,
@@ -50,7 +54,10 @@ ALL_RULES: tuple[Rule, ...] = (
     MERGE_SUMS,
     PULL_OUT,
     SPLIT,
+    KNOWN_SUM,
+    NAME_QUOTIENT,
     ARRAY_NOTATION,
+    NAME_FUNCTION,
 )
 
 RULES: dict[str, Rule] = {rule.name: rule for rule in ALL_RULES}

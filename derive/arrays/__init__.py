@@ -1,0 +1,1 @@
+"""Index form as whole arrays: what readers read and what code computes."""

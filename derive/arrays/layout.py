@@ -1,0 +1,105 @@
+"""What an expression is laid out in: the axes wanted, their sizes, and what numpy alone can say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from derive.arrays.contraction import NEW_AXIS, WHOLE, collected
+from derive.expression.build import number
+from derive.expression.nodes import Add, Call, Expression, Index, Item, Neg, Transpose
+
+Axes = tuple[str, ...]
+
+
+class NoArrayForm(Exception):
+    """Whole-array notation cannot say this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """An array expression and the axes it has, in order."""
+
+    expr: Expression
+    axes: Axes
+
+
+class Layout:
+    """`meaning` lays out one node; `sizes` are those of the axes; with the `shapes` of the names it is for code."""
+
+    def __init__(
+        self,
+        meaning: Callable[[Layout, Expression, Axes], Laid],
+        sizes: dict[str, Expression],
+        shapes: Mapping[str, tuple[Expression, ...]] | None,
+    ) -> None:
+        self.meaning = meaning
+        self.sizes = sizes
+        self.shapes = shapes
+        self.in_code = shapes is not None
+        self.writing_out = False  # while sums inside of factors are written out, none is again
+
+    def whole(self, e: Expression, axes: Axes) -> Expression:
+        """The expression over exactly these axes."""
+        laid = self.lay(e, axes)
+        if laid.axes == axes:
+            return laid.expr
+        if not self.in_code:
+            raise NoArrayForm
+        sizes = tuple(self.size(i) for i in axes)  # the same for every example, say
+        return Call("broadcast_to", (self.broadcast(laid, axes), *sizes))
+
+    def lay(self, e: Expression, order: Axes) -> Laid:
+        """The expression with its free indices as axes, in the given order."""
+        return self.meaning(self, e, order)
+
+    def positions(self, e: Index) -> Laid:
+        """An index as an array of its positions (in code)."""
+        if not self.in_code or e.name not in self.sizes:
+            raise NoArrayForm
+        return Laid(Call("arange", (self.sizes[e.name],)), (e.name,))
+
+    def size(self, index: str) -> Expression:
+        if index not in self.sizes:
+            raise NoArrayForm
+        return self.sizes[index]
+
+    def ordered(self, laid: Laid, order: tuple[str, ...]) -> Laid:
+        """The axes brought into the given order."""
+        wanted = tuple(i for i in order if i in laid.axes)
+        if len(wanted) != len(laid.axes):
+            raise NoArrayForm
+        if wanted == laid.axes:
+            return laid
+        if self.in_code and len(wanted) > 2:
+            return Laid(Call("transpose", (laid.expr, *(number(laid.axes.index(i)) for i in wanted))), wanted)
+        if len(wanted) == 2:
+            return Laid(laid.expr.arg if isinstance(laid.expr, Transpose) else Transpose(laid.expr), wanted)
+        raise NoArrayForm
+
+    def broadcast(self, laid: Laid, axes: tuple[str, ...]) -> Expression:
+        """The operand so that numpy's broadcasting gives it the given axes."""
+        if not laid.axes or laid.axes == axes[len(axes) - len(laid.axes) :]:
+            return laid.expr
+        if not self.in_code:
+            raise NoArrayForm
+        if isinstance(laid.expr, Neg):
+            return Neg(self.broadcast(Laid(laid.expr.arg, laid.axes), axes))
+        first = axes.index(laid.axes[0])
+        parts = tuple(WHOLE if i in laid.axes else NEW_AXIS for i in axes[first:])
+        return Item(laid.expr, parts)
+
+    def elementwise(
+        self,
+        parts: tuple[Expression, ...],
+        order: tuple[str, ...],
+        join: Callable[[tuple[Expression, ...]], Expression],
+    ) -> Laid:
+        laid = [self.lay(part, order) for part in parts]
+        axes = tuple(i for i in order if any(i in part.axes for part in laid))
+        if not self.in_code and axes and not any(part.axes == axes for part in laid):
+            raise NoArrayForm
+        joined = join(tuple(self.broadcast(part, axes) for part in laid))
+        if isinstance(joined, Add) and not self.in_code:
+            joined = collected(joined)
+        return Laid(joined, axes)

@@ -1,0 +1,42 @@
+"""Functions of a matrix as whole arrays: inv(A), det(A), logdet(A)."""
+
+from __future__ import annotations
+
+from derive.arrays.layout import Laid, Layout, NoArrayForm
+from derive.expression.nodes import Call, ComponentTensor, Index, Item
+from derive.expression.walk import free_indices, fresh, index_names
+from derive.rules.matrices import entry
+
+
+def of_matrix(layout: Layout, e: Call, order: tuple[str, ...]) -> Laid:
+    """A function of a matrix, whose rows and columns are the last axes of its argument."""
+    matrix = e.args[0]
+    order = tuple(i for i in order if i in free_indices(matrix))
+    taken = {**index_names(e), **dict.fromkeys((*order, *layout.sizes))}
+    row = fresh(taken, "p")
+    column = fresh({**taken, row: None}, "q")
+    outer = layout.sizes
+    if isinstance(matrix, ComponentTensor):
+        layout.sizes = outer | dict(zip((row, column), matrix.ranges, strict=False))
+    try:
+        inner = layout.lay(entry(matrix, Index(row), Index(column)), (*order, row, column))
+    finally:
+        layout.sizes = outer
+    if inner.axes[-2:] != (row, column) or (len(inner.axes) > 2 and not layout.in_code):
+        raise NoArrayForm
+    return Laid(Call(e.function, (inner.expr,)), inner.axes[:-2])
+
+
+def inverse(layout: Layout, e: Item, order: tuple[str, ...]) -> Laid:
+    """``inv(A)[i, j]`` is an element of inv(A)."""
+    if not isinstance(e.arg, Call):
+        raise NoArrayForm
+    whole = of_matrix(layout, e.arg, order)
+    plain = tuple(i.name for i in e.indices if isinstance(i, Index))
+    if len(plain) < len(e.indices) or set(plain) & set(whole.axes):
+        raise NoArrayForm
+    if len(set(plain)) < len(plain):
+        if whole.axes:
+            raise NoArrayForm
+        return Laid(Call("diag", (whole.expr,)), plain[:1])
+    return layout.ordered(Laid(whole.expr, (*whole.axes, *plain)), order)

@@ -1,0 +1,149 @@
+"""Reductions as whole arrays: sums of products as matrix products, others over axes."""
+
+from __future__ import annotations
+
+from derive.arrays.contraction import Factor, Network, NoMatrixForm
+from derive.arrays.einsum import einsum, scattered
+from derive.arrays.layout import Laid, Layout, NoArrayForm
+from derive.arrays.products import flat_factors, over_and_under
+from derive.expression.build import ONE, ZERO, neg, number
+from derive.expression.nodes import (
+    Add,
+    Both,
+    Call,
+    Compare,
+    Constant,
+    Div,
+    Expression,
+    Index,
+    Mul,
+    Neg,
+    Reduce,
+    Transpose,
+    Where,
+)
+from derive.expression.walk import contains, free_indices, walk
+from derive.rules.expansion import written_out
+
+NEUTRAL: dict[str, Expression] = {"sum": ZERO, "prod": ONE, "max": Neg(Constant("inf")), "min": Constant("inf")}
+
+
+def reduction(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid:
+    outer = layout.sizes
+    layout.sizes = outer | dict(zip(e.indices, e.ranges, strict=False))
+    try:
+        return reduced(layout, e, order)
+    finally:
+        layout.sizes = outer
+
+
+def reduced(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid:
+    condition = own_condition(layout, e)
+    if condition is not None:
+        if not layout.in_code or e.op not in NEUTRAL:
+            raise NoArrayForm
+        e = Reduce(e.op, Where(condition, e.body, NEUTRAL[e.op]), e.indices, None, e.ranges)
+    if e.op == "sum":
+        found = contraction(layout, Reduce("sum", e.body, e.indices, None, e.ranges), order)
+        if found is not None:
+            return found
+    if any(i in order for i in e.indices):
+        raise NoArrayForm
+    return over_bound_axes(layout, e, order)
+
+
+def over_bound_axes(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid:
+    """The body laid out and reduced over its bound axes."""
+    # bound axes behind the others, or before: whichever needs no transpose
+    last = layout.lay(e.body, (*order, *e.indices))
+    if contains(last.expr, lambda node: isinstance(node, Transpose)) and len(e.indices) == 1:
+        first = layout.lay(e.body, (*e.indices, *order))
+        if not contains(first.expr, lambda node: isinstance(node, Transpose)):
+            return summed(layout, e.op, first, e)
+    return summed(layout, e.op, last, e)
+
+
+def own_condition(layout: Layout, e: Reduce) -> Expression | None:
+    """The reduction's condition without what its ranges say already."""
+    if e.condition is None:
+        return None
+    parts = e.condition.conditions if isinstance(e.condition, Both) else (e.condition,)
+    said = [Compare("<", Index(i), size) for i, size in zip(e.indices, e.ranges, strict=False)]
+    kept = tuple(c for c in parts if not (layout.in_code and c in said))
+    return None if not kept else kept[0] if len(kept) == 1 else Both(kept)
+
+
+def summed(layout: Layout, op: str, inner: Laid, e: Reduce) -> Laid:
+    bound = [i for i in inner.axes if i in e.indices]
+    if len(bound) != len(e.indices):
+        raise NoArrayForm
+    left = tuple(i for i in inner.axes if i not in e.indices)
+    if not left:
+        return Laid(Call(op, (inner.expr,)), ())
+    if layout.in_code and len(bound) > 1:
+        places = Constant(f"({', '.join(str(inner.axes.index(i)) for i in bound)})")
+        return Laid(Call(op, (inner.expr,), (("axis", places),)), left)
+    expr, axes = inner.expr, list(inner.axes)
+    for index in reversed(bound):
+        axis = axes.index(index)
+        expr = Call(op, (expr,), (("axis", number(axis)),))
+        axes.pop(axis)
+    return Laid(expr, left)
+
+
+def contraction(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | None:
+    """A sum of products as a chain of matrix products; sums inside its factors are written out if need be."""
+    body = e.body
+    if isinstance(body, Neg):
+        inner = reduction(layout, Reduce("sum", body.arg, e.indices, None, e.ranges), order)
+        return Laid(neg(inner.expr), inner.axes)
+    if isinstance(body, Add) and not layout.in_code:
+        try:
+            return over_bound_axes(layout, e, order)
+        except NoArrayForm:
+            return _with_sums_written_out(layout, e, order)
+    if isinstance(body, Reduce) and layout.in_code and body.op == "sum" and body.condition is None:
+        both = (*e.indices, *body.indices), (*e.ranges, *body.ranges)
+        return reduction(layout, Reduce("sum", body.body, both[0], None, both[1]), order)
+    if not isinstance(body, (Mul, Div)):
+        return None
+    if layout.in_code and (found := scattered(layout, e, order)) is not None:
+        return found
+    try:
+        network = Network(factors(layout, body, (*order, *e.indices)), layout.in_code)
+        network.contracted(e.indices)
+        expr, axes = network.result(order)
+    except (NoMatrixForm, NoArrayForm):
+        return einsum(layout, e, order) if layout.in_code else _with_sums_written_out(layout, e, order)
+    return Laid(expr, axes)
+
+
+def factors(layout: Layout, e: Expression, relevant: tuple[str, ...]) -> list[Factor]:
+    """The factors of a product or fraction with their axes."""
+    above, below = over_and_under(flat_factors(e))
+    return [factor(layout, f, relevant, k >= len(above)) for k, f in enumerate((*above, *below))]
+
+
+def factor(layout: Layout, e: Expression, relevant: tuple[str, ...], below: bool) -> Factor:
+    own = tuple(i for i in relevant if i in free_indices(e))
+    if len(own) > 2:
+        raise NoMatrixForm
+    either = [layout.lay(e, order) for order in dict.fromkeys((own, own[::-1]))]
+    laid = min(either, key=lambda one: _transposes(one.expr))
+    return Factor(laid.expr, laid.axes, below)
+
+
+def _with_sums_written_out(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | None:
+    """The sum with the sums in its factors distributed over it, each a chain of its own."""
+    flat = written_out(e)
+    if flat == e or layout.writing_out:
+        return None
+    layout.writing_out = True
+    try:
+        return layout.lay(flat, order)
+    finally:
+        layout.writing_out = False
+
+
+def _transposes(e: Expression) -> int:
+    return sum(isinstance(node, Transpose) for node in walk(e))

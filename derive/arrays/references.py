@@ -1,0 +1,88 @@
+"""Elements of a name as a whole array: in code also as slices and by arrays of positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from derive.arrays.contraction import WHOLE
+from derive.arrays.layout import Laid, Layout, NoArrayForm
+from derive.expression.build import ZERO, add
+from derive.expression.nodes import Add, Expression, Index, Ref, Slice
+from derive.expression.walk import free_indices
+from derive.parse.sizes import plus, same_size
+
+Make = Callable[[tuple[Expression, ...]], Expression]
+
+
+def ref(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
+    plain = tuple(i.name for i in e.indices if isinstance(i, Index))
+    fixed = [k for k, i in enumerate(e.indices) if not isinstance(i, Index)]
+    twice = len(set(plain)) != len(plain)
+    if layout.shapes is not None and (
+        fixed or twice or any(map(lambda i, n: is_part(layout, i, n), e.indices, layout.shapes.get(e.name, ())))
+    ):
+        return part(layout, e, order, make)
+    if any(free_indices(e.indices[k]) for k in fixed) or fixed != list(range(len(fixed))) or twice:
+        raise NoArrayForm
+    return layout.ordered(Laid(make(e.indices[: len(fixed)]), plain), order)
+
+
+def is_part(layout: Layout, index: Expression, size: Expression) -> bool:
+    """Whether an index runs over less than the axis that it subscripts."""
+    return isinstance(index, Index) and index.name in layout.sizes and not same_size(layout.sizes[index.name], size)
+
+
+def part(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
+    """``x[j + 1]`` as the slice ``x[1:1 + size]``, ``x[2*i + p]`` by an array of positions."""
+    subscripts: list[Expression] = []
+    axes: list[str] = []
+    shape = (layout.shapes or {}).get(e.name, ())
+    for index, size in zip(e.indices, shape, strict=True):
+        free = list(free_indices(index))
+        if not free:
+            subscripts.append(index)
+        elif len(free) == 1 and free[0] not in axes and (start := start_of(index, free[0])) is not None:
+            whole = start == ZERO and not is_part(layout, Index(free[0]), size)
+            stop = plus(add(start, layout.size(free[0])), 0)
+            subscripts.append(WHOLE if whole else Slice(None if start == ZERO else start, stop, None))
+            axes.append(free[0])
+        else:
+            return gathered(layout, e, order, make)
+    return layout.ordered(Laid(make(tuple(subscripts)), tuple(axes)), order)
+
+
+def gathered(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
+    """Subscripts as arrays of positions over the axes that they speak of, ``x[2*i + p]``; others stay whole."""
+    shape = (layout.shapes or {}).get(e.name, ())
+    plain = [_stands_alone(layout, e, k, size) for k, size in enumerate(shape)]
+    if not _contiguous(plain):
+        plain = [False] * len(plain)
+    places = [k for k, alone in enumerate(plain) if not alone]
+    laid = {k: layout.lay(e.indices[k], order) for k in places}
+    axes = tuple(i for i in order if any(i in part.axes for part in laid.values()))
+    subscripts = [WHOLE if alone else layout.broadcast(laid[k], axes) for k, alone in enumerate(plain)]
+    before = tuple(str(i) for i in e.indices[: places[0]])
+    behind = tuple(str(i) for i in e.indices[places[-1] + 1 :])
+    return layout.ordered(Laid(make(tuple(subscripts[: places[-1] + 1])), (*before, *axes, *behind)), order)
+
+
+def _stands_alone(layout: Layout, e: Ref, k: int, size: Expression) -> bool:
+    """Whether a subscript is an index over its whole axis that no other subscript has."""
+    index = e.indices[k]
+    others = (i for j, other in enumerate(e.indices) if j != k for i in free_indices(other))
+    return isinstance(index, Index) and not is_part(layout, index, size) and index.name not in others
+
+
+def _contiguous(plain: list[bool]) -> bool:
+    """Whether the subscripts that are arrays stand side by side: only then numpy leaves the axes in order."""
+    places = [k for k, alone in enumerate(plain) if not alone]
+    return bool(places) and places[-1] - places[0] + 1 == len(places)
+
+
+def start_of(index: Expression, name: str) -> Expression | None:
+    """Where ``j`` or ``j + start`` begins."""
+    if index == Index(name):
+        return ZERO
+    if isinstance(index, Add) and index.terms[0] == Index(name):
+        return add(*index.terms[1:])
+    return None

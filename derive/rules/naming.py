@@ -1,0 +1,75 @@
+"""What whole-array notation spells out under its own name again: exp(x)/sum(exp(x)) is softmax(x).
+
+The patterns are the definitions of the function table, in whole-array notation.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from derive.arrays.form import in_arrays
+from derive.expression.nodes import Call, Expression, Ref
+from derive.expression.walk import bottom_up, children
+from derive.functions import AXIS_FUNCTIONS
+from derive.parse.expression import parse_expression
+from derive.rules.rule import Context, Rule
+
+NAMED = ("log_softmax", "softmax", "logsumexp", "norm")
+
+
+@cache
+def _patterns() -> tuple[tuple[str, Expression, bool], ...]:
+    """Name, definition over whole arrays, and whether the function keeps its axis."""
+    found = []
+    for name in NAMED:
+        row = AXIS_FUNCTIONS[name]
+        whole = in_arrays(parse_expression(row.definition), ("i",) if row.keeps_axis else ())
+        if whole is not None:
+            found.append((name, whole, row.keeps_axis))
+    return tuple(found)
+
+
+def _matched(pattern: Expression, e: Expression, found: dict[str, Expression]) -> bool:
+    """Whether `e` is the pattern with something in the place of ``u``."""
+    if pattern == Ref("u"):
+        return found.setdefault("u", e) == e
+    inner, outer = children(pattern), children(e)
+    if type(pattern) is not type(e) or len(inner) != len(outer):
+        return False
+    if isinstance(pattern, Call) and isinstance(e, Call) and pattern.function != e.function:
+        return False
+    if not inner:
+        return pattern == e
+    return all(_matched(p, q, found) for p, q in zip(inner, outer, strict=True))
+
+
+def named(e: Expression, axes: int) -> Expression:
+    """The expression, of an array with so many axes, with functions under their names."""
+
+    def change(node: Expression) -> Expression:
+        for name, pattern, keeps_axis in _patterns():
+            found: dict[str, Expression] = {}
+            if (not keeps_axis or axes == 1) and _matched(pattern, node, found):
+                return Call(name, (found["u"],))
+        return node
+
+    return bottom_up(e, change)
+
+
+def _named(e: Expression, context: Context) -> Expression | None:
+    result = named(e, len(context.axes))
+    return None if result == e else result
+
+
+def whole_arrays(e: Expression, indices: tuple[str, ...], sizes: tuple[Expression, ...]) -> Expression | None:
+    """A result in whole-array notation, with functions under their names; None where that notation cannot say it."""
+    whole = in_arrays(e, indices, sizes) if indices else None
+    return None if whole is None else named(whole, len(indices))
+
+
+def displayed(e: Expression, indices: tuple[str, ...], sizes: tuple[Expression, ...]) -> Expression:
+    """A result as it is shown: in whole-array notation where that can say it, else in index form."""
+    return whole_arrays(e, indices, sizes) or e
+
+
+NAME_FUNCTION = Rule("name a known function", "exp(u)/sum(exp(u)) = softmax(u), sqrt(sum(u**2)) = norm(u)", _named)
