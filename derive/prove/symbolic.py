@@ -7,7 +7,7 @@ proved branch by branch.  The conversion here is the prover's own and shares not
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from typing import Any
 
@@ -57,6 +57,21 @@ _NATIVE: dict[str, Any] = {
     "arccosh": sympy.acosh,
     "arctanh": sympy.atanh,
     "arctan2": sympy.atan2,
+    "erfinv": sympy.erfinv,
+    "erfcinv": sympy.erfcinv,
+    "lambertw": sympy.LambertW,
+    "expi": sympy.Ei,
+    "gammainc": lambda a, x: sympy.lowergamma(a, x) / sympy.gamma(a),
+    "gammaincc": lambda a, x: sympy.uppergamma(a, x) / sympy.gamma(a),
+    "jv": sympy.besselj,
+    "yv": sympy.bessely,
+    "iv": sympy.besseli,
+    "kv": sympy.besselk,
+    **{
+        f"{letter}{order}": partial(bessel, order)
+        for letter, bessel in (("j", sympy.besselj), ("y", sympy.bessely), ("i", sympy.besseli), ("k", sympy.besselk))
+        for order in (0, 1)
+    },
     "cbrt": lambda u: sympy.sign(u) * sympy.Abs(u) ** sympy.Rational(1, 3),
 }
 
