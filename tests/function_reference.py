@@ -178,9 +178,7 @@ NATIVE = {
         * (u if u > 0 else mpmath.mpf("1.6732632423543772848170429916717") * mpmath.expm1(u))
     ),
     "gelu": lambda u: u * mpmath.ncdf(u),
-    "gelu_tanh": lambda u: (
-        u / 2 * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (u + mpmath.mpf("0.044715") * u**3)))
-    ),
+    "gelu_tanh": lambda u: u / 2 * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (u + mpmath.mpf("0.044715") * u**3))),
     "silu": lambda u: u / (1 + mpmath.exp(-u)),
     "swish": lambda u, b: u / (1 + mpmath.exp(-b * u)),
     "mish": lambda u: u * mpmath.tanh(_softplus(u)),
@@ -364,5 +362,3 @@ KINKS = [  # PyTorch's conventions, as the table states them
     ("margin_ranking_loss", (1, 1, 1, 0), 0, "-1"),
     ("margin_ranking_loss", (1, 1, 1, 0), 1, "1"),
 ]
-
-

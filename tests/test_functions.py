@@ -63,10 +63,11 @@ PARAMETERS: dict[tuple[str, str], tuple[float, ...]] = {
 # What the rounding of the arguments alone leaves where a value, or a slope, is a small difference of larger terms.
 CANCELLING = {"sinc": 1e-15, "lerp": 1e-12}
 CANCELLING_SLOPES = {
-    ("pseudo_huber", "delta"): 1e-11, ("sinc", "u"): 1e-9, ("huber_loss", "delta"): 1e-12,
+    ("pseudo_huber", "delta"): 1e-11,
+    ("sinc", "u"): 1e-9,
+    ("huber_loss", "delta"): 1e-12,
     **{("beta", p): 1e-4 for p in "uv"},
 }
-
 
 
 def points(row: Function) -> list[tuple[float, ...]]:
@@ -210,7 +211,9 @@ def check_slopes(name: str, at: list[tuple[float, ...]]) -> int:
 
 
 @pytest.mark.parametrize(("name", "at", "argument", "wanted"), KINKS)
-def test_the_code_follows_the_convention_at_a_kink(name: str, at: tuple[float, ...], argument: int, wanted: str) -> None:
+def test_the_code_follows_the_convention_at_a_kink(
+    name: str, at: tuple[float, ...], argument: int, wanted: str
+) -> None:
     found = slopes_of(name, tuple(map(float, at)))[FUNCTIONS[name].parameters[argument]]
     assert found == pytest.approx(float(wanted), abs=1e-12)
 
@@ -221,7 +224,9 @@ def test_the_code_is_right_on_both_sides_of_a_kink(name: str, at: tuple[float, .
     assert check_slopes(name, sides) >= 2
 
 
-@pytest.mark.parametrize("call", ["xlogy(w, w)", "entr(w)", "kl_div_loss(1, w)+w", "rel_entr(w, 1)", "xlog1py(w, w - 1)"])
+@pytest.mark.parametrize(
+    "call", ["xlogy(w, w)", "entr(w)", "kl_div_loss(1, w)+w", "rel_entr(w, 1)", "xlog1py(w, w - 1)"]
+)
 def test_a_logarithm_that_is_multiplied_by_0_does_not_count(call: str) -> None:
     module = Model.parse(f"w: parameter\nL: loss = {call}").derive().compile()
     with strict():

@@ -125,9 +125,7 @@ def _concrete(shape: Sequence[Expression], values: Mapping[str, Array]) -> tuple
     return tuple(round(float(_Evaluator(values, {}).value(size, {}).real)) for size in shape)
 
 
-def _run(
-    model: Model, start: Mapping[str, Array], shifted: tuple[str, tuple[int, ...]] | None
-) -> dict[str, Array]:
+def _run(model: Model, start: Mapping[str, Array], shifted: tuple[str, tuple[int, ...]] | None) -> dict[str, Array]:
     """All equations in order; the entry `shifted` is moved by i·STEP, as soon as it is there."""
     values = dict(start)
     evaluator = _Evaluator(values, {})
@@ -135,9 +133,7 @@ def _run(
         if shifted is not None and shifted[0] in values:
             _shift(values, *shifted)
         for equation in model.equations:
-            values[equation.name] = evaluator.over(
-                equation.body, equation.indices, _concrete(equation.shape, start)
-            )
+            values[equation.name] = evaluator.over(equation.body, equation.indices, _concrete(equation.shape, start))
             if shifted is not None and shifted[0] == equation.name:
                 _shift(values, *shifted)
     return values
@@ -161,8 +157,7 @@ class _Evaluator:
 
     def over(self, e: Expression, indices: Sequence[str], shape: tuple[int, ...]) -> Array:
         scope = {
-            name: _axis(size, len(shape) - 1 - k)
-            for k, (name, size) in enumerate(zip(indices, shape, strict=True))
+            name: _axis(size, len(shape) - 1 - k) for k, (name, size) in enumerate(zip(indices, shape, strict=True))
         }
         return np.array(np.broadcast_to(self.value(e, scope), shape), dtype=complex)
 
@@ -274,9 +269,7 @@ class _Evaluator:
                 for d in row.defaults[len(row.defaults) - (len(names) - len(args)) :]
             ),
         ]
-        return _Evaluator(dict(zip(names, filled[: len(names)], strict=True)), {}).value(
-            _definition(name), {}
-        )
+        return _Evaluator(dict(zip(names, filled[: len(names)], strict=True)), {}).value(_definition(name), {})
 
 
 @cache
@@ -419,9 +412,7 @@ def _continued(function: Callable[..., float], poles: bool) -> Callable[..., Arr
             here = function(*known, x)
             if z.imag == 0:
                 return complex(here, 0)
-            sides = [
-                function(*known, x + k * distance) - function(*known, x - k * distance) for k in (1, 2, 3)
-            ]
+            sides = [function(*known, x + k * distance) - function(*known, x - k * distance) for k in (1, 2, 3)]
         except (ValueError, OverflowError, ZeroDivisionError):
             return complex(math.nan, 0)
         slope = (45 * sides[0] - 9 * sides[1] + sides[2]) / (60 * distance)
@@ -449,9 +440,7 @@ def _polygamma(k: float, x: float) -> float:
         total += sign * math.factorial(n) * x ** -(n + 1)
         x += 1
     if n == 0:
-        series = (
-            math.log(x) - 1 / (2 * x) - sum(b / (2 * j * x ** (2 * j)) for j, b in enumerate(_BERNOULLI, 1))
-        )
+        series = math.log(x) - 1 / (2 * x) - sum(b / (2 * j * x ** (2 * j)) for j, b in enumerate(_BERNOULLI, 1))
         return total + series
     series = math.factorial(n - 1) / x**n + math.factorial(n) / (2 * x ** (n + 1))
     series += sum(

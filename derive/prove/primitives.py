@@ -13,7 +13,8 @@ LARGEST = 1e60  # argument of an exponential or a sine, whose digits cost memory
 LARGEST_SLOW = 1e9  # argument of the gamma function and its kin, which take long to compute
 MOST_DIGITS_SLOW = 2000
 LARGEST_ERROR = 1e6  # argument of exp(u*u)*erfc(u)
-LARGEST_BESSEL = 1e3  # argument of a Bessel function or an incomplete integral, which take long
+LARGEST_BESSELK = 20  # of K, which takes seconds there
+LARGEST_BESSEL = 60  # argument of a Bessel function or an incomplete integral, which take long
 MOST_POWER = 1e30
 
 
@@ -88,12 +89,44 @@ def _trunc(u: Any) -> Any:
     return mpmath.floor(u) if u > 0 else mpmath.ceil(u)
 
 
+def _gammainc(a: Any, x: Any) -> Any:
+    if a <= 0 or x < 0:
+        raise Undefined
+    return mpmath.gammainc(a, 0, x, regularized=True)
+
+
+def _gammaincc(a: Any, x: Any) -> Any:
+    if a <= 0 or x < 0:
+        raise Undefined
+    return mpmath.gammainc(a, x, regularized=True)
+
+
+def _betainc(a: Any, b: Any, x: Any) -> Any:
+    if min(a, b) <= 0 or not 0 <= x <= 1:
+        raise Undefined
+    return mpmath.betainc(a, b, 0, x, regularized=True)
+
+
+def _besselk(k: Any, u: Any) -> Any:
+    if u <= 0:
+        raise Undefined
+    if u > LARGEST_BESSELK:
+        raise Uncomputed
+    return mpmath.besselk(k, u)
+
+
+def _bessely(k: Any, u: Any) -> Any:
+    if u <= 0:
+        raise Undefined
+    return mpmath.bessely(k, u)
+
+
 def _scaled_i(k: Any, u: Any) -> Any:
     return mpmath.besseli(k, u) * mpmath.exp(-abs(u))
 
 
 def _scaled_k(k: Any, u: Any) -> Any:
-    return mpmath.besselk(k, u) * mpmath.exp(u)
+    return _besselk(k, u) * mpmath.exp(u)
 
 
 def _of_each_order(letter: str, bessel: Any, name: str) -> dict[str, Any]:
@@ -130,13 +163,13 @@ PRIMITIVES: dict[str, Any] = {
     "ndtri": _mp(lambda u: mpmath.sqrt(2) * mpmath.erfinv(2 * u - 1)),
     "lambertw": _mp(mpmath.lambertw),
     "expi": _mp(mpmath.ei),
-    "gammainc": _mp(lambda a, x: mpmath.gammainc(a, 0, x, regularized=True), LARGEST_BESSEL),
-    "gammaincc": _mp(lambda a, x: mpmath.gammainc(a, x, regularized=True), LARGEST_BESSEL),
-    "betainc": _mp(lambda a, b, x: mpmath.betainc(a, b, 0, x, regularized=True), LARGEST_BESSEL),
+    "gammainc": _mp(_gammainc, LARGEST_BESSEL),
+    "gammaincc": _mp(_gammaincc, LARGEST_BESSEL),
+    "betainc": _mp(_betainc, LARGEST_BESSEL),
     **_of_each_order("j", mpmath.besselj, ""),
-    **_of_each_order("y", mpmath.bessely, ""),
+    **_of_each_order("y", _bessely, ""),
     **_of_each_order("i", mpmath.besseli, ""),
-    **_of_each_order("k", mpmath.besselk, ""),
+    **_of_each_order("k", _besselk, ""),
     **_of_each_order("i", _scaled_i, "e"),
     **_of_each_order("k", _scaled_k, "e"),
     "floor": _step(math.floor, mpmath.floor),

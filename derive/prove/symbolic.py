@@ -36,6 +36,15 @@ from derive.prove.setting import Setting
 MOST_OPERATIONS = 300
 MOST_CONDITIONS = 4
 
+
+def _scaled_i(k: Any, u: Any) -> Any:
+    return sympy.besseli(k, u) * sympy.exp(-sympy.Abs(u))
+
+
+def _scaled_k(k: Any, u: Any) -> Any:
+    return sympy.besselk(k, u) * sympy.exp(u)
+
+
 _NATIVE: dict[str, Any] = {
     "exp": sympy.exp,
     "log": sympy.log,
@@ -72,6 +81,13 @@ _NATIVE: dict[str, Any] = {
         for letter, bessel in (("j", sympy.besselj), ("y", sympy.bessely), ("i", sympy.besseli), ("k", sympy.besselk))
         for order in (0, 1)
     },
+    **{
+        f"{letter}{order}e": lambda u, order=order, scaled=scaled: scaled(order, u)
+        for letter, scaled in (("i", _scaled_i), ("k", _scaled_k))
+        for order in (0, 1)
+    },
+    "ive": _scaled_i,
+    "kve": _scaled_k,
     "cbrt": lambda u: sympy.sign(u) * sympy.Abs(u) ** sympy.Rational(1, 3),
 }
 

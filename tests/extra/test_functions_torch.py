@@ -26,14 +26,56 @@ TORCH: dict[str, Callable[..., torch.Tensor]] = {
     **{
         name: getattr(torch, name)
         for name in (
-            *("exp", "sin", "cos", "tan", "abs", "sign", "maximum", "minimum", "floor", "ceil", "trunc", "round", "erf"),
-            *("lgamma", "digamma", "log", "sqrt", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "log1p"),
+            *(
+                "exp",
+                "sin",
+                "cos",
+                "tan",
+                "abs",
+                "sign",
+                "maximum",
+                "minimum",
+                "floor",
+                "ceil",
+                "trunc",
+                "round",
+                "erf",
+            ),
+            *(
+                "lgamma",
+                "digamma",
+                "log",
+                "sqrt",
+                "arcsin",
+                "arccos",
+                "arctan",
+                "arcsinh",
+                "arccosh",
+                "arctanh",
+                "log1p",
+            ),
             *("expm1", "log2", "log10", "exp2", "square", "reciprocal", "rsqrt", "deg2rad", "rad2deg", "lerp", "sinh"),
             *("cosh", "tanh", "sigmoid", "logit", "logaddexp", "logaddexp2", "hypot", "xlogy", "fmod", "frac"),
-            *("copysign", "fmax", "fmin", "sinc", "erfc", "erfinv", "prelu", "celu", "selu", "threshold", "clip", "arctan2"),
+            *(
+                "copysign",
+                "fmax",
+                "fmin",
+                "sinc",
+                "erfc",
+                "erfinv",
+                "prelu",
+                "celu",
+                "selu",
+                "threshold",
+                "clip",
+                "arctan2",
+            ),
         )
     },
-    **{name: getattr(SPECIAL, name) for name in ("xlog1py", "entr", "erfcx", "log_ndtr", "ndtri", "i0", "i0e", "i1", "i1e")},
+    **{
+        name: getattr(SPECIAL, name)
+        for name in ("xlog1py", "entr", "erfcx", "log_ndtr", "ndtri", "i0", "i0e", "i1", "i1e")
+    },
     "power": torch.pow,
     "mod": torch.remainder,
     "normal_cdf": SPECIAL.ndtr,
@@ -71,10 +113,14 @@ TORCH: dict[str, Callable[..., torch.Tensor]] = {
     "binary_cross_entropy_with_logits": lambda z, y: F.binary_cross_entropy_with_logits(z, y, reduction="none"),
     "soft_margin_loss": lambda z, y: F.soft_margin_loss(z, y.detach(), reduction="none"),
     "poisson_nll_loss": lambda z, y: F.poisson_nll_loss(z, y, reduction="none"),
-    "gaussian_nll_loss": lambda u, y, var: F.gaussian_nll_loss(u.reshape(1), y.reshape(1), var.reshape(1), reduction="none")[0],
+    "gaussian_nll_loss": lambda u, y, var: F.gaussian_nll_loss(
+        u.reshape(1), y.reshape(1), var.reshape(1), reduction="none"
+    )[0],
     "kl_div_loss": lambda z, y: F.kl_div(z, y, reduction="none"),
     "hinge_embedding_loss": lambda u, y, m: F.hinge_embedding_loss(u, y.detach(), margin=float(m), reduction="none"),
-    "margin_ranking_loss": lambda u, v, y, m: F.margin_ranking_loss(u, v, y.detach(), margin=float(m), reduction="none"),
+    "margin_ranking_loss": lambda u, v, y, m: F.margin_ranking_loss(
+        u, v, y.detach(), margin=float(m), reduction="none"
+    ),
     "squared_relu": lambda u: F.relu(u) ** 2,
     "pinball": lambda u, tau: torch.maximum(tau * u, (tau - 1) * u),
     "reglu": lambda u, v: F.relu(u) * v,
