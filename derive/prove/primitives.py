@@ -13,7 +13,7 @@ LARGEST = 1e60  # argument of an exponential or a sine, whose digits cost memory
 LARGEST_SLOW = 1e9  # argument of the gamma function and its kin, which take long to compute
 MOST_DIGITS_SLOW = 2000
 LARGEST_ERROR = 1e6  # argument of exp(u*u)*erfc(u)
-LARGEST_BESSELK = 20  # of K, which takes seconds there
+LARGEST_BESSELK = 6  # of K, which takes seconds at larger arguments
 LARGEST_BESSEL = 60  # argument of a Bessel function or an incomplete integral, which take long
 MOST_POWER = 1e30
 
