@@ -45,6 +45,28 @@ _FUNCTIONS: dict[Any, str] = {
     sympy.cot: "cot",
     sympy.sech: "sech",
     sympy.polygamma: "polygamma",
+    sympy.csch: "csch",
+    sympy.coth: "coth",
+    sympy.asec: "arcsec",
+    sympy.acsc: "arccsc",
+    sympy.acot: "arccot",
+    sympy.asech: "arcsech",
+    sympy.acsch: "arccsch",
+    sympy.acoth: "arccoth",
+    sympy.atan2: "arctan2",
+    sympy.erfinv: "erfinv",
+    sympy.erfcinv: "erfcinv",
+    sympy.LambertW: "lambertw",
+    sympy.Ei: "expi",
+    sympy.beta: "beta",
+    sympy.factorial: "factorial",
+    sympy.besselj: "jv",
+    sympy.bessely: "yv",
+    sympy.besseli: "iv",
+    sympy.besselk: "kv",
+    sympy.floor: "floor",
+    sympy.ceiling: "ceil",
+    sympy.Mod: "mod",
     sympy.Max: "maximum",
     sympy.Min: "minimum",
 }
@@ -81,8 +103,8 @@ def expression_from_sympy(e: Any) -> Expression:
     for kind, name in _FUNCTIONS.items():
         if isinstance(e, kind):
             args = [expression_from_sympy(arg) for arg in e.args]
-            result: Expression = Call(name, tuple(args[:2] if name in ("maximum", "minimum", "polygamma") else args))
-            for arg in args[2:]:
+            result: Expression = Call(name, tuple(args[:2] if name in ("maximum", "minimum") else args))
+            for arg in args[2:] if name in ("maximum", "minimum") else ():
                 result = Call(name, (result, arg))
             return result
     raise DeriveError(f"SymPy's {type(e).__name__} has no counterpart in the model language", hint=f"in {e}")

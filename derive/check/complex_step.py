@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from fractions import Fraction
+from functools import cache, partial
 from typing import Any
 
+import mpmath
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -125,9 +127,7 @@ def _concrete(shape: Sequence[Expression], values: Mapping[str, Array]) -> tuple
     return tuple(round(float(_Evaluator(values, {}).value(size, {}).real)) for size in shape)
 
 
-def _run(
-    model: Model, start: Mapping[str, Array], shifted: tuple[str, tuple[int, ...]] | None
-) -> dict[str, Array]:
+def _run(model: Model, start: Mapping[str, Array], shifted: tuple[str, tuple[int, ...]] | None) -> dict[str, Array]:
     """All equations in order; the entry `shifted` is moved by i·STEP, as soon as it is there."""
     values = dict(start)
     evaluator = _Evaluator(values, {})
@@ -135,9 +135,7 @@ def _run(
         if shifted is not None and shifted[0] in values:
             _shift(values, *shifted)
         for equation in model.equations:
-            values[equation.name] = evaluator.over(
-                equation.body, equation.indices, _concrete(equation.shape, start)
-            )
+            values[equation.name] = evaluator.over(equation.body, equation.indices, _concrete(equation.shape, start))
             if shifted is not None and shifted[0] == equation.name:
                 _shift(values, *shifted)
     return values
@@ -161,8 +159,7 @@ class _Evaluator:
 
     def over(self, e: Expression, indices: Sequence[str], shape: tuple[int, ...]) -> Array:
         scope = {
-            name: _axis(size, len(shape) - 1 - k)
-            for k, (name, size) in enumerate(zip(indices, shape, strict=True))
+            name: _axis(size, len(shape) - 1 - k) for k, (name, size) in enumerate(zip(indices, shape, strict=True))
         }
         return np.array(np.broadcast_to(self.value(e, scope), shape), dtype=complex)
 
@@ -294,13 +291,11 @@ class _Evaluator:
         filled = [
             *args,
             *(
-                np.asarray(float(d), dtype=complex)
+                np.asarray(float(Fraction(d)), dtype=complex)
                 for d in row.defaults[len(row.defaults) - (len(names) - len(args)) :]
             ),
         ]
-        return _Evaluator(dict(zip(names, filled[: len(names)], strict=True)), {}).value(
-            _definition(name), {}
-        )
+        return _Evaluator(dict(zip(names, filled[: len(names)], strict=True)), {}).value(_definition(name), {})
 
 
 def _gathered(array: Array, found: list[NDArray[np.int_]]) -> Array:
@@ -465,9 +460,7 @@ def _continued(function: Callable[..., float], poles: bool) -> Callable[..., Arr
             here = function(*known, x)
             if z.imag == 0:
                 return complex(here, 0)
-            sides = [
-                function(*known, x + k * distance) - function(*known, x - k * distance) for k in (1, 2, 3)
-            ]
+            sides = [function(*known, x + k * distance) - function(*known, x - k * distance) for k in (1, 2, 3)]
         except (ValueError, OverflowError, ZeroDivisionError):
             return complex(math.nan, 0)
         slope = (45 * sides[0] - 9 * sides[1] + sides[2]) / (60 * distance)
@@ -495,9 +488,7 @@ def _polygamma(k: float, x: float) -> float:
         total += sign * math.factorial(n) * x ** -(n + 1)
         x += 1
     if n == 0:
-        series = (
-            math.log(x) - 1 / (2 * x) - sum(b / (2 * j * x ** (2 * j)) for j, b in enumerate(_BERNOULLI, 1))
-        )
+        series = math.log(x) - 1 / (2 * x) - sum(b / (2 * j * x ** (2 * j)) for j, b in enumerate(_BERNOULLI, 1))
         return total + series
     series = math.factorial(n - 1) / x**n + math.factorial(n) / (2 * x ** (n + 1))
     series += sum(
@@ -513,6 +504,66 @@ def _lgamma(x: float) -> float:
         raise ValueError("outside of the domain")
     return math.lgamma(x)
 
+
+def _of_steps(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    return lambda u: function(u.real).astype(complex)
+
+
+def _by_mpmath(name: str, parameters: int = 1) -> Callable[..., Array]:
+    """A function of mpmath whose last argument carries the imaginary part, by a central difference with 40 digits."""
+
+    def one(*args: complex) -> complex:
+        *known, x = (mpmath.mpf(complex(a).real) for a in args)
+        step = mpmath.mpf(10) ** -12
+        try:
+            with mpmath.workdps(40):
+                function = _OF_MPMATH[name]
+                value = function(*known, x)
+                if complex(args[-1]).imag == 0:
+                    return complex(_real(value), 0)
+                slope = (function(*known, x + step) - function(*known, x - step)) / (2 * step)
+                return complex(_real(value), _real(slope) * complex(args[-1]).imag)
+        except (ValueError, OverflowError, ZeroDivisionError, mpmath.libmp.NoConvergence):
+            return complex(math.nan, 0)
+
+    vectorised = np.frompyfunc(one, parameters, 1)
+    return lambda *args: np.asarray(vectorised(*args), dtype=complex)
+
+
+def _real(value: Any) -> float:
+    """NaN for what is not real."""
+    return float(value.real) if value.imag == 0 else math.nan
+
+
+def _scaled(bessel: Callable[..., Any], sign: int) -> Callable[..., Any]:
+    """exp(-|u|) or exp(u) times a modified Bessel function."""
+    return lambda k, u: bessel(k, u) * mpmath.exp(u if sign > 0 else -abs(u))
+
+
+_OF_MPMATH: dict[str, Callable[..., Any]] = {
+    "erfc": mpmath.erfc,
+    "erfcx": lambda u: mpmath.exp(u * u) * mpmath.erfc(u),
+    "log_ndtr": lambda u: mpmath.log(mpmath.erfc(-u / mpmath.sqrt(2)) / 2),
+    "erfinv": mpmath.erfinv,
+    "erfcinv": lambda u: mpmath.erfinv(1 - u),
+    "ndtri": lambda u: mpmath.sqrt(2) * mpmath.erfinv(2 * u - 1),
+    "lambertw": mpmath.lambertw,
+    "expi": mpmath.ei,
+    "gammainc": lambda a, x: mpmath.gammainc(a, 0, x, regularized=True),
+    "gammaincc": lambda a, x: mpmath.gammainc(a, x, regularized=True),
+    "betainc": lambda a, b, x: mpmath.betainc(a, b, 0, x, regularized=True),
+    "jv": mpmath.besselj,
+    "yv": mpmath.bessely,
+    "iv": mpmath.besseli,
+    "kv": mpmath.besselk,
+    "ive": _scaled(mpmath.besseli, -1),
+    "kve": _scaled(mpmath.besselk, 1),
+}
+for _order in (0, 1):
+    for _letter in "jyik":
+        _OF_MPMATH[f"{_letter}{_order}"] = partial(_OF_MPMATH[f"{_letter}v"], _order)
+    for _letter in "ik":
+        _OF_MPMATH[f"{_letter}{_order}e"] = partial(_OF_MPMATH[f"{_letter}ve"], _order)
 
 _PRIMITIVES: dict[str, Callable[..., Array]] = {
     "exp": np.exp,
@@ -532,10 +583,15 @@ _PRIMITIVES: dict[str, Callable[..., Array]] = {
     "sign": lambda u: np.sign(u.real).astype(complex),
     "maximum": _pick(np.greater),
     "minimum": _pick(np.less),
+    "floor": _of_steps(np.floor),
+    "ceil": _of_steps(np.ceil),
+    "trunc": _of_steps(np.trunc),
+    "round": _of_steps(np.rint),
     "erf": _continued(lambda x: math.erf(x), poles=False),
     "lgamma": _continued(_lgamma, poles=True),
     "gamma": _continued(lambda x: math.gamma(x), poles=True),
     "digamma": _continued(lambda x: _polygamma(0, x), poles=True),
     "trigamma": _continued(lambda x: _polygamma(1, x), poles=True),
     "polygamma": _continued(_polygamma, poles=True),
+    **{name: _by_mpmath(name, len(FUNCTIONS[name].parameters)) for name in _OF_MPMATH},
 }

@@ -22,7 +22,7 @@ class Lemma:
     form: Form
 
 
-OUTPUT = "value"
+OUTPUT = "output"  # no function of the table has a parameter of this name
 
 
 @cache

@@ -46,7 +46,10 @@ def generate(
 def load(source: str, name: str) -> types.ModuleType:
     """A generated module, ready to call."""
     module = types.ModuleType(re.sub(r"\W", "_", name))
-    exec(compile(source, f"<generated code of {name}>", "exec"), module.__dict__)
+    try:
+        exec(compile(source, f"<generated code of {name}>", "exec"), module.__dict__)
+    except ModuleNotFoundError as error:
+        raise DeriveError(f"the code of this model needs {error.name}", hint="pip install scipy") from None
     return module
 
 
@@ -113,6 +116,7 @@ class _Module:
         fields["helpers"] = [HELPERS[name].rstrip() for name in with_needs(self.printer.helpers)]
         fields["needs_math"] = any("math." in HELPERS[name] for name in with_needs(self.printer.helpers))
         fields["needs_numpy"] = bool(data) or bool(fields["random"]) or "np." in repr(fields)
+        fields["needs_scipy"] = "scipy.special." in repr(fields)
         return template("python", "module.py.j2").render(fields)
 
     def is_classifier(self) -> bool:

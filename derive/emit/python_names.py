@@ -7,7 +7,7 @@ import keyword
 from collections.abc import Iterable
 
 # What the functions that speak of the model's names call their own.
-OF_FUNCTIONS = ("np", "math", "sys", "csv", "params", "grads", "data", "seed", "rng")
+OF_FUNCTIONS = ("np", "scipy", "math", "sys", "csv", "params", "grads", "data", "seed", "rng")
 FUNCTIONS = ("init", "loss", "loss_and_gradients", "predict", "update", "train", "read_csv")
 OWN = frozenset((*OF_FUNCTIONS, *FUNCTIONS))
 

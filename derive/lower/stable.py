@@ -77,6 +77,8 @@ def _looked_into(node: Expression, bodies: Mapping[str, tuple[tuple[str, ...], E
     """``log(a)`` and ``log(1 - a)`` with the definition of the node a put in, where a stable form of that is known."""
     if isinstance(node, Call) and node.function in LOGARITHMS:
         return _other_logarithm(node, bodies)
+    if isinstance(node, Call) and node.function == "binary_cross_entropy":
+        return _cross_entropy(node, bodies)
     if not isinstance(node, Call) or node.function != "log":
         return node
     arg = node.args[0]
@@ -107,6 +109,16 @@ def _other_logarithm(node: Call, bodies: Mapping[str, tuple[tuple[str, ...], Exp
         return node
     product = found if factor is None else mul(factor, found)
     return product if below is None else div(product, below)
+
+
+def _cross_entropy(node: Call, bodies: Mapping[str, tuple[tuple[str, ...], Expression]]) -> Expression:
+    """``binary_cross_entropy(a, y)``: through its logarithms, if both have a stable form."""
+    p, y = node.args
+    logarithms = (Call("log", (p,)), Call("log", (add(ONE, Neg(p)),)))
+    found = [_one(_looked_into(log, bodies)) for log in logarithms]
+    if any(isinstance(log, Call) and log.function in ("log", "log1p") for log in found):
+        return node
+    return Neg(add(mul(y, found[0]), mul(add(ONE, Neg(y)), found[1])))
 
 
 def _refs(e: Expression) -> list[Ref]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import mpmath
@@ -10,6 +12,9 @@ import mpmath
 LARGEST = 1e60  # argument of an exponential or a sine, whose digits cost memory
 LARGEST_SLOW = 1e9  # argument of the gamma function and its kin, which take long to compute
 MOST_DIGITS_SLOW = 2000
+LARGEST_ERROR = 1e6  # argument of exp(u*u)*erfc(u)
+LARGEST_BESSELK = 6  # of K, which takes seconds at larger arguments
+LARGEST_BESSEL = 60  # argument of a Bessel function or an incomplete integral, which take long
 MOST_POWER = 1e30
 
 
@@ -75,6 +80,61 @@ def _root(u: Any) -> Any:
     return mpmath.sqrt(u)
 
 
+def _step(function: Any, of_mpmath: Any) -> Any:
+    """A function of steps: a whole number, of the kind that its argument is."""
+    return lambda u: Fraction(function(u)) if isinstance(u, Fraction) else of_mpmath(u)
+
+
+def _trunc(u: Any) -> Any:
+    return mpmath.floor(u) if u > 0 else mpmath.ceil(u)
+
+
+def _gammainc(a: Any, x: Any) -> Any:
+    if a <= 0 or x < 0:
+        raise Undefined
+    return mpmath.gammainc(a, 0, x, regularized=True)
+
+
+def _gammaincc(a: Any, x: Any) -> Any:
+    if a <= 0 or x < 0:
+        raise Undefined
+    return mpmath.gammainc(a, x, regularized=True)
+
+
+def _betainc(a: Any, b: Any, x: Any) -> Any:
+    if min(a, b) <= 0 or not 0 <= x <= 1:
+        raise Undefined
+    return mpmath.betainc(a, b, 0, x, regularized=True)
+
+
+def _besselk(k: Any, u: Any) -> Any:
+    if u <= 0:
+        raise Undefined
+    if u > LARGEST_BESSELK:
+        raise Uncomputed
+    return mpmath.besselk(k, u)
+
+
+def _bessely(k: Any, u: Any) -> Any:
+    if u <= 0:
+        raise Undefined
+    return mpmath.bessely(k, u)
+
+
+def _scaled_i(k: Any, u: Any) -> Any:
+    return mpmath.besseli(k, u) * mpmath.exp(-abs(u))
+
+
+def _scaled_k(k: Any, u: Any) -> Any:
+    return _besselk(k, u) * mpmath.exp(u)
+
+
+def _of_each_order(letter: str, bessel: Any, name: str) -> dict[str, Any]:
+    """``jv`` and with it ``j0`` and ``j1``; ``ive``, ``i0e``, ``i1e``."""
+    orders = {"v": bessel, "0": partial(bessel, 0), "1": partial(bessel, 1)}
+    return {f"{letter}{order}{name}": _mp(function, LARGEST_BESSEL) for order, function in orders.items()}
+
+
 PRIMITIVES: dict[str, Any] = {
     "exp": _mp(mpmath.exp),
     "log": _mp(_positive(mpmath.log), float("inf")),
@@ -95,6 +155,27 @@ PRIMITIVES: dict[str, Any] = {
     "arctanh": _mp(mpmath.atanh),
     "arctan2": _mp(mpmath.atan2),
     "cbrt": _mp(lambda u: mpmath.sign(u) * mpmath.cbrt(abs(u))),
+    "erfc": _mp(mpmath.erfc),
+    "erfcx": _mp(lambda u: mpmath.exp(u * u) * mpmath.erfc(u), LARGEST_ERROR),
+    "log_ndtr": _mp(lambda u: mpmath.log(mpmath.ncdf(u)), LARGEST_ERROR),
+    "erfinv": _mp(mpmath.erfinv),
+    "erfcinv": _mp(lambda u: mpmath.erfinv(1 - u)),
+    "ndtri": _mp(lambda u: mpmath.sqrt(2) * mpmath.erfinv(2 * u - 1)),
+    "lambertw": _mp(mpmath.lambertw),
+    "expi": _mp(mpmath.ei),
+    "gammainc": _mp(_gammainc, LARGEST_BESSEL),
+    "gammaincc": _mp(_gammaincc, LARGEST_BESSEL),
+    "betainc": _mp(_betainc, LARGEST_BESSEL),
+    **_of_each_order("j", mpmath.besselj, ""),
+    **_of_each_order("y", _bessely, ""),
+    **_of_each_order("i", mpmath.besseli, ""),
+    **_of_each_order("k", _besselk, ""),
+    **_of_each_order("i", _scaled_i, "e"),
+    **_of_each_order("k", _scaled_k, "e"),
+    "floor": _step(math.floor, mpmath.floor),
+    "ceil": _step(math.ceil, mpmath.ceil),
+    "trunc": _step(math.trunc, _trunc),
+    "round": _step(round, mpmath.nint),
     "abs": lambda u: abs(u),
     "sign": lambda u: (u > 0) - (u < 0),
     "maximum": max,

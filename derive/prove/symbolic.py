@@ -9,7 +9,7 @@ proved branch by branch.  The conversion here is the prover's own and shares not
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from typing import Any
 
@@ -50,6 +50,15 @@ from derive.prove.sums import Sums, alpha_normal
 MOST_OPERATIONS = 300
 MOST_CONDITIONS = 4
 
+
+def _scaled_i(k: Any, u: Any) -> Any:
+    return sympy.besseli(k, u) * sympy.exp(-sympy.Abs(u))
+
+
+def _scaled_k(k: Any, u: Any) -> Any:
+    return sympy.besselk(k, u) * sympy.exp(u)
+
+
 _NATIVE: dict[str, Any] = {
     "exp": sympy.exp,
     "log": sympy.log,
@@ -71,6 +80,28 @@ _NATIVE: dict[str, Any] = {
     "arccosh": sympy.acosh,
     "arctanh": sympy.atanh,
     "arctan2": sympy.atan2,
+    "erfinv": sympy.erfinv,
+    "erfcinv": sympy.erfcinv,
+    "lambertw": sympy.LambertW,
+    "expi": sympy.Ei,
+    "gammainc": lambda a, x: sympy.lowergamma(a, x) / sympy.gamma(a),
+    "gammaincc": lambda a, x: sympy.uppergamma(a, x) / sympy.gamma(a),
+    "jv": sympy.besselj,
+    "yv": sympy.bessely,
+    "iv": sympy.besseli,
+    "kv": sympy.besselk,
+    **{
+        f"{letter}{order}": partial(bessel, order)
+        for letter, bessel in (("j", sympy.besselj), ("y", sympy.bessely), ("i", sympy.besseli), ("k", sympy.besselk))
+        for order in (0, 1)
+    },
+    **{
+        f"{letter}{order}e": lambda u, order=order, scaled=scaled: scaled(order, u)
+        for letter, scaled in (("i", _scaled_i), ("k", _scaled_k))
+        for order in (0, 1)
+    },
+    "ive": _scaled_i,
+    "kve": _scaled_k,
     "cbrt": lambda u: sympy.sign(u) * sympy.Abs(u) ** sympy.Rational(1, 3),
 }
 

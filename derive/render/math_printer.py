@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from derive.expression.build import ONE, mul, power
+from derive.expression.build import ONE, add, mul, power
 from derive.expression.nodes import (
     Add,
     Both,
@@ -280,12 +280,7 @@ class Printer:
 
     def rewritten(self, e: Call) -> Printed:
         """Functions that are only a spelling of a product, a power or a fraction."""
-        u = e.args[0]
-        if e.function == "square":
-            return self.printed(power(u, 2))
-        if e.function == "reciprocal":
-            return self.printed(Div(ONE, u))
-        return self.printed(mul(u, Call("log", (e.args[1],))))
+        return self.printed(_REWRITTEN[e.function](*e.args))
 
 
 def _flat(e: Mul) -> list[tuple[Expression, bool]]:
@@ -329,9 +324,19 @@ _PRINTERS: dict[type[Expression], Callable[[Printer, Any], Printed]] = {
     ComponentTensor: Printer.component_tensor,
 }  # fmt: skip
 
+_REWRITTEN: dict[str, Callable[..., Expression]] = {
+    "square": lambda u: power(u, 2),
+    "reciprocal": lambda u: Div(ONE, u),
+    "rsqrt": lambda u: Div(ONE, Call("sqrt", (u,))),
+    "rgamma": lambda u: Div(ONE, Call("gamma", (u,))),
+    "power": power,
+    "xlogy": lambda u, v: mul(u, Call("log", (v,))),
+    "xlog1py": lambda u, v: mul(u, Call("log", (add(ONE, v),))),
+}
+
 _SPECIAL: dict[str, Callable[[Printer, Call], Printed]] = {
     **dict.fromkeys(REDUCTIONS, Printer.whole_reduction),
     "delta": Printer.delta, "outer": Printer.outer, "dot": Printer.dot, "eye": Printer.eye,
-    "square": Printer.rewritten, "reciprocal": Printer.rewritten, "xlogy": Printer.rewritten,
     "inv": Printer.inverse, "det": Printer.determinant, "logdet": Printer.determinant,
+    **dict.fromkeys(_REWRITTEN, Printer.rewritten),
 }  # fmt: skip

@@ -103,7 +103,7 @@ def _lemma(story: Story, name: str, steps: Sequence[Step]) -> Block:
     )
 
     def math(e: Expression) -> Math:
-        e = replace(e, {Ref("value"): called})  # the lemma's own name for what the function gives
+        e = replace(e, {Ref("output"): called})  # the lemma's own name for what the function gives
         return Math(latex(e, conventions=conventions), unicode_math(e, conventions=conventions))
 
     lines = story.lines_in(steps, math)

@@ -18,7 +18,8 @@ _REDUCTIONS = {"sum": "∑", "prod": "∏", "max": "max", "min": "min"}
 _TEMPLATES = {  # the LaTeX of the function table, piece by piece
     r"\sqrt[3]{#0}": "∛(#0)", r"\sqrt{#0}": "√(#0)", "^{(#0)}": "^(#0)", "^{#0}": "^(#0)", "_{2}": "₂", "_{10}": "₁₀",
     r"\left": "", r"\right": "", r"\sigma": "σ", r"\Gamma": "Γ", r"\psi": "ψ", r"\Phi": "Φ", r"\lVert": "‖",
-    r"\rVert": "‖", " - ": " − ", "'": "′",
+    r"\rVert": "‖", " - ": " − ", "'": "′", r"\varphi": "φ", r"\lfloor ": "⌊", r" \rfloor": "⌋", r"\lceil ": "⌈",
+    r" \rceil": "⌉", "^{-1}": "⁻¹", "_{0}": "₀", "_{1}": "₁", "_{#0}": "_(#0)",
 }  # fmt: skip
 
 

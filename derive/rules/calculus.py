@@ -257,14 +257,20 @@ def _variable(e: Expression, x: Ref) -> Expression | None:
 
 
 @cache
-def partial_derivatives(name: str) -> tuple[Expression, ...]:
-    """The derivatives of a function by its arguments, in terms of its parameters: axioms, or derived from them."""
+def partial_derivative(name: str, argument: int) -> Expression:
+    """The derivative of a function by one argument, in terms of its parameters: an axiom, or derived from them.
+
+    Raises DeriveError where none is known.
+    """
     from derive.differentiate.lemma import lemma
 
     row = FUNCTIONS[name]
-    if row.partials:
-        return tuple(parse_expression(text) for text in row.partials)
-    return tuple(lemma(name, k).result for k in range(len(row.parameters)))
+    if not row.partials:
+        return lemma(name, argument).result
+    text = row.partials[argument]
+    if text is None:
+        raise DeriveError(f"'{name}' has no known derivative with respect to its argument {row.parameters[argument]}")
+    return parse_expression(text)
 
 
 def _function_rule(row: Function, direct: bool) -> Rule:
@@ -280,7 +286,7 @@ def _function_rule(row: Function, direct: bool) -> Rule:
         binding: dict[Expression, Expression] = {Ref(p): arg for p, arg in zip(row.parameters, args, strict=True)}
         for k, arg in enumerate(args):
             if not is_constant(arg, x):
-                outer = replace(_partial(row, k), binding)
+                outer = replace(partial_derivative(row.name, k), binding)
                 terms.append(outer if direct else mul(outer, D(arg, x)))
         return add(*terms)
 
@@ -291,12 +297,6 @@ def _function_rule(row: Function, direct: bool) -> Rule:
         )
     statement = f"D({row.name}({u}), x) = {row.name}'({u})*D(u, x)"
     return Rule(f"chain rule for {row.name}", statement, at_every_place(differentiate), needs)
-
-
-def _partial(row: Function, k: int) -> Expression:
-    if row.name == "polygamma" and k == 0:
-        raise DeriveError("polygamma has no derivative with respect to its order")
-    return partial_derivatives(row.name)[k]
 
 
 @cache

@@ -18,7 +18,7 @@ from sympy.core.cache import clear_cache
 from derive.differentiate.derive import clear_caches
 from derive.differentiate.lemma import lemma, slope_of
 from derive.model import Model
-from derive.rules.calculus import partial_derivatives
+from derive.rules.calculus import partial_derivative
 
 TEN = ("tanh", "sigmoid", "softplus", "silu", "sin", "exp", "arctan", "softsign", "gelu", "relu")
 SYMPY: dict[str, Callable[[sympy.Expr], sympy.Expr]] = {
@@ -55,7 +55,7 @@ def forget() -> None:
     clear_caches()
     lemma.cache_clear()
     slope_of.cache_clear()
-    partial_derivatives.cache_clear()
+    partial_derivative.cache_clear()
 
 
 def bare_sympy(length: int, activations: tuple[str, ...]) -> float:
