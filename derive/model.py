@@ -90,11 +90,15 @@ class Model:
         return load_model(path)
 
     @classmethod
-    def builtin(cls, name: str) -> Model:
-        """One of the models that ship with derive."""
+    def builtin(cls, name: str, **settings: str | float) -> Model:
+        """One of the models that ship with derive, with other sizes, constants or functions where `settings` say so.
+
+        >>> str(Model.builtin("mlp", h1=32, act="relu").variables["h1"].value)
+        '32'
+        """
         from derive.parse.files import builtin_model
 
-        return builtin_model(name)
+        return builtin_model(name, **settings)
 
     @classmethod
     def from_sympy(cls, equations: Any, parameters: Any = (), loss: Any = None, **roles: Any) -> Model:
