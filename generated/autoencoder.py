@@ -4,8 +4,8 @@ Equations:
     z1 = W1 @ x + b1
     a1 = act(z1)
     z2 = W2 @ a1 + b2
-    xhat = sigmoid(z2)
-    L = sum((xhat - x)**2)/2
+    x_hat = sigmoid(z2)
+    L = sum((x_hat - x)**2)/2
 
 Gradients:
     dL/dW1 = mean of outer(dL/dz1, x)
@@ -49,8 +49,8 @@ def loss(params, *, x):
     z1 = x @ W1.T + b1
     a1 = np.tanh(z1)
     z2 = a1 @ W2.T + b2
-    xhat = _sigmoid(z2)
-    L = np.sum((xhat - x) ** 2, axis=1) / 2
+    x_hat = _sigmoid(z2)
+    L = np.sum((x_hat - x) ** 2, axis=1) / 2
     return float(np.mean(L))
 
 
@@ -67,14 +67,14 @@ def loss_and_gradients(params, *, x):
     z1 = x @ W1.T + b1
     a1 = np.tanh(z1)
     z2 = a1 @ W2.T + b2
-    xhat = _sigmoid(z2)
-    L = np.sum((xhat - x) ** 2, axis=1) / 2
+    x_hat = _sigmoid(z2)
+    L = np.sum((x_hat - x) ** 2, axis=1) / 2
 
     # Backward pass
-    # dL/dxhat = xhat - x
-    d_xhat = xhat - x
-    # dL/dz2 = dL/dxhat*xhat*(1 - xhat)
-    d_z2 = d_xhat * xhat * (1 - xhat)
+    # dL/dx_hat = x_hat - x
+    d_x_hat = x_hat - x
+    # dL/dz2 = dL/dx_hat*x_hat*(1 - x_hat)
+    d_z2 = d_x_hat * x_hat * (1 - x_hat)
     # dL/da1 = W2.T @ dL/dz2
     d_a1 = d_z2 @ W2
     # dL/dz1 = dL/da1*(1 - a1**2)
@@ -93,7 +93,7 @@ def loss_and_gradients(params, *, x):
 
 
 def predict(params, *, x):
-    """The output xhat of the model."""
+    """The output x_hat of the model."""
     W1 = params["W1"]
     b1 = params["b1"]
     W2 = params["W2"]
@@ -102,8 +102,8 @@ def predict(params, *, x):
     z1 = x @ W1.T + b1
     a1 = np.tanh(z1)
     z2 = a1 @ W2.T + b2
-    xhat = _sigmoid(z2)
-    return xhat
+    x_hat = _sigmoid(z2)
+    return x_hat
 
 
 def update(params, grads, state=None, lr=0.2):

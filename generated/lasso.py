@@ -1,12 +1,12 @@
 """Lasso: least squares with a penalty on the absolute weights
 
 Equations:
-    yhat = w @ x + b
-    L = (yhat - y)**2/2 + lam*sum(abs(w))
+    y_hat = w @ x + b
+    L = (y_hat - y)**2/2 + lam*sum(abs(w))
 
 Gradients:
-    dL/dw = mean of dL/dyhat*x + lam*sign(w)
-    dL/db = mean of dL/dyhat
+    dL/dw = mean of dL/dy_hat*x + lam*sign(w)
+    dL/db = mean of dL/dy_hat
 
 Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
 """
@@ -32,8 +32,8 @@ def loss(params, *, x, y, lam=2):
     b = params["b"]
     x = np.asarray(x, dtype=np.float64)
     y = np.asarray(y, dtype=np.float64)
-    yhat = x @ w + b
-    L = (yhat - y) ** 2 / 2 + lam * np.sum(np.abs(w))
+    y_hat = x @ w + b
+    L = (y_hat - y) ** 2 / 2 + lam * np.sum(np.abs(w))
     return float(np.mean(L))
 
 
@@ -46,28 +46,28 @@ def loss_and_gradients(params, *, x, y, lam=2):
     n = len(x)
 
     # Forward pass
-    yhat = x @ w + b
-    L = (yhat - y) ** 2 / 2 + lam * np.sum(np.abs(w))
+    y_hat = x @ w + b
+    L = (y_hat - y) ** 2 / 2 + lam * np.sum(np.abs(w))
 
     # Backward pass
-    # dL/dyhat = yhat - y
-    d_yhat = yhat - y
+    # dL/dy_hat = y_hat - y
+    d_y_hat = y_hat - y
     grads = {
-        # dL/dw = mean of dL/dyhat*x + lam*sign(w)
-        "w": d_yhat @ x / n + lam * np.sign(w),
-        # dL/db = mean of dL/dyhat
-        "b": np.sum(d_yhat) / n,
+        # dL/dw = mean of dL/dy_hat*x + lam*sign(w)
+        "w": d_y_hat @ x / n + lam * np.sign(w),
+        # dL/db = mean of dL/dy_hat
+        "b": np.sum(d_y_hat) / n,
     }
     return float(np.mean(L)), grads
 
 
 def predict(params, *, x, lam=2):
-    """The output yhat of the model."""
+    """The output y_hat of the model."""
     w = params["w"]
     b = params["b"]
     x = np.asarray(x, dtype=np.float64)
-    yhat = x @ w + b
-    return yhat
+    y_hat = x @ w + b
+    return y_hat
 
 
 def update(params, grads, state=None, lr=0.2):

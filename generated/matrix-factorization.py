@@ -3,15 +3,15 @@
 Equations:
     p = P[u]
     q = Q[i]
-    rhat = mu + b[u] + c[i] + p @ q
-    L = (r - rhat)**2/2 + lam/2*(sum(p**2) + sum(q**2) + b[u]**2 + c[i]**2)
+    r_hat = mu + b[u] + c[i] + p @ q
+    L = (r - r_hat)**2/2 + lam/2*(sum(p**2) + sum(q**2) + b[u]**2 + c[i]**2)
 
 Gradients:
     dL/dP = mean of dL/dp[l]*delta(u, j)
     dL/dQ = mean of dL/dq[l]*delta(i, j)
-    dL/db = mean of delta(u, j)*(lam*b[u] + dL/drhat)
-    dL/dc = mean of delta(i, j)*(lam*c[i] + dL/drhat)
-    dL/dmu = mean of dL/drhat
+    dL/db = mean of delta(u, j)*(lam*b[u] + dL/dr_hat)
+    dL/dc = mean of delta(i, j)*(lam*c[i] + dL/dr_hat)
+    dL/dmu = mean of dL/dr_hat
 
 Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
 """
@@ -47,9 +47,9 @@ def loss(params, *, u, i, r, lam=0.1):
     k = P.shape[1]
     p = P[u[:, None], np.arange(k)]
     q = Q[i[:, None], np.arange(k)]
-    rhat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
+    r_hat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
     L = (
-        (r - rhat) ** 2 / 2
+        (r - r_hat) ** 2 / 2
         + lam / 2 * (np.sum(p**2, axis=1) + np.sum(q**2, axis=1) + b[u] ** 2 + c[i] ** 2)
     )
     return float(np.mean(L))
@@ -73,36 +73,36 @@ def loss_and_gradients(params, *, u, i, r, lam=0.1):
     # Forward pass
     p = P[u[:, None], np.arange(k)]
     q = Q[i[:, None], np.arange(k)]
-    rhat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
+    r_hat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
     L = (
-        (r - rhat) ** 2 / 2
+        (r - r_hat) ** 2 / 2
         + lam / 2 * (np.sum(p**2, axis=1) + np.sum(q**2, axis=1) + b[u] ** 2 + c[i] ** 2)
     )
 
     # Backward pass
-    # dL/drhat = rhat - r
-    d_rhat = rhat - r
-    # dL/dq = dL/drhat*p + lam*q
-    d_q = d_rhat[:, None] * p + lam * q
-    # dL/dp = dL/drhat*q + lam*p
-    d_p = d_rhat[:, None] * q + lam * p
+    # dL/dr_hat = r_hat - r
+    d_r_hat = r_hat - r
+    # dL/dq = dL/dr_hat*p + lam*q
+    d_q = d_r_hat[:, None] * p + lam * q
+    # dL/dp = dL/dr_hat*q + lam*p
+    d_p = d_r_hat[:, None] * q + lam * p
     grads = {
         # dL/dP = mean of dL/dp[l]*delta(u, j)
         "P": np.where(u == np.arange(n_users)[:, None], 1, 0) @ d_p / n,
         # dL/dQ = mean of dL/dq[l]*delta(i, j)
         "Q": np.where(i == np.arange(n_items)[:, None], 1, 0) @ d_q / n,
-        # dL/db = mean of delta(u, j)*(lam*b[u] + dL/drhat)
-        "b": np.where(u == np.arange(n_users)[:, None], 1, 0) @ (lam * b[u] + d_rhat) / n,
-        # dL/dc = mean of delta(i, j)*(lam*c[i] + dL/drhat)
-        "c": np.where(i == np.arange(n_items)[:, None], 1, 0) @ (lam * c[i] + d_rhat) / n,
-        # dL/dmu = mean of dL/drhat
-        "mu": np.sum(d_rhat) / n,
+        # dL/db = mean of delta(u, j)*(lam*b[u] + dL/dr_hat)
+        "b": np.where(u == np.arange(n_users)[:, None], 1, 0) @ (lam * b[u] + d_r_hat) / n,
+        # dL/dc = mean of delta(i, j)*(lam*c[i] + dL/dr_hat)
+        "c": np.where(i == np.arange(n_items)[:, None], 1, 0) @ (lam * c[i] + d_r_hat) / n,
+        # dL/dmu = mean of dL/dr_hat
+        "mu": np.sum(d_r_hat) / n,
     }
     return float(np.mean(L)), grads
 
 
 def predict(params, *, u, i, lam=0.1):
-    """The output rhat of the model."""
+    """The output r_hat of the model."""
     P = params["P"]
     Q = params["Q"]
     b = params["b"]
@@ -113,8 +113,8 @@ def predict(params, *, u, i, lam=0.1):
     k = P.shape[1]
     p = P[u[:, None], np.arange(k)]
     q = Q[i[:, None], np.arange(k)]
-    rhat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
-    return rhat
+    r_hat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
+    return r_hat
 
 
 def update(params, grads, state=None, lr=0.5):

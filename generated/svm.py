@@ -1,10 +1,11 @@
-"""A linear support vector machine: the hinge loss, with a wide margin
+"""A linear support vector machine: the hinge loss of the margin
 
 Equations:
     z = w @ x + b
     s = 2*y - 1
-    L = maximum(0, 1 - s*z) + lam/2*sum(w**2)
-    yhat = where(z >= 0, 1, 0)
+    m = s*z
+    L = hinge(m) + lam/2*sum(w**2)
+    y_hat = where(z >= 0, 1, 0)
 
 Gradients:
     dL/dw = mean of dL/dz*x + lam*w
@@ -28,7 +29,6 @@ def init(seed=0, *, d=2):
     }
 
 
-@np.errstate(all="ignore")  # np.where computes the branch that is not taken too
 def loss(params, *, x, y, lam=0.01):
     """The mean of the loss over the examples."""
     w = params["w"]
@@ -37,11 +37,11 @@ def loss(params, *, x, y, lam=0.01):
     y = np.asarray(y, dtype=np.float64)
     z = x @ w + b
     s = 2 * y - 1
-    L = np.maximum(0, 1 - s * z) + lam / 2 * np.sum(w**2)
+    m = s * z
+    L = np.maximum(1 - m, 0) + lam / 2 * np.sum(w**2)
     return float(np.mean(L))
 
 
-@np.errstate(all="ignore")  # np.where computes the branch that is not taken too
 def loss_and_gradients(params, *, x, y, lam=0.01):
     """The loss, and its gradient with respect to each parameter."""
     w = params["w"]
@@ -53,11 +53,14 @@ def loss_and_gradients(params, *, x, y, lam=0.01):
     # Forward pass
     z = x @ w + b
     s = 2 * y - 1
-    L = np.maximum(0, 1 - s * z) + lam / 2 * np.sum(w**2)
+    m = s * z
+    L = np.maximum(1 - m, 0) + lam / 2 * np.sum(w**2)
 
     # Backward pass
-    # dL/dz = -where(0 > 1 - s*z, 0, where(0 < 1 - s*z, 1, 1/2))*s
-    d_z = -np.where(0 > 1 - s * z, 0, np.where(0 < 1 - s * z, 1, 1 / 2)) * s
+    # dL/dm = where(m < 1, -1, 0)
+    d_m = np.where(m < 1, -1, 0)
+    # dL/dz = dL/dm*s
+    d_z = d_m * s
     grads = {
         # dL/dw = mean of dL/dz*x + lam*w
         "w": d_z @ x / n + lam * w,
@@ -67,15 +70,14 @@ def loss_and_gradients(params, *, x, y, lam=0.01):
     return float(np.mean(L)), grads
 
 
-@np.errstate(all="ignore")  # np.where computes the branch that is not taken too
 def predict(params, *, x, lam=0.01):
-    """The output yhat of the model."""
+    """The output y_hat of the model."""
     w = params["w"]
     b = params["b"]
     x = np.asarray(x, dtype=np.float64)
     z = x @ w + b
-    yhat = np.where(z >= 0, 1, 0)
-    return yhat
+    y_hat = np.where(z >= 0, 1, 0)
+    return y_hat
 
 
 def update(params, grads, state=None, lr=0.1):

@@ -242,7 +242,7 @@ def test_predictions_of_a_table_of_ratings(here: Path) -> None:
         assert saved["P"].shape == (3, 8) and saved["Q"].shape == (3, 8)
     Path("asked.csv").write_text("reader,book\n0,0\n0,1\n2,2\n")
     rows = derive("predict", "runs/matrix-factorization", "--data", "asked.csv").out.split()
-    assert rows[0] == "rhat" and len(rows) == 4
+    assert rows[0] == "r_hat" and len(rows) == 4
     Path("asked.csv").write_text("reader,book\n3,0\n")
     refused = derive("predict", "runs/matrix-factorization", "--data", "asked.csv")
     assert refused.code == 2 and "column 'reader' holds 3, but 'u' takes whole numbers from 0 to 2" in refused.err
