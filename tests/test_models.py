@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import shutil
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,8 @@ from derive.errors import DeriveError
 from derive.model import Model
 from derive.parse.files import builtin_names
 from derive.parse.settings import with_settings
+from derive.render.markdown_document import print_markdown
+from derive.render.report import report
 from derive.resources import data_dir, model_dir
 from derive.train.examples import read_examples
 from derive.train.run import Options, Run
@@ -324,3 +327,19 @@ def test_the_code_of_a_model_that_was_set() -> None:
     params = module.init(0)
     assert params["W2"].shape == (3, 5)
     assert "np.tanh" not in Model.builtin("mlp", act="softplus").derive().generate()
+
+
+# --- reports
+
+
+def test_a_report_says_what_the_authors_functions_are() -> None:
+    text = "w: parameter\ndef scaled(u):\n    v = 2*u\n    return sin(v)\nL: loss = scaled(w)**2"
+    told = print_markdown(report(Model.parse(text).derive().prove()))
+    assert "functions of its own" in told
+    assert r"v &= 2 u" in told and r"\operatorname{scaled}(u) &= \sin(v)" in told
+
+
+@pytest.mark.skipif(not shutil.which("latexmk"), reason="needs TeX: latexmk and pdflatex")
+def test_a_report_with_cases_in_a_table_compiles(here: Path) -> None:
+    """TeX would take the & of a case distinction for the end of the cell."""
+    assert derive("report", "svm", "-o", "svm.pdf").code == 0

@@ -25,7 +25,7 @@ def builtin_text(name: str) -> str:
     return (model_dir() / f"{name}.model").read_text(encoding="utf-8")
 
 
-def builtin_model(name: str, **settings: str | float) -> Model:
+def builtin_model(name: str, /, **settings: str | float) -> Model:
     """A built-in model, its sizes, constants and functions as `settings` say."""
     return parse_model(with_settings(builtin_text(name), settings), name)
 
