@@ -111,7 +111,7 @@ def _tell(run: Run) -> None:
         scaled = f", {run.scaling}" if run.scaling else ""
         click.echo(f"data       {printable(run.examples.source)}: {run.train.examples} examples{held_out}{scaled}")
         if run.examples.features:
-            click.echo(f"features   {printable(', '.join(run.examples.features))}")
+            click.echo(f"features   {printable(_some(run.examples.features))}")
     proved = ", ".join(f"{count} {PROVED[how]}" for how, count in run.proofs.items())
     click.echo(f"steps      all {sum(run.proofs.values())} proved: {proved}")
     worst = f"worst relative error {run.comparison.worst:.2g}"
@@ -129,6 +129,16 @@ def _tell(run: Run) -> None:
     width = max(len(path.name) for path in run.files.values())
     for what, path in run.files.items():
         click.echo(f"           {path.name:<{width}}  {what}")
+
+
+def _some(names: tuple[str, ...], most: int = 12) -> str:
+    """The names, or of many the first ones and the last.
+
+    >>> _some(tuple("abcdefghijklmnop"))
+    'a, b, c, …, p (16)'
+    """
+    shown = names if len(names) <= most else (*names[:3], "…", names[-1])
+    return ", ".join(shown) + (f" ({len(names)})" if len(names) > most else "")
 
 
 PROVED = {"symbolic": "symbolically", "numeric": "numerically", "none": "not"}
