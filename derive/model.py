@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from derive.derivation import Derivation
+    from derive.parse.scope import Body
 
 Shape = tuple[Expression, ...]
 
@@ -70,6 +71,7 @@ class Model:
     outputs: tuple[str, ...]
     assumptions: tuple[Compare, ...] = ()
     warnings: tuple[str, ...] = field(default=(), compare=False)
+    functions: Mapping[str, Body] = field(default_factory=dict)  # the author's own, by name
 
     @classmethod
     def parse(cls, text: str, name: str = "model", *, implicit: bool = False) -> Model:
@@ -90,11 +92,15 @@ class Model:
         return load_model(path)
 
     @classmethod
-    def builtin(cls, name: str) -> Model:
-        """One of the models that ship with derive."""
+    def builtin(cls, name: str, /, **settings: str | float) -> Model:
+        """One of the models that ship with derive, with other sizes, constants or functions where `settings` say so.
+
+        >>> str(Model.builtin("mlp", h1=32, act="relu").variables["h1"].value)
+        '32'
+        """
         from derive.parse.files import builtin_model
 
-        return builtin_model(name)
+        return builtin_model(name, **settings)
 
     @classmethod
     def from_sympy(cls, equations: Any, parameters: Any = (), loss: Any = None, **roles: Any) -> Model:

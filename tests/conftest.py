@@ -6,6 +6,10 @@ import os
 
 import pytest
 
+# Tests run side by side, and threads of several BLAS that wait for each other make small matrices a hundred times slower.
+# Set before numpy is imported for the first time, and inherited by the processes that tests start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from derive.train.run import Part, Run
 
 ROWS = 12  # of a trajectory after its first steps, at most
-STANDARDISE = "Give the inputs mean 0 and deviation 1; done for the data that ship with derive."
+STANDARDISE = "Give the inputs mean 0 and deviation 1; data that ship with derive are scaled as suits them."
 
 
 @click.command(short_help="Derive, generate code, and train with it.")
@@ -26,13 +26,15 @@ STANDARDISE = "Give the inputs mean 0 and deviation 1; done for the data that sh
 @click.option("--target", metavar="COLUMN", help="The column that is the target.")
 @click.option("--features", metavar="A,B", help="The columns that are the inputs; all others if not given.")
 @click.option("--epochs", type=int, metavar="N", help="How often to go through the examples.")
-@click.option("--batch-size", type=int, metavar="N", help="Examples in a step; all if not given.")
+@click.option("--batch-size", type=int, metavar="N", help="Examples in a step; as suits the model if not given.")
 @click.option("--lr", type=float, metavar="X", help="The learning rate.")
 @click.option("--tolerance", type=float, default=0.0, metavar="X", help="Stop when the loss falls by less than this.")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, metavar="N", help="For the start, the split and the batches."
 )
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a constant or a size; repeatable.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a constant, size, or function; repeatable."
+)
 @click.option("--standardise/--no-standardise", default=None, help=STANDARDISE)
 @click.option("--test-fraction", type=float, default=0.2, metavar="X", help="The part held out; 0.2 if not given.")
 @click.option("-o", "--output", metavar="DIR", help="The folder of results; runs/MODEL if not given.")
@@ -106,10 +108,10 @@ def _tell(run: Run) -> None:
         _tell_path(run)
     if run.examples is not None:
         held_out = f", {run.test.examples} held out" if run.test else ""
-        scaled = ", standardised" if run.scaler is not None else ""
+        scaled = f", {run.scaling}" if run.scaling else ""
         click.echo(f"data       {printable(run.examples.source)}: {run.train.examples} examples{held_out}{scaled}")
         if run.examples.features:
-            click.echo(f"features   {printable(', '.join(run.examples.features))}")
+            click.echo(f"features   {printable(_some(run.examples.features))}")
     proved = ", ".join(f"{count} {PROVED[how]}" for how, count in run.proofs.items())
     click.echo(f"steps      all {sum(run.proofs.values())} proved: {proved}")
     worst = f"worst relative error {run.comparison.worst:.2g}"
@@ -127,6 +129,16 @@ def _tell(run: Run) -> None:
     width = max(len(path.name) for path in run.files.values())
     for what, path in run.files.items():
         click.echo(f"           {path.name:<{width}}  {what}")
+
+
+def _some(names: tuple[str, ...], most: int = 12) -> str:
+    """The names, or of many the first ones and the last.
+
+    >>> _some(tuple("abcdefghijklmnop"))
+    'a, b, c, …, p (16)'
+    """
+    shown = names if len(names) <= most else (*names[:3], "…", names[-1])
+    return ", ".join(shown) + (f" ({len(names)})" if len(names) > most else "")
 
 
 PROVED = {"symbolic": "symbolically", "numeric": "numerically", "none": "not"}

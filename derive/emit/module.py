@@ -9,6 +9,7 @@ import re
 import types
 
 from derive.derivation import Derivation
+from derive.emit.defaults import training_defaults
 from derive.emit.helpers import HELPERS, with_needs
 from derive.emit.initial import initial_values
 from derive.emit.numpy_code import NumpyPrinter, number_code
@@ -109,8 +110,7 @@ class _Module:
             "quiet": self.needs_quiet(),
             "update_rule": [f"{p} ← {p} - lr * dJ/d{p}" for p in model.parameters],
             "has_options": bool(self.constants() or model.of_role("size")),
-            "epochs": 200 if data else 50,
-            "lr": 0.5 if model.outputs and data and self.is_classifier() else 0.1,
+            "defaults": training_defaults(model, self.is_classifier()),
         }
         fields["random"] = any("rng." in p["code"] for p in initial)
         fields["helpers"] = [HELPERS[name].rstrip() for name in with_needs(self.printer.helpers)]
@@ -224,12 +224,19 @@ class _Module:
         return found
 
     def bound_sizes(self) -> list[str]:
-        """How `train` learns the sizes from the data: ``d=np.shape(data["x"])[1]``."""
+        """How `train` learns the sizes from the data: the lengths of axes, else what ``integer(size)`` needs."""
         found: dict[str, str] = {}
+        counted: dict[str, list[str]] = {}
         for v in self.model.of_role("input", "target", "noise"):
             for axis, size in enumerate(v.shape):
                 if str(size) in self.model.variables:
                     found.setdefault(str(size), f'"{size}": np.shape(data["{v.name}"])[{axis + 1}]')
+            count = self.model.variables.get(str(v.kind_argument)) if v.kind == "integer" else None
+            if count is not None and count.role == "size" and count.value is None:
+                counted.setdefault(count.name, []).append(f'int(np.max(data["{v.name}"]))')
+        for name, largest in counted.items():
+            most = largest[0] if len(largest) == 1 else f"max({', '.join(largest)})"
+            found.setdefault(name, f'"{name}": 1 + {most}')
         return list(found.values())
 
     def lines(self, statements: tuple[Statement, ...]) -> list[dict[str, str]]:

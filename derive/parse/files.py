@@ -8,6 +8,7 @@ from derive.errors import DeriveError, did_you_mean, printable
 from derive.model import Model
 from derive.parse import limits
 from derive.parse.model import parse_model
+from derive.parse.settings import with_settings
 from derive.resources import model_dir
 
 
@@ -24,8 +25,9 @@ def builtin_text(name: str) -> str:
     return (model_dir() / f"{name}.model").read_text(encoding="utf-8")
 
 
-def builtin_model(name: str) -> Model:
-    return parse_model(builtin_text(name), name)
+def builtin_model(name: str, /, **settings: str | float) -> Model:
+    """A built-in model, its sizes, constants and functions as `settings` say."""
+    return parse_model(with_settings(builtin_text(name), settings), name)
 
 
 def read_text(path: str | Path) -> str:

@@ -80,6 +80,7 @@ class _Resolver:
             loss=loss,
             outputs=tuple(e.name for e in equations if e.role == "output"),
             assumptions=self.assumptions(),
+            functions=self.functions,
         )
         self.warn_of_unused(model)
         object.__setattr__(model, "warnings", tuple(self.warnings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from derive.expression.nodes import Expression, MatMul, Reduce, Ref
+from derive.expression.nodes import Call, Expression, MatMul, Reduce, Ref
 from derive.expression.walk import contains
 from derive.model import Equation as ModelEquation
 from derive.model import Shape, Variable
@@ -37,6 +37,9 @@ def model_section(story: Story) -> list[Block]:
         blocks.append(Paragraph(story.say("one example")))
     if shown:
         blocks.append(_declarations(story, shown))
+    if model.functions:
+        blocks.append(Paragraph(story.say("functions")))
+        blocks.append(Equations(tuple(item for name in model.functions for item in _function(story, name))))
     blocks.append(Paragraph(story.say("equations")))
     blocks.append(Equations(tuple(item for e in model.equations for item in _equation(story, e))))
     return blocks
@@ -94,6 +97,14 @@ def _value(story: Story, v: Variable) -> Inlines:
         value = (story.math(v.value),)
         return joined([says(words["initial value"]), value], " ") if v.role in ("parameter", "state") else value
     return says(words["given with the data"]) if v.role == "constant" else ()
+
+
+def _function(story: Story, name: str) -> list[Equation]:
+    """A function of the author's, its local lines first."""
+    own = story.model.functions[name]
+    call = story.math(Call(name, tuple(map(Ref, own.parameters))))
+    inside = [Equation(story.math(Ref(line)), story.math(value)) for line, value in own.lines]
+    return [*inside, Equation(call, story.math(own.result))]
 
 
 def _equation(story: Story, e: ModelEquation) -> list[Equation]:

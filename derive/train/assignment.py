@@ -59,7 +59,7 @@ def assign(
     for name in features or ():
         if name not in flat:
             raise DeriveError(f"--features names {quoted(name)}, which no input takes")
-    return Data(filler.arrays, flat, filler.classes, filler.sizes)
+    return Data(filler.arrays, flat, filler.classes, filler.bound_sizes())
 
 
 def _target_columns(table: Table, targets: Sequence[DataField], chosen: str | None) -> list[list[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,12 @@ from derive.expression.nodes import Expression, Number, Ref
 from derive.expression.walk import bottom_up, names
 from derive.model import Model, Variable
 from derive.parse.numbers import constant_value
-from derive.resources import data_dir
 from derive.train.assignment import assign
 from derive.train.fields import DataField
 from derive.train.rows import listed, quoted
 from derive.train.settings import Settings
-from derive.train.tables import FloatArray, read_table
+from derive.train.shipped import ShippedSet, shipped, shipped_sets
+from derive.train.tables import FloatArray, Table, read_table
 
 ARCHIVE_LIMIT = 2**31  # bytes of all arrays in an .npz file
 
@@ -41,15 +41,10 @@ class Examples:
     sizes: dict[str, int] = field(default_factory=dict)
     constants: dict[str, Any] = field(default_factory=dict)
     source: str = ""
-    ships: bool = False
+    ships: ShippedSet | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values()), ()))
-
-
-def shipped_sets() -> list[str]:
-    """The names of the data sets that ship with derive; the last column of each is its target."""
-    return sorted(path.stem for path in data_dir().glob("*.csv"))
 
 
 def read_examples(
@@ -66,24 +61,24 @@ def read_examples(
     targets = () if for_prediction else model.of_role("target")
     if not inputs and not targets:
         raise DeriveError("the model has no inputs or targets, so it takes no data")
-    name = data.replace("-", "_")
-    if name in shipped_sets() and not Path(data).exists():
-        return _from_table(data_dir() / f"{name}.csv", name, model, for_prediction, settings, target, features)
+    if (known := shipped(data)) is not None:
+        return _from_table(known.path, known, model, for_prediction, settings, target, features)
     if data.lower().endswith(".npz"):
         if target is not None or features is not None:
             raise DeriveError(
                 "--target and --features choose columns of a CSV file; the arrays of an .npz file have names"
             )
         return _from_archive(Path(data), model, (*inputs, *targets), settings)
-    if not data.lower().endswith((".csv", ".txt")) and not Path(data).exists():
-        hint = did_you_mean(name, shipped_sets()) or f"the sets that ship with derive: {', '.join(shipped_sets())}"
+    if not data.lower().endswith((".csv", ".txt", ".gz")) and not Path(data).exists():
+        names = shipped_sets()
+        hint = did_you_mean(data.replace("-", "_"), names) or f"the sets that ship with derive: {', '.join(names)}"
         raise DeriveError(f"there is no data set or file '{printable(data)}'", hint=hint)
-    return _from_table(Path(data), "", model, for_prediction, settings, target, features)
+    return _from_table(Path(data), None, model, for_prediction, settings, target, features)
 
 
 def _from_table(
     path: Path,
-    ships: str,
+    ships: ShippedSet | None,
     model: Model,
     for_prediction: bool,
     settings: Settings,
@@ -91,16 +86,21 @@ def _from_table(
     features: Sequence[str] | None,
 ) -> Examples:
     table = read_table(path)
-    if ships:
-        table = replace(table, source=ships)
+    if ships is not None:
+        table = _for_model(table, ships, model)
     inputs = [_field(v, model, settings) for v in model.of_role("input")]
     targets = [] if for_prediction else [_field(v, model, settings) for v in model.of_role("target")]
-    if ships and target is None and len(targets) == 1 and targets[0].name not in table.names:
-        target = table.names[-1]
+    if ships is not None and target is None and len(targets) == 1 and targets[0].name not in table.names:
+        target = ships.target
     found = assign(table, inputs, targets, target, features)
-    return Examples(
-        found.arrays, found.features, found.classes, found.sizes, source=ships or printable(path), ships=bool(ships)
-    )
+    source = printable(table.source)
+    return Examples(found.arrays, found.features, found.classes, found.sizes, source=source, ships=ships)
+
+
+def _for_model(table: Table, ships: ShippedSet, model: Model) -> Table:
+    """The table under its set's name; a model without targets does not see the target's column."""
+    columns = [c for c in table.columns if c.name != ships.target or model.of_role("target")]
+    return Table(tuple(c.name for c in columns), tuple(columns), ships.name)
 
 
 def _field(v: Variable, model: Model, settings: Settings) -> DataField:
@@ -113,9 +113,11 @@ def _field(v: Variable, model: Model, settings: Settings) -> DataField:
                 f"{quoted(v.name)} has the size {size}, which the data cannot tell", hint="set it with --set NAME=VALUE"
             )
         shape.append(str(size) if known is None else known)
-    whole = None
+    whole: int | str | None = None
     if v.kind == "integer" and v.kind_argument is not None:
         whole = _known(v.kind_argument, {**default_sizes(model), **settings.sizes})
+        if whole is None and isinstance(v.kind_argument, Ref):
+            whole = v.kind_argument.name
     return DataField(v.name, tuple(shape), whole)
 
 
@@ -154,7 +156,8 @@ def _from_archive(path: Path, model: Model, variables: Sequence[Variable], setti
             )
         lengths[v.name] = len(array)
         _bind(v, array.shape[1:], sizes, path)
-        if v.kind == "integer" and (bad := _not_whole(v, array, sizes)) is not None:
+    for v in (v for v in variables if v.kind == "integer"):
+        if (bad := _not_whole(v, arrays[v.name], {**default_sizes(model), **sizes})) is not None:
             raise DeriveError(
                 f"{quoted(v.name)} in {printable(path)} holds {bad:g}, which is not one of its whole numbers"
             )
@@ -163,6 +166,7 @@ def _from_archive(path: Path, model: Model, variables: Sequence[Variable], setti
         raise DeriveError(f"the arrays in {printable(path)} do not have the same number of examples: {told}")
     if not min(lengths.values(), default=0):
         raise DeriveError(f"{printable(path)} has no examples")
+    sizes = _counted(variables, arrays, default_sizes(model)) | sizes
     given = {v.name: arrays[v.name] for v in constants if v.name in arrays}
     for v in constants:
         if v.name in given:
@@ -175,6 +179,18 @@ def _not_whole(v: Variable, array: FloatArray, sizes: Mapping[str, int]) -> floa
     limit = _known(v.kind_argument, sizes) if v.kind_argument is not None else None
     wrong = array[(array != np.floor(array)) | (array < 0) | (array >= (np.inf if limit is None else limit))]
     return float(wrong.flat[0]) if wrong.size else None
+
+
+def _counted(
+    variables: Sequence[Variable], arrays: Mapping[str, FloatArray], known: Mapping[str, int]
+) -> dict[str, int]:
+    """Sizes that only ``integer(size)`` speaks of: one more than the largest number there."""
+    found: dict[str, int] = {}
+    for v in variables:
+        if v.kind == "integer" and isinstance(v.kind_argument, Ref) and v.kind_argument.name not in known:
+            name = v.kind_argument.name
+            found[name] = max(found.get(name, 1), 1 + int(arrays[v.name].max()))
+    return found
 
 
 def _bind(v: Variable, shape: tuple[int, ...], sizes: dict[str, int], path: Path) -> None:

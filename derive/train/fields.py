@@ -15,18 +15,20 @@ from derive.errors import DeriveError
 from derive.train.rows import count, listed, quoted
 from derive.train.tables import LABEL_LIMIT, FloatArray, Table
 
+LARGEST = 10**9  # a whole number that counts something
+
 
 @dataclass(frozen=True, slots=True)
 class DataField:
     """An input or target of a model.
 
     `shape` is ``()`` for a scalar, ``(2,)`` for a vector, ``("d",)`` for one whose size the data bind;
-    `whole` is K for values declared ``integer(K)``: whole numbers 0 … K-1.
+    `whole` is K for values declared ``integer(K)``: whole numbers 0 … K-1; a name if the data bind it.
     """
 
     name: str
     shape: tuple[int | str, ...] = ()
-    whole: int | None = None
+    whole: int | str | None = None
 
 
 class FieldFiller:
@@ -37,12 +39,13 @@ class FieldFiller:
         self.arrays: dict[str, FloatArray] = {}
         self.classes: tuple[str, ...] = ()
         self.sizes: dict[str, int] = {}
+        self.counted: dict[str, int] = {}  # sizes that are one more than the largest whole number
 
     def numbers(self, each: DataField, names: Sequence[str]) -> None:
         """Fill a field with columns of numbers: shape (n,) for a scalar, else (n, columns)."""
         values = np.stack([self.table.numbers(name) for name in names], axis=-1)
         for name, column in zip(names, values.T, strict=True):
-            _check_whole(each, column, name)
+            self._check_whole(each, column, name)
         if each.shape:
             self._bind(each, len(names), f"{self.table.source} has {count(len(names), 'column')} for it")
         self.arrays[each.name] = values if each.shape else values[:, 0]
@@ -53,8 +56,9 @@ class FieldFiller:
         if each.shape in ((), (1,)):
             if classes:
                 _check_classes(each, classes, name)
+                self._count(each, len(classes))
             else:
-                _check_whole(each, codes, name)
+                self._check_whole(each, codes, name)
             self.arrays[each.name] = codes.reshape(-1, *each.shape) if each.shape else codes
         else:
             if not classes:
@@ -72,22 +76,35 @@ class FieldFiller:
             known = f"{each.shape[0]} = {size}" if isinstance(each.shape[0], str) else f"{size}"
             raise DeriveError(f"{quoted(each.name)} has size {known}, but {instead}")
 
+    def _check_whole(self, each: DataField, values: FloatArray, column: str) -> None:
+        """Raise unless values declared ``integer(K)`` are whole numbers 0 … K-1; they bind a K that is not known."""
+        if each.whole is None:
+            return
+        limit = self.sizes.get(each.whole, LARGEST) if isinstance(each.whole, str) else each.whole
+        wrong = values[(values != np.floor(values)) | (values < 0) | (values >= limit)]
+        if wrong.size:
+            message = f"column {quoted(column)} holds {wrong[0]:g}, but {quoted(each.name)}"
+            raise DeriveError(f"{message} takes whole numbers from 0" + (f" to {limit - 1}" if limit < LARGEST else ""))
+        self._count(each, 1 + int(values.max()))
 
-def _check_whole(each: DataField, values: FloatArray, column: str) -> None:
-    """Raise unless values declared ``integer(K)`` are whole numbers 0 … K-1."""
-    if each.whole is None:
-        return
-    wrong = values[(values != np.floor(values)) | (values < 0) | (values >= each.whole)]
-    if wrong.size:
-        message = f"column {quoted(column)} holds {wrong[0]:g}, but {quoted(each.name)}"
-        raise DeriveError(f"{message} takes whole numbers from 0 to {each.whole - 1}")
+    def _count(self, each: DataField, found: int) -> None:
+        if isinstance(each.whole, str):
+            self.counted[each.whole] = max(self.counted.get(each.whole, 1), found)
+
+    def bound_sizes(self) -> dict[str, int]:
+        """The sizes that the data bind: lengths of vectors, else what the whole numbers need."""
+        for name, found in self.counted.items():
+            if found > self.sizes.get(name, found):
+                raise DeriveError(f"the size '{name}' is {self.sizes[name]}, but {found - 1} is among its numbers")
+        return self.counted | self.sizes
 
 
 def _check_classes(each: DataField, classes: tuple[str, ...], column: str) -> None:
     """Raise unless text labels fit a scalar target: two for 0 and 1, up to K for ``integer(K)``."""
-    fits = len(classes) == 2 if each.whole is None else len(classes) <= each.whole
+    whole = len(classes) if isinstance(each.whole, str) else each.whole
+    fits = len(classes) == 2 if whole is None else len(classes) <= whole
     if not fits:
-        wanted = "two, for 0 and 1" if each.whole is None else f"at most {each.whole}"
+        wanted = "two, for 0 and 1" if whole is None else f"at most {whole}"
         found = f"column {quoted(column)} has {_described(classes)}"
         raise DeriveError(f"{found}, but the target {quoted(each.name)} takes {wanted}")
 

@@ -26,7 +26,7 @@ class Metric:
 
 
 def measure(kind: Kind, output: FloatArray, target: FloatArray) -> Metric:
-    """The metric of a sigmoid output ("binary"), a softmax output ("classes"), or any other ("regression").
+    """The metric of a sigmoid or a decision ("binary"), a softmax ("classes"), or any other output ("regression").
 
     A softmax output has shape (n, classes); its target is one-hot of the same shape, or the number of the
     class, shape (n,).  Else both have the same shape.
@@ -49,15 +49,14 @@ def measure(kind: Kind, output: FloatArray, target: FloatArray) -> Metric:
 
 
 def r_squared(output: FloatArray, target: FloatArray) -> float:
-    """1 - Σ(y - a)²/Σ(y - ȳ)², the mean over the entries of a vector.
+    """1 - Σ(y - a)²/Σ(y - ȳ)², both sums over the examples and the entries of a vector, ȳ for each entry.
 
     For a target that never changes it is 1 if the output is equal to it, else 0 (as in scikit-learn).
     """
-    residual = np.sum((target - output) ** 2, axis=0)
-    total = np.sum((target - target.mean(axis=0)) ** 2, axis=0)
-    varies = (target.max(axis=0) > target.min(axis=0)) & (total > 0)  # the mean of equal numbers is rounded
-    ratio = np.divide(residual, total, out=np.where(residual > 0, 1.0, 0.0), where=varies)
-    return float(np.mean(1 - ratio))
+    residual = float(np.sum((target - output) ** 2))
+    varies = target.max(axis=0) > target.min(axis=0)  # the mean of equal numbers is rounded
+    total = float(np.sum(np.where(varies, (target - target.mean(axis=0)) ** 2, 0)))
+    return 1 - residual / total if total > 0 else float(residual == 0)
 
 
 def check_target(kind: Kind, target: FloatArray, name: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from derive.expression.nodes import Call
+from derive.expression.build import ONE, ZERO
+from derive.expression.nodes import Call, Where
 from derive.model import Model
 from derive.train.metrics import Kind, Metric, measure
 from derive.train.tables import FloatArray
@@ -17,10 +18,12 @@ _KINDS: dict[str, Kind] = {"sigmoid": "binary", "softmax": "classes"}
 
 
 def output_kind(model: Model) -> Kind:
-    """ "binary" for a sigmoid as the first output, "classes" for a softmax, else "regression"."""
+    """ "binary" for a sigmoid or a decision as the first output, "classes" for a softmax, else "regression"."""
     if not model.outputs:
         return "regression"
     written = model.by_name[model.outputs[0]].written
+    if isinstance(written, Where):
+        return "binary" if {written.then, written.otherwise} == {ZERO, ONE} else "regression"
     return _KINDS.get(written.function, "regression") if isinstance(written, Call) else "regression"
 
 
@@ -55,11 +58,15 @@ def _over_examples(value: FloatArray, name: str, model: Model, length: int) -> F
 
 
 def metric(model: Model, outputs: Mapping[str, FloatArray], arrays: Mapping[str, FloatArray]) -> Metric | None:
-    """Accuracy or R² of the first output against the only target; None where there is nothing to compare."""
-    targets = model.of_role("target")
+    """Accuracy or R² of the first output against the only target; None where there is nothing to compare.
+
+    A model without targets restores its input: the output is compared with the only input.
+    """
+    targets = model.of_role("target") or model.of_role("input")
     if len(targets) != 1 or not model.outputs:
         return None
-    output, target, kind = outputs[model.outputs[0]], arrays[targets[0].name], output_kind(model)
+    output, target = outputs[model.outputs[0]], arrays[targets[0].name]
+    kind = output_kind(model) if model.of_role("target") else "regression"
     if kind != "classes" and output.shape != target.shape:
         return None
     return measure(kind, output, target)

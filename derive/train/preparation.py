@@ -31,6 +31,16 @@ class Scaler:
         }
 
 
+def divided(train: Mapping[str, FloatArray], names: Iterable[str], by: float) -> Scaler:
+    """The scaler that divides every entry of the named arrays by the same number.
+
+    >>> divided({"x": np.array([1.0, 3.0])}, ["x"], 2).apply({"x": np.array([5.0])})["x"].tolist()
+    [2.5]
+    """
+    shapes = {name: train[name].shape[1:] for name in names}
+    return Scaler({n: np.zeros(s) for n, s in shapes.items()}, {n: np.full(s, float(by)) for n, s in shapes.items()})
+
+
 def standardise(train: Mapping[str, FloatArray], names: Iterable[str]) -> Scaler:
     """The scaler that gives the named arrays of the training part mean 0 and standard deviation 1.
 

@@ -23,22 +23,21 @@ from derive.check.gradients import Comparison, compare, compare_at
 from derive.check.proofs import count_proofs
 from derive.check.sample import NoSample, Sample
 from derive.derivation import Derivation
+from derive.emit.defaults import training_defaults
 from derive.errors import DeriveError
 from derive.model import Model
-from derive.parse.files import builtin_names, builtin_text
 from derive.train.curve import loss_curve_svg, trajectory_svg
 from derive.train.examples import Examples, default_sizes, read_examples
 from derive.train.folder import RunFolder, history_csv, open_folder
 from derive.train.metrics import Metric, check_target
 from derive.train.outcome import metric, output_kind, predict
-from derive.train.preparation import Scaler, split, standardise, take
+from derive.train.preparation import Scaler, divided, split, standardise, take
 from derive.train.rows import count
 from derive.train.saved import Preparation, dump_parameters, dump_preparation
-from derive.train.settings import Settings, read_settings
+from derive.train.settings import Settings, read_settings, with_functions
 from derive.train.tables import FloatArray
 from derive.train.training import Params, Training, check_options, train_module
 
-DEFAULT_DATA = "breast_cancer"  # what built-in models with inputs are trained on
 MODEL, REPORT, TEX, PARAMETERS, PREPARATION = (
     "model.model",
     "report.html",
@@ -89,7 +88,7 @@ class Run:
     train: Part
     test: Part | None
     examples: Examples | None
-    scaler: Scaler | None
+    scaling: str  # what was done to the inputs, as the user is told
     path: list[Params] = field(default_factory=list)  # the parameters from the start on, where there are no data
     losses: list[float] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
@@ -103,6 +102,7 @@ class _Prepared:
     train: Arrays
     test: Arrays
     scaler: Scaler | None
+    scaling: str
     constants: dict[str, Any]
     sizes: dict[str, int]
 
@@ -117,7 +117,8 @@ class GradientsDiffer(Exception):
 def run(model: Model, options: Options, say: Say) -> Run:
     """Does it all; `say` is told what has been done."""
     check_options(1 if options.epochs is None else options.epochs, options.lr, options.batch_size, options.tolerance)
-    prepared = _prepare(model, options)
+    model, settings = with_functions(model, options.settings)
+    prepared = _prepare(model, options, read_settings(model, settings))
     derivation = model.derive().prove()
     proofs = dict(sorted(count_proofs(derivation).items(), reverse=True))
     said = f"{count(len(derivation.gradients), 'gradient')} in {count(sum(proofs.values()), 'step')}"
@@ -146,7 +147,7 @@ def run(model: Model, options: Options, say: Say) -> Run:
     trained = _judge(module, model, training.params, prepared.train, prepared.constants)
     tested = _judge(module, model, training.params, prepared.test, prepared.constants) if prepared.test else None
     return Run(
-        model, proofs, comparison, training, trained, tested, prepared.examples, prepared.scaler, path, losses, written
+        model, proofs, comparison, training, trained, tested, prepared.examples, prepared.scaling, path, losses, written
     )
 
 
@@ -165,30 +166,40 @@ def _checked(model: Model, module: ModuleType, prepared: _Prepared, seed: int) -
 # Data.
 
 
-def _prepare(model: Model, options: Options) -> _Prepared:
-    settings = read_settings(model, options.settings)
+def _prepare(model: Model, options: Options, settings: Settings) -> _Prepared:
     given = model.of_role("input", "target")
     if not given:
         if options.data or options.target or options.features:
             raise DeriveError("the model has no inputs or targets, so it takes no data")
-        return _Prepared(None, {}, {}, None, *_complete(model, settings, Examples({})))
+        return _Prepared(None, {}, {}, None, "", *_complete(model, settings, Examples({})))
     examples = read_examples(model, options.data or _default_data(model), settings, options.target, options.features)
     targets = model.of_role("target")
     if len(targets) == 1:
         check_target(output_kind(model), examples.arrays[targets[0].name], targets[0].name)
     train_rows, test_rows = split(len(examples), options.test_fraction, options.seed)
     train, test = take(examples.arrays, train_rows), take(examples.arrays, test_rows)
-    scaler = None
-    if examples.ships if options.standardise is None else options.standardise:
-        scaler = standardise(train, [v.name for v in model.of_role("input") if v.kind != "integer"])
+    scaler, scaling = _scaler(model, options, examples, train)
+    if scaler is not None:
         train, test = scaler.apply(train), scaler.apply(test)
-    return _Prepared(examples, train, test if len(test_rows) else {}, scaler, *_complete(model, settings, examples))
+    rest = _complete(model, settings, examples)
+    return _Prepared(examples, train, test if len(test_rows) else {}, scaler, scaling, *rest)
+
+
+def _scaler(model: Model, options: Options, examples: Examples, train: Arrays) -> tuple[Scaler | None, str]:
+    """How the inputs are scaled: as asked for, else as suits a set that ships with derive; and that in words."""
+    names = [v.name for v in model.of_role("input") if v.kind != "integer"]
+    if not names or options.standardise is False or (options.standardise is None and examples.ships is None):
+        return None, ""
+    if options.standardise is None and examples.ships is not None and examples.ships.divide is not None:
+        by = examples.ships.divide
+        return divided(train, names, by), f"divided by {by:g}"
+    return standardise(train, names), "standardised"
 
 
 def _default_data(model: Model) -> str:
     """Built-in models have a data set of their own."""
-    if model.name in builtin_names() and model.text == builtin_text(model.name):
-        return DEFAULT_DATA
+    if (known := training_defaults(model).data) is not None:
+        return known
     names = ", ".join(v.name for v in model.of_role("input", "target"))
     raise DeriveError(
         f"the model needs data for {names}", hint="--data FILE.csv, or --data breast_cancer, which ships with derive"

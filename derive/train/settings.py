@@ -1,6 +1,7 @@
-"""What ``--set NAME=VALUE`` says of a model: the values of constants and sizes.
+"""What ``--set NAME=VALUE`` says of a model: the values of constants and sizes, and what its functions are.
 
-In: the model and the texts.  Out: `Settings`, every name checked against the model.
+In: the model and the texts.  Out: `Settings`, every name checked against the model.  A function is set in the model's
+text, before anything is derived; constants and sizes are given to the code.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 
 from derive.errors import DeriveError, did_you_mean
 from derive.model import Model, Variable
+from derive.parse.model import parse_model
+from derive.parse.settings import own_functions, with_settings
 from derive.train.rows import quoted
 
 LARGEST_SIZE = 10**9
@@ -20,6 +23,27 @@ LARGEST_SIZE = 10**9
 class Settings:
     constants: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+
+
+def with_functions(model: Model, texts: Iterable[str]) -> tuple[Model, tuple[str, ...]]:
+    """The model with its functions set, and the texts that speak of constants and sizes.
+
+    >>> model = Model.parse("w: parameter" + chr(10) + "def act(u): return tanh(u)" + chr(10) + "L: loss = act(w)**2")
+    >>> str(with_functions(model, ["act=sin"])[0].equations[0].body)
+    'sin(w)**2'
+    """
+    own = own_functions(model.text)
+    chosen: dict[str, str] = {}
+    others: list[str] = []
+    for text in texts:
+        name, _, value = (part.strip() for part in text.partition("="))
+        if name not in own:
+            others.append(text)
+        elif name in chosen:
+            raise DeriveError(f"--set gives {quoted(name)} twice")
+        else:
+            chosen[name] = value
+    return (parse_model(with_settings(model.text, chosen), model.name) if chosen else model), tuple(others)
 
 
 def read_settings(model: Model, texts: Iterable[str]) -> Settings:
@@ -47,13 +71,13 @@ def read_settings(model: Model, texts: Iterable[str]) -> Settings:
 def _variable(model: Model, name: str) -> Variable:
     settable = [v.name for v in model.of_role("constant", "size")]
     if name not in model.variables and name not in model.by_name:
-        hint = did_you_mean(name, settable) or _listed(settable)
+        hint = did_you_mean(name, [*settable, *own_functions(model.text)]) or _listed(model)
         raise DeriveError(f"--set: the model has no name {quoted(name)}", hint=hint)
     if name not in settable:
-        what = f"a {model.variables[name].role}" if name in model.variables else "an equation"
-        raise DeriveError(
-            f"--set: {quoted(name)} is {what}; only constants and sizes can be set", hint=_listed(settable)
-        )
+        role = model.variables[name].role if name in model.variables else "equation"
+        what = f"{'an' if role[0] in 'aeiou' else 'a'} {role}"
+        message = f"--set: {quoted(name)} is {what}; only constants, sizes and functions can be set"
+        raise DeriveError(message, hint=_listed(model))
     if model.variables[name].role == "constant" and model.variables[name].shape:
         raise DeriveError(
             f"--set gives one number, but {quoted(name)} is an array", hint="give it in an .npz file with --data"
@@ -61,8 +85,9 @@ def _variable(model: Model, name: str) -> Variable:
     return model.variables[name]
 
 
-def _listed(settable: list[str]) -> str:
-    return f"this model's are {', '.join(settable)}" if settable else "this model has no constants or sizes"
+def _listed(model: Model) -> str:
+    settable = [*(v.name for v in model.of_role("constant", "size")), *own_functions(model.text)]
+    return f"this model's are {', '.join(settable)}" if settable else "this model has no constants, sizes or functions"
 
 
 def _whole(name: str, value: str) -> int:

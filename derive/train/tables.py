@@ -10,11 +10,14 @@ that errors name the line an editor shows; a quoted cell with a line break in it
 
 from __future__ import annotations
 
+import gzip
 import math
+import zlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -86,13 +89,16 @@ class Table:
 
 
 def read_table(path: str | Path) -> Table:
-    """The table in a CSV file: comma-separated, UTF-8, its first line the names of the columns."""
+    """The table in a CSV file: comma-separated, UTF-8, its first line the names of the columns; .gz is unpacked."""
     source = "".join(c if c.isprintable() else "?" for c in str(path))
     try:
         with Path(path).open("rb") as stream:
-            return _read(read_rows(stream, source), source)
+            plain = cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if str(path).lower().endswith(".gz") else stream
+            return _read(read_rows(plain, source), source)
     except FileNotFoundError:
         raise DeriveError(f"there is no file {source}") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise DeriveError(f"{source} is damaged, or not compressed by gzip") from None
     except IsADirectoryError:
         raise DeriveError(f"{source} is a folder, not a CSV file") from None
     except OSError as error:

@@ -69,13 +69,12 @@ def train_module(
 ) -> Training:
     """Train, with a progress bar on standard error if that is a terminal.
 
-    `lr` None leaves the module's own default; `params` continues from there; `observe` sees every epoch as
-    the module's callback does and may stop it too; further options are handed on.  The loss that a module tells
-    may be that of the parameters before the epoch or after it; `judge`, if given, says which ones are better.
+    `lr` and `batch_size` None leave the module's own defaults; `params` continues from there; `observe` sees every
+    epoch as the module's callback does and may stop it too; further options are handed on.  The loss that a module
+    tells may be that of the parameters before the epoch or after it; `judge`, if given, says which ones are better.
     """
     check_options(epochs, lr, batch_size, tolerance)
-    if lr is not None:
-        options["lr"] = lr
+    options |= {name: value for name, value in (("lr", lr), ("batch_size", batch_size)) if value is not None}
     progress = _progress_bar()
     watcher = _Watcher(observe, judge, progress, epochs, before=_copied(params or {}))
     with progress, np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # the watcher sees to it
@@ -83,7 +82,6 @@ def train_module(
             final, _ = module.train(
                 data,
                 epochs=epochs,
-                batch_size=batch_size,
                 seed=seed,
                 tolerance=tolerance,
                 params=params,

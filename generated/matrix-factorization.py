@@ -1,0 +1,208 @@
+"""Matrix factorization with biases: the rating of an item by a user
+
+Equations:
+    p = P[u]
+    q = Q[i]
+    r_hat = mu + b[u] + c[i] + p @ q
+    L = (r - r_hat)**2/2 + lam/2*(sum(p**2) + sum(q**2) + b[u]**2 + c[i]**2)
+
+Gradients:
+    dL/dP = mean of dL/dp[l]*delta(u, j)
+    dL/dQ = mean of dL/dq[l]*delta(i, j)
+    dL/db = mean of delta(u, j)*(lam*b[u] + dL/dr_hat)
+    dL/dc = mean of delta(i, j)*(lam*c[i] + dL/dr_hat)
+    dL/dmu = mean of dL/dr_hat
+
+Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
+"""
+
+import csv
+import sys
+
+import numpy as np
+
+
+def init(seed=0, *, n_users, n_items, k=8):
+    """The parameters before training."""
+    rng = np.random.default_rng(seed)
+    return {
+        "P": rng.normal(0, np.sqrt(2 / (n_users + k)), (n_users, k)),
+        "Q": rng.normal(0, np.sqrt(2 / (n_items + k)), (n_items, k)),
+        "b": np.zeros(n_users),
+        "c": np.zeros(n_items),
+        "mu": 0.0,
+    }
+
+
+def loss(params, *, u, i, r, lam=0.1):
+    """The mean of the loss over the examples."""
+    P = params["P"]
+    Q = params["Q"]
+    b = params["b"]
+    c = params["c"]
+    mu = params["mu"]
+    u = np.asarray(u, dtype=int)
+    i = np.asarray(i, dtype=int)
+    r = np.asarray(r, dtype=np.float64)
+    k = P.shape[1]
+    p = P[u[:, None], np.arange(k)]
+    q = Q[i[:, None], np.arange(k)]
+    r_hat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
+    L = (
+        (r - r_hat) ** 2 / 2
+        + lam / 2 * (np.sum(p**2, axis=1) + np.sum(q**2, axis=1) + b[u] ** 2 + c[i] ** 2)
+    )
+    return float(np.mean(L))
+
+
+def loss_and_gradients(params, *, u, i, r, lam=0.1):
+    """The loss, and its gradient with respect to each parameter."""
+    P = params["P"]
+    Q = params["Q"]
+    b = params["b"]
+    c = params["c"]
+    mu = params["mu"]
+    u = np.asarray(u, dtype=int)
+    i = np.asarray(i, dtype=int)
+    r = np.asarray(r, dtype=np.float64)
+    n = len(u)
+    n_users = P.shape[0]
+    k = P.shape[1]
+    n_items = Q.shape[0]
+
+    # Forward pass
+    p = P[u[:, None], np.arange(k)]
+    q = Q[i[:, None], np.arange(k)]
+    r_hat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
+    L = (
+        (r - r_hat) ** 2 / 2
+        + lam / 2 * (np.sum(p**2, axis=1) + np.sum(q**2, axis=1) + b[u] ** 2 + c[i] ** 2)
+    )
+
+    # Backward pass
+    # dL/dr_hat = r_hat - r
+    d_r_hat = r_hat - r
+    # dL/dq = dL/dr_hat*p + lam*q
+    d_q = d_r_hat[:, None] * p + lam * q
+    # dL/dp = dL/dr_hat*q + lam*p
+    d_p = d_r_hat[:, None] * q + lam * p
+    grads = {
+        # dL/dP = mean of dL/dp[l]*delta(u, j)
+        "P": np.where(u == np.arange(n_users)[:, None], 1, 0) @ d_p / n,
+        # dL/dQ = mean of dL/dq[l]*delta(i, j)
+        "Q": np.where(i == np.arange(n_items)[:, None], 1, 0) @ d_q / n,
+        # dL/db = mean of delta(u, j)*(lam*b[u] + dL/dr_hat)
+        "b": np.where(u == np.arange(n_users)[:, None], 1, 0) @ (lam * b[u] + d_r_hat) / n,
+        # dL/dc = mean of delta(i, j)*(lam*c[i] + dL/dr_hat)
+        "c": np.where(i == np.arange(n_items)[:, None], 1, 0) @ (lam * c[i] + d_r_hat) / n,
+        # dL/dmu = mean of dL/dr_hat
+        "mu": np.sum(d_r_hat) / n,
+    }
+    return float(np.mean(L)), grads
+
+
+def predict(params, *, u, i, lam=0.1):
+    """The output r_hat of the model."""
+    P = params["P"]
+    Q = params["Q"]
+    b = params["b"]
+    c = params["c"]
+    mu = params["mu"]
+    u = np.asarray(u, dtype=int)
+    i = np.asarray(i, dtype=int)
+    k = P.shape[1]
+    p = P[u[:, None], np.arange(k)]
+    q = Q[i[:, None], np.arange(k)]
+    r_hat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
+    return r_hat
+
+
+def update(params, grads, state=None, lr=0.5):
+    """One step of gradient descent, in place; it keeps no `state`.
+
+    Every gradient was computed before any parameter changes:
+
+    P ← P - lr * dJ/dP
+    Q ← Q - lr * dJ/dQ
+    b ← b - lr * dJ/db
+    c ← c - lr * dJ/dc
+    mu ← mu - lr * dJ/dmu
+    """
+    for name, gradient in grads.items():
+        params[name] = params[name] - lr * gradient
+
+
+def train(
+    data,
+    epochs=60,
+    lr=0.5,
+    batch_size=64,
+    seed=0,
+    tolerance=0.0,
+    params=None,
+    callback=None,
+    **options,
+):
+    """Gradient descent over the examples in `data`, a dictionary of arrays.
+
+    `batch_size` None takes all examples in every step, shuffled by `seed` otherwise.
+    Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
+    ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    `options` are the constants and sizes of the model.
+    Returns the parameters and the history, a list of dictionaries.
+    """
+    data = dict(data)
+    count = len(data["u"])
+    for name in options:
+        if name not in ("lam",) + ("n_users", "n_items", "k"):
+            raise TypeError(f"train() has no option {name!r}")
+    constants = {name: options[name] for name in ("lam",) if name in options}
+    sizes = {"n_users": 1 + int(np.max(data["u"])), "n_items": 1 + int(np.max(data["i"]))}
+    sizes |= {name: options[name] for name in ("n_users", "n_items", "k") if name in options}
+    params = init(seed, **sizes) if params is None else dict(params)
+    state = {}
+    history = []
+    rng = np.random.default_rng(seed)
+    rows = [np.arange(count)]
+    for epoch in range(1, epochs + 1):
+        if batch_size is not None and batch_size < count:
+            order = rng.permutation(count)
+            rows = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+        total = 0.0
+        for batch in rows:
+            part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
+            value, grads = loss_and_gradients(params, **part, **constants)
+            update(params, grads, state, lr)
+            total += value * len(batch) / count
+        history.append({"epoch": epoch, "loss": total})
+        if callback is not None and callback(epoch, total, params):
+            break
+        if tolerance > 0 and epoch > 1 and abs(history[-2]["loss"] - total) < tolerance:
+            break
+    return params, history
+
+
+def read_csv(path):
+    """The columns of a CSV file as the data of `train`; a vector takes its numbered columns, or the rest."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        header, *lines = [line for line in csv.reader(file) if line]
+    table = dict(zip(header, np.array(lines, dtype=float).T))
+    data = {name: table.pop(name) for name in ("u", "i", "r") if name in table}
+    missing = [name for name in ("u", "i", "r") if name not in data]
+    for name in missing:
+        columns = [column for column in table if column.rsplit("_", 1)[0] == name]
+        if not columns and len(missing) == 1:
+            columns = list(table)
+        if not columns:
+            raise SystemExit(f"{path}: no column for {name}; there are {', '.join(header)}")
+        data[name] = np.stack([table[column] for column in columns], axis=1)
+    return data
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(f"usage: python {sys.argv[0]} DATA.csv")
+    trained, history = train(read_csv(sys.argv[1]))
+    print(f"loss {history[0]['loss']:.6g} → {history[-1]['loss']:.6g} after {len(history)} epochs")
+    for name, value in trained.items():
+        print(f"{name} = {value}")

@@ -1,0 +1,237 @@
+"""A multilayer perceptron with two hidden layers and a softmax
+
+Equations:
+    z1 = W1 @ x + b1
+    a1 = act(z1)
+    z2 = W2 @ a1 + b2
+    a2 = act(z2)
+    z3 = W3 @ a2 + b3
+    a3 = softmax(z3)
+    L = -sum(y*log(a3))
+
+Gradients:
+    dL/dW1 = mean of outer(dL/dz1, x)
+    dL/db1 = mean of dL/dz1
+    dL/dW2 = mean of outer(dL/dz2, a1)
+    dL/db2 = mean of dL/dz2
+    dL/dW3 = mean of outer(dL/dz3, a2)
+    dL/db3 = mean of dL/dz3
+
+Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
+"""
+
+import csv
+import sys
+
+import numpy as np
+
+
+def _softmax(u, axis):
+    """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
+    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+def _logsumexp(u, axis=None):
+    """log(sum(exp(u))) along an axis, the maximum taken off first."""
+    top = np.max(u, axis=axis, keepdims=True)
+    total = np.log(np.sum(np.exp(u - top), axis=axis, keepdims=True)) + top
+    return np.squeeze(total, axis=axis)
+
+
+def _log_softmax(u, axis):
+    """log(exp(u)/sum(exp(u))) along an axis."""
+    return u - np.expand_dims(_logsumexp(u, axis), axis)
+
+
+def init(seed=0, *, d=64, h1=128, h2=128, k=10):
+    """The parameters before training."""
+    rng = np.random.default_rng(seed)
+    return {
+        "W1": rng.normal(0, np.sqrt(2 / (h1 + d)), (h1, d)),
+        "b1": np.zeros(h1),
+        "W2": rng.normal(0, np.sqrt(2 / (h2 + h1)), (h2, h1)),
+        "b2": np.zeros(h2),
+        "W3": rng.normal(0, np.sqrt(2 / (k + h2)), (k, h2)),
+        "b3": np.zeros(k),
+    }
+
+
+def loss(params, *, x, y):
+    """The mean of the loss over the examples."""
+    W1 = params["W1"]
+    b1 = params["b1"]
+    W2 = params["W2"]
+    b2 = params["b2"]
+    W3 = params["W3"]
+    b3 = params["b3"]
+    x = np.asarray(x, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
+    z1 = x @ W1.T + b1
+    a1 = np.tanh(z1)
+    z2 = a1 @ W2.T + b2
+    a2 = np.tanh(z2)
+    z3 = a2 @ W3.T + b3
+    # L = -sum(y*log(a3)), in a stable form
+    L = -np.sum(y * _log_softmax(z3, axis=-1), axis=1)
+    return float(np.mean(L))
+
+
+def loss_and_gradients(params, *, x, y):
+    """The loss, and its gradient with respect to each parameter."""
+    W1 = params["W1"]
+    b1 = params["b1"]
+    W2 = params["W2"]
+    b2 = params["b2"]
+    W3 = params["W3"]
+    b3 = params["b3"]
+    x = np.asarray(x, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
+    n = len(x)
+
+    # Forward pass
+    z1 = x @ W1.T + b1
+    a1 = np.tanh(z1)
+    z2 = a1 @ W2.T + b2
+    a2 = np.tanh(z2)
+    z3 = a2 @ W3.T + b3
+    a3 = _softmax(z3, axis=-1)
+    # L = -sum(y*log(a3)), in a stable form
+    L = -np.sum(y * _log_softmax(z3, axis=-1), axis=1)
+
+    # Backward pass
+    # dL/dz3 = a3 - y
+    d_z3 = a3 - y
+    # dL/da2 = W3.T @ dL/dz3
+    d_a2 = d_z3 @ W3
+    # dL/dz2 = dL/da2*(1 - a2**2)
+    d_z2 = d_a2 * (1 - a2**2)
+    # dL/da1 = W2.T @ dL/dz2
+    d_a1 = d_z2 @ W2
+    # dL/dz1 = dL/da1*(1 - a1**2)
+    d_z1 = d_a1 * (1 - a1**2)
+    grads = {
+        # dL/dW1 = mean of outer(dL/dz1, x)
+        "W1": d_z1.T @ x / n,
+        # dL/db1 = mean of dL/dz1
+        "b1": np.sum(d_z1, axis=0) / n,
+        # dL/dW2 = mean of outer(dL/dz2, a1)
+        "W2": d_z2.T @ a1 / n,
+        # dL/db2 = mean of dL/dz2
+        "b2": np.sum(d_z2, axis=0) / n,
+        # dL/dW3 = mean of outer(dL/dz3, a2)
+        "W3": d_z3.T @ a2 / n,
+        # dL/db3 = mean of dL/dz3
+        "b3": np.sum(d_z3, axis=0) / n,
+    }
+    return float(np.mean(L)), grads
+
+
+def predict(params, *, x):
+    """The output a3 of the model."""
+    W1 = params["W1"]
+    b1 = params["b1"]
+    W2 = params["W2"]
+    b2 = params["b2"]
+    W3 = params["W3"]
+    b3 = params["b3"]
+    x = np.asarray(x, dtype=np.float64)
+    z1 = x @ W1.T + b1
+    a1 = np.tanh(z1)
+    z2 = a1 @ W2.T + b2
+    a2 = np.tanh(z2)
+    z3 = a2 @ W3.T + b3
+    a3 = _softmax(z3, axis=-1)
+    return a3
+
+
+def update(params, grads, state=None, lr=0.5):
+    """One step of gradient descent, in place; it keeps no `state`.
+
+    Every gradient was computed before any parameter changes:
+
+    W1 ← W1 - lr * dJ/dW1
+    b1 ← b1 - lr * dJ/db1
+    W2 ← W2 - lr * dJ/dW2
+    b2 ← b2 - lr * dJ/db2
+    W3 ← W3 - lr * dJ/dW3
+    b3 ← b3 - lr * dJ/db3
+    """
+    for name, gradient in grads.items():
+        params[name] = params[name] - lr * gradient
+
+
+def train(
+    data,
+    epochs=50,
+    lr=0.5,
+    batch_size=32,
+    seed=0,
+    tolerance=0.0,
+    params=None,
+    callback=None,
+    **options,
+):
+    """Gradient descent over the examples in `data`, a dictionary of arrays.
+
+    `batch_size` None takes all examples in every step, shuffled by `seed` otherwise.
+    Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
+    ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    `options` are the constants and sizes of the model.
+    Returns the parameters and the history, a list of dictionaries.
+    """
+    data = dict(data)
+    count = len(data["x"])
+    for name in options:
+        if name not in () + ("d", "h1", "h2", "k"):
+            raise TypeError(f"train() has no option {name!r}")
+    constants = {name: options[name] for name in () if name in options}
+    sizes = {"d": np.shape(data["x"])[1], "k": np.shape(data["y"])[1]}
+    sizes |= {name: options[name] for name in ("d", "h1", "h2", "k") if name in options}
+    params = init(seed, **sizes) if params is None else dict(params)
+    state = {}
+    history = []
+    rng = np.random.default_rng(seed)
+    rows = [np.arange(count)]
+    for epoch in range(1, epochs + 1):
+        if batch_size is not None and batch_size < count:
+            order = rng.permutation(count)
+            rows = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+        total = 0.0
+        for batch in rows:
+            part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
+            value, grads = loss_and_gradients(params, **part, **constants)
+            update(params, grads, state, lr)
+            total += value * len(batch) / count
+        history.append({"epoch": epoch, "loss": total})
+        if callback is not None and callback(epoch, total, params):
+            break
+        if tolerance > 0 and epoch > 1 and abs(history[-2]["loss"] - total) < tolerance:
+            break
+    return params, history
+
+
+def read_csv(path):
+    """The columns of a CSV file as the data of `train`; a vector takes its numbered columns, or the rest."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        header, *lines = [line for line in csv.reader(file) if line]
+    table = dict(zip(header, np.array(lines, dtype=float).T))
+    data = {name: table.pop(name) for name in () if name in table}
+    missing = [name for name in ("x", "y") if name not in data]
+    for name in missing:
+        columns = [column for column in table if column.rsplit("_", 1)[0] == name]
+        if not columns and len(missing) == 1:
+            columns = list(table)
+        if not columns:
+            raise SystemExit(f"{path}: no column for {name}; there are {', '.join(header)}")
+        data[name] = np.stack([table[column] for column in columns], axis=1)
+    return data
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(f"usage: python {sys.argv[0]} DATA.csv")
+    trained, history = train(read_csv(sys.argv[1]))
+    print(f"loss {history[0]['loss']:.6g} → {history[-1]['loss']:.6g} after {len(history)} epochs")
+    for name, value in trained.items():
+        print(f"{name} = {value}")

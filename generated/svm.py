@@ -1,0 +1,168 @@
+"""A linear support vector machine: the hinge loss of the margin
+
+Equations:
+    z = w @ x + b
+    s = 2*y - 1
+    m = s*z
+    L = hinge(m) + lam/2*sum(w**2)
+    y_hat = where(z >= 0, 1, 0)
+
+Gradients:
+    dL/dw = mean of dL/dz*x + lam*w
+    dL/db = mean of dL/dz
+
+Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
+"""
+
+import csv
+import sys
+
+import numpy as np
+
+
+def init(seed=0, *, d=2):
+    """The parameters before training."""
+    rng = np.random.default_rng(seed)
+    return {
+        "w": rng.normal(0, np.sqrt(2 / (d + 1)), d),
+        "b": 0.0,
+    }
+
+
+def loss(params, *, x, y, lam=0.01):
+    """The mean of the loss over the examples."""
+    w = params["w"]
+    b = params["b"]
+    x = np.asarray(x, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
+    z = x @ w + b
+    s = 2 * y - 1
+    m = s * z
+    L = np.maximum(1 - m, 0) + lam / 2 * np.sum(w**2)
+    return float(np.mean(L))
+
+
+def loss_and_gradients(params, *, x, y, lam=0.01):
+    """The loss, and its gradient with respect to each parameter."""
+    w = params["w"]
+    b = params["b"]
+    x = np.asarray(x, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
+    n = len(x)
+
+    # Forward pass
+    z = x @ w + b
+    s = 2 * y - 1
+    m = s * z
+    L = np.maximum(1 - m, 0) + lam / 2 * np.sum(w**2)
+
+    # Backward pass
+    # dL/dm = where(m < 1, -1, 0)
+    d_m = np.where(m < 1, -1, 0)
+    # dL/dz = dL/dm*s
+    d_z = d_m * s
+    grads = {
+        # dL/dw = mean of dL/dz*x + lam*w
+        "w": d_z @ x / n + lam * w,
+        # dL/db = mean of dL/dz
+        "b": np.sum(d_z) / n,
+    }
+    return float(np.mean(L)), grads
+
+
+def predict(params, *, x, lam=0.01):
+    """The output y_hat of the model."""
+    w = params["w"]
+    b = params["b"]
+    x = np.asarray(x, dtype=np.float64)
+    z = x @ w + b
+    y_hat = np.where(z >= 0, 1, 0)
+    return y_hat
+
+
+def update(params, grads, state=None, lr=0.1):
+    """One step of gradient descent, in place; it keeps no `state`.
+
+    Every gradient was computed before any parameter changes:
+
+    w ← w - lr * dJ/dw
+    b ← b - lr * dJ/db
+    """
+    for name, gradient in grads.items():
+        params[name] = params[name] - lr * gradient
+
+
+def train(
+    data,
+    epochs=500,
+    lr=0.1,
+    batch_size=None,
+    seed=0,
+    tolerance=0.0,
+    params=None,
+    callback=None,
+    **options,
+):
+    """Gradient descent over the examples in `data`, a dictionary of arrays.
+
+    `batch_size` None takes all examples in every step, shuffled by `seed` otherwise.
+    Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
+    ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    `options` are the constants and sizes of the model.
+    Returns the parameters and the history, a list of dictionaries.
+    """
+    data = dict(data)
+    count = len(data["x"])
+    for name in options:
+        if name not in ("lam",) + ("d",):
+            raise TypeError(f"train() has no option {name!r}")
+    constants = {name: options[name] for name in ("lam",) if name in options}
+    sizes = {"d": np.shape(data["x"])[1]}
+    sizes |= {name: options[name] for name in ("d",) if name in options}
+    params = init(seed, **sizes) if params is None else dict(params)
+    state = {}
+    history = []
+    rng = np.random.default_rng(seed)
+    rows = [np.arange(count)]
+    for epoch in range(1, epochs + 1):
+        if batch_size is not None and batch_size < count:
+            order = rng.permutation(count)
+            rows = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+        total = 0.0
+        for batch in rows:
+            part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
+            value, grads = loss_and_gradients(params, **part, **constants)
+            update(params, grads, state, lr)
+            total += value * len(batch) / count
+        history.append({"epoch": epoch, "loss": total})
+        if callback is not None and callback(epoch, total, params):
+            break
+        if tolerance > 0 and epoch > 1 and abs(history[-2]["loss"] - total) < tolerance:
+            break
+    return params, history
+
+
+def read_csv(path):
+    """The columns of a CSV file as the data of `train`; a vector takes its numbered columns, or the rest."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        header, *lines = [line for line in csv.reader(file) if line]
+    table = dict(zip(header, np.array(lines, dtype=float).T))
+    data = {name: table.pop(name) for name in ("y",) if name in table}
+    missing = [name for name in ("x", "y") if name not in data]
+    for name in missing:
+        columns = [column for column in table if column.rsplit("_", 1)[0] == name]
+        if not columns and len(missing) == 1:
+            columns = list(table)
+        if not columns:
+            raise SystemExit(f"{path}: no column for {name}; there are {', '.join(header)}")
+        data[name] = np.stack([table[column] for column in columns], axis=1)
+    return data
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(f"usage: python {sys.argv[0]} DATA.csv")
+    trained, history = train(read_csv(sys.argv[1]))
+    print(f"loss {history[0]['loss']:.6g} → {history[-1]['loss']:.6g} after {len(history)} epochs")
+    for name, value in trained.items():
+        print(f"{name} = {value}")
