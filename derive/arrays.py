@@ -37,7 +37,14 @@ from derive.expression.walk import children, contains, free_indices, rename_indi
 from derive.parse.sizes import plus, same_size
 from derive.rules.sums import is_delta
 
-NEUTRAL: dict[str, Expression] = {"sum": ZERO, "prod": ONE, "max": Neg(Constant("inf")), "min": Constant("inf")}
+LEAST = Neg(Constant("inf"))
+NEUTRAL: dict[str, Expression] = {
+    "sum": ZERO,
+    "prod": ONE,
+    "max": LEAST,
+    "min": Constant("inf"),
+    "logsumexp": LEAST,
+}
 NEW_AXIS = Constant("None")
 WHOLE = Slice(None, None, None)
 

@@ -115,6 +115,7 @@ _ROWS = (
     _row("trigamma", partials=("polygamma(2, u)",), latex=r"\psi'\left(#0\right)", numpy="_polygamma(1, #0)"),
     _row("polygamma", "k, u", partials=("0", "polygamma(k + 1, u)"), latex=r"\psi^{(#0)}\left(#1\right)",
          numpy="_polygamma(#0, #1)"),
+    _row("log_normal_cdf", partials=("inverse_mills(u)",), latex=r"\ln\Phi\left(#0\right)", numpy="_log_normal_cdf(#0)"),
     # Inverse functions: differentiated through what defines them.
     _row("log", inverse="exp(u)", latex=r"\ln\left(#0\right)"),
     _row("sqrt", inverse="u**2", latex=r"\sqrt{#0}"),
@@ -153,6 +154,7 @@ _ROWS = (
     _row("sinc", definition="where(u != 0, sin(pi*u)/(pi*u), 1)", convention="sinc'(0) = 0"),
     _row("erfc", definition="1 - erf(u)", numpy="_erfc(#0)"),
     _row("normal_cdf", definition="(1 + erf(u/sqrt(2)))/2", latex=r"\Phi\left(#0\right)", numpy="_normal_cdf(#0)"),
+    _row("inverse_mills", definition="exp(-u**2/2)/(sqrt(2*pi)*normal_cdf(u))", numpy="_inverse_mills(#0)"),
     # Activations.
     _row("relu", definition="where(u > 0, u, 0)", numpy="np.maximum(#0, 0)", convention="relu'(0) = 0"),
     _row("relu6", definition="where(u > 0, where(u < 6, u, 6), 0)", numpy="np.clip(#0, 0, 6)",

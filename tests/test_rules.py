@@ -424,6 +424,7 @@ NATIVE = {
     "log": mpmath.log,
     "sqrt": mpmath.sqrt,
     "erf": mpmath.erf,
+    "log_normal_cdf": lambda u: mpmath.log(mpmath.ncdf(u)),
     "lgamma": mpmath.loggamma,
     "gamma": mpmath.gamma,
     "digamma": mpmath.digamma,

@@ -485,6 +485,7 @@ _PRIMITIVES: dict[str, Callable[..., Array]] = {
     "maximum": _pick(np.greater),
     "minimum": _pick(np.less),
     "erf": _continued(lambda x: math.erf(x), poles=False),
+    "log_normal_cdf": _continued(lambda x: math.log(math.erfc(-x / math.sqrt(2)) / 2), poles=False),
     "lgamma": _continued(_lgamma, poles=True),
     "gamma": _continued(lambda x: math.gamma(x), poles=True),
     "digamma": _continued(lambda x: _polygamma(0, x), poles=True),

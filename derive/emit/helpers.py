@@ -32,8 +32,10 @@ HELPERS: dict[str, str] = {
     return 2 * e / (1 + e * e)
 ''',
     "_log_cosh": '''def _log_cosh(u):
-    """log(cosh(u)) = |u| + log(1 + exp(-2|u|)) - log(2)."""
-    return np.abs(u) + np.log1p(np.exp(-2 * np.abs(u))) - np.log(2)
+    """log(cosh(u)): |u| + log(1 + exp(-2|u|)) - log(2), and log(1 + 2*sinh(u/2)**2) near 0."""
+    size = np.abs(u)
+    near = np.log1p(2 * np.sinh(np.minimum(size, 1) / 2) ** 2)
+    return np.where(size < 1, near, size + np.log1p(np.exp(-2 * size)) - np.log(2))
 ''',
     "_xlogy": '''def _xlogy(u, v):
     """u*log(v), and 0 where u is 0."""
@@ -55,6 +57,30 @@ HELPERS: dict[str, str] = {
     "_normal_cdf": '''def _normal_cdf(u):
     """The standard normal distribution function, (1 + erf(u/sqrt(2)))/2, from erfc so that small values keep their digits."""
     return _erfc(-np.asarray(u) / math.sqrt(2)) / 2
+''',
+    "_normal_tail": '''def _normal_tail(u):
+    """S in Φ(u) = exp(-u**2/2)/sqrt(2π)*S/(-u) for u <= -20, by the asymptotic series of erfc (DLMF 7.12.1)."""
+    t = 1 / np.square(u)
+    total = 1.0
+    for k in range(17, 0, -2):
+        total = 1 - k * t * total
+    return total
+''',
+    "_log_normal_cdf": '''def _log_normal_cdf(u):
+    """log(Φ(u)), from the tail that is small; far below 0 from its asymptotic series."""
+    u = np.asarray(u, dtype=float)
+    small = _erfc(np.abs(u) / math.sqrt(2)) / 2
+    far = np.minimum(u, -20)
+    below = -far * far / 2 - np.log(-far * math.sqrt(2 * math.pi)) + np.log(_normal_tail(far))
+    near = np.where(u > 0, np.log1p(-small), np.log(np.where(np.abs(u + 10) > 10, 1, small)))
+    return np.where(u < -20, below, near)
+''',
+    "_inverse_mills": '''def _inverse_mills(u):
+    """exp(-u**2/2)/(sqrt(2π)*Φ(u)), the derivative of log(Φ(u)); far below 0 from the asymptotic series of Φ."""
+    u = np.asarray(u, dtype=float)
+    near, far = np.maximum(u, -20), np.minimum(u, -20)
+    density = np.exp(-near * near / 2) / math.sqrt(2 * math.pi)
+    return np.where(u < -20, -far / _normal_tail(far), density / (_erfc(-near / math.sqrt(2)) / 2))
 ''',
     "_polygamma": '''def _polygamma(k, u):
     """The k-th derivative of digamma, k >= 1, by recurrence to u >= 15 and the asymptotic series (DLMF 5.15.8).
@@ -88,7 +114,12 @@ HELPERS: dict[str, str] = {
 }
 
 # What one helper needs of another, or of the standard library.
-NEEDS: dict[str, tuple[str, ...]] = {"_log_softmax": ("_logsumexp",), "_normal_cdf": ("_erfc",)}
+NEEDS: dict[str, tuple[str, ...]] = {
+    "_log_softmax": ("_logsumexp",),
+    "_normal_cdf": ("_erfc",),
+    "_log_normal_cdf": ("_erfc", "_normal_tail"),
+    "_inverse_mills": ("_erfc", "_normal_tail"),
+}
 
 
 def with_needs(used: set[str]) -> list[str]:

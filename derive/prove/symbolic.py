@@ -45,6 +45,7 @@ _NATIVE: dict[str, Any] = {
     "abs": sympy.Abs,
     "sign": sympy.sign,
     "erf": sympy.erf,
+    "log_normal_cdf": lambda u: sympy.log((1 + sympy.erf(u / sympy.sqrt(2))) / 2),
     "lgamma": sympy.loggamma,
     "gamma": sympy.gamma,
     "digamma": lambda u: sympy.polygamma(0, u),
