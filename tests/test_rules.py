@@ -425,6 +425,7 @@ NATIVE = {
     "sqrt": mpmath.sqrt,
     "erf": mpmath.erf,
     "log_normal_cdf": lambda u: mpmath.log(mpmath.ncdf(u)),
+    "inverse_mills": lambda u: mpmath.npdf(u) / mpmath.ncdf(u),
     "lgamma": mpmath.loggamma,
     "gamma": mpmath.gamma,
     "digamma": mpmath.digamma,

@@ -9,7 +9,7 @@ from derive.expression.nodes import Expression, Ref
 from derive.expression.walk import operations, rename_indices
 
 DEEPEST = 8  # nodes that are looked through one after another, so that long chains stay cheap
-LONGEST = 40  # operations of a definition that is put in, so that what is put into each other does not grow
+LONGEST = 16  # operations of a definition that is put in, so that what is put into each other does not grow
 
 Body = tuple[tuple[str, ...], Expression]
 

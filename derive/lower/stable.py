@@ -144,6 +144,8 @@ def _over_a_norm(node: Div, known: Known) -> Expression | None:
 
 def _vanishes_with(e: Expression, parts: list[Component]) -> bool:
     """Whether every term of the expression has a factor that is 0 where all these components are."""
+    if any(_is_component(e, part, indices) for part, indices in parts):
+        return True
     match e:
         case Neg():
             return _vanishes_with(e.arg, parts)
@@ -151,7 +153,7 @@ def _vanishes_with(e: Expression, parts: list[Component]) -> bool:
             return all(_vanishes_with(t, parts) for t in e.terms)
         case Mul():
             return any(_vanishes_with(f, parts) for f in e.factors)
-    return any(_is_component(e, part, indices) for part, indices in parts)
+    return False
 
 
 def _components(norm: Expression, known: Known) -> list[Component]:
