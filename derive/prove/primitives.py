@@ -82,6 +82,7 @@ PRIMITIVES: dict[str, Any] = {
     "sin": _mp(mpmath.sin),
     "cos": _mp(mpmath.cos),
     "erf": _mp(mpmath.erf),
+    "log_normal_cdf": _slow(lambda u: mpmath.log(mpmath.ncdf(u))),
     "lgamma": _slow(_positive(mpmath.loggamma)),
     "gamma": _slow(mpmath.gamma),
     "digamma": _slow(mpmath.digamma),
