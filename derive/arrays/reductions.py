@@ -25,7 +25,14 @@ from derive.expression.nodes import (
 from derive.expression.walk import contains, free_indices, walk
 from derive.rules.expansion import written_out
 
-NEUTRAL: dict[str, Expression] = {"sum": ZERO, "prod": ONE, "max": Neg(Constant("inf")), "min": Constant("inf")}
+LEAST = Neg(Constant("inf"))
+NEUTRAL: dict[str, Expression] = {
+    "sum": ZERO,
+    "prod": ONE,
+    "max": LEAST,
+    "min": Constant("inf"),
+    "logsumexp": LEAST,
+}
 
 
 def reduction(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid:

@@ -7,30 +7,52 @@ loss of one example meets what all examples share, the mean over the examples is
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from derive.arrays.form import in_arrays
 from derive.derivation import Adjoint, Derivation
 from derive.differentiate.batch import depends_on_data, example_names, over_examples, terms
+from derive.differentiate.derive import derive
 from derive.errors import DeriveError
 from derive.expression.build import add, div, neg
 from derive.expression.nodes import Call, D, Expression, Neg, Reduce, Ref
-from derive.expression.walk import names, transform
+from derive.expression.walk import names, transform, walk
 from derive.functions import AXIS_FUNCTIONS
+from derive.lower.known import Known
 from derive.lower.program import Program, Statement, adjoint_name, needed_for
-from derive.lower.stable import stable
+from derive.lower.restate import activations, hazards, known_of, restated_model
+from derive.lower.stable import in_code, restated, with_norms
 from derive.model import Equation, Model
 from derive.rules.naming import whole_arrays
 from derive.rules.sums import pulled_out
 
 
 def lower(derivation: Derivation) -> Program:
-    """The program that computes outputs, loss and gradients over a batch."""
-    return _Lowering(derivation).program()
+    """The program that computes outputs, loss and gradients over a batch.
+
+    The gradients are those derived of the author's equations, unless they divide by what may vanish or take what may
+    overflow, and those derived of the equations in stable form do so less.
+    """
+    model = derivation.model
+    stable_model = restated_model(model)
+    program = _Lowering(derivation, stable_model).program()
+    if stable_model.equations == model.equations or hazards(program) == (0, 0):
+        return program
+    try:
+        other = _Lowering(derive(stable_model), stable_model, model).program()
+    except DeriveError:  # no rule differentiates a stable form: the author's does
+        return program
+    return other if hazards(other) < hazards(program) else program
 
 
 class _Lowering:
-    def __init__(self, derivation: Derivation) -> None:
+    """Lowers a derivation; `stable_model` has the equations that code computes, `written` those of the author."""
+
+    def __init__(self, derivation: Derivation, stable_model: Model, written: Model | None = None) -> None:
         self.derivation = derivation
         self.model: Model = derivation.model
+        self.written = written or derivation.model
+        self.known = known_of(stable_model)
         self.n, self.count = example_names(self.model)
         examples: tuple[Expression, ...] = (Ref(self.count),)
         self.shapes = {
@@ -38,7 +60,6 @@ class _Lowering:
             for name, shape in self.model.shapes.items()
         }
         self.shapes |= {adjoint_name(name): shape for name, shape in self.shapes.items()}
-        self.bodies = {e.name: (e.indices, e.body) for e in self.model.equations}
 
     def program(self) -> Program:
         model = self.model
@@ -51,27 +72,22 @@ class _Lowering:
         return Program(model, forward, backward, gradients, self.count if has_data else None)
 
     def forward(self, e: Equation) -> Statement:
-        body = stable(e.body, self.bodies)
-        rewritten = body != e.body and not (isinstance(e.written, Call) and e.written.function in AXIS_FUNCTIONS)
-        axes = e.indices
-        if e.name in self.model.per_example:
-            body = over_examples(body, self.model, self.n)
-            axes = (self.n, *axes)
-        return Statement(e.name, axes, self.arrays(body, axes, (), e.name), f"{e.name} = {e.written}", rewritten)
+        written = self.written.by_name[e.name].body
+        axes = (self.n, *e.indices) if e.name in self.model.per_example else e.indices
+        forms = (in_code(self.known.bodies[e.name][1]), e.body)
+        value, form = self.first_in_arrays(forms, self.over_batch(e.name), axes, self.sizes(e.name, axes), e.name)
+        rewritten = form != written and not (isinstance(e.written, Call) and e.written.function in AXIS_FUNCTIONS)
+        return Statement(e.name, axes, value, f"{e.name} = {e.written}", rewritten)
 
     def adjoint(self, a: Adjoint) -> Statement:
         """The adjoint of a node or parameter; of what all examples share, that of the mean loss."""
-        model, axes = self.model, a.result.indices
-        compact = stable(a.compact, {})
-        shape = a.result.shape
+        model, axes, sizes = self.model, a.result.indices, a.result.shape
         if a.name in model.per_example:
-            core = over_examples(compact, model, self.n)
-            axes = (self.n, *axes)
-            sizes: tuple[Expression, ...] = (Ref(self.count), *shape)
-        else:
-            core, sizes = self.mean(compact), shape
-        value = self.arrays(self.named_adjoints(core), axes, sizes, a.name)
-        shown = whole_arrays(a.compact, a.result.indices, shape)
+            axes, sizes = (self.n, *axes), (Ref(self.count), *sizes)
+        stable = with_norms(restated(a.compact, Known(), self.inside(a)), self.known)
+        forms = (in_code(stable), a.compact)
+        value, _ = self.first_in_arrays(forms, self.adjoint_over_batch(a.name), axes, sizes, a.name)
+        shown = whole_arrays(a.compact, a.result.indices, a.result.shape)
         mean = (
             "mean of "
             if a.name not in model.per_example and depends_on_data(a.compact, model, adjoints_of_the_mean=True)
@@ -80,6 +96,40 @@ class _Lowering:
         return Statement(
             adjoint_name(a.name), axes, value, f"d{model.loss}/d{a.name} = {mean}{self.prose(shown or a.compact)}"
         )
+
+    def over_batch(self, name: str) -> Callable[[Expression], Expression]:
+        """What puts the example index on the right-hand side of a node, if it has one."""
+        if name not in self.model.per_example:
+            return lambda e: e
+        return lambda e: over_examples(e, self.model, self.n)
+
+    def adjoint_over_batch(self, name: str) -> Callable[[Expression], Expression]:
+        to_batch = self.over_batch(name) if name in self.model.per_example else self.mean
+        return lambda e: self.named_adjoints(to_batch(e))
+
+    def first_in_arrays(
+        self,
+        forms: tuple[Expression, ...],
+        over_batch: Callable[[Expression], Expression],
+        axes: tuple[str, ...],
+        sizes: tuple[Expression, ...],
+        name: str,
+    ) -> tuple[Expression, Expression]:
+        """The first of the forms that arrays can say, in array notation, and that form."""
+        for form in forms:
+            found = in_arrays(over_batch(form), axes, sizes, self.shapes)
+            if found is not None:
+                return found, form
+        raise DeriveError(f"no array code is known for the equation of '{name}': {over_batch(forms[-1])}")
+
+    def inside(self, a: Adjoint) -> Known:
+        """The nodes in whose ``1 - a`` an adjoint may look.
+
+        Beside the loss, a*(1 - a) keeps its digits in saturation; deeper inside of a network it stays cheap.
+        """
+        later = (node.wrt.name for node in walk(a.compact) if isinstance(node, D))
+        near = all(self.model.consumers[name] == (self.model.loss,) for name in later)
+        return activations(self.known) if near else Known()
 
     def prose(self, e: Expression) -> str:
         """A formula for a comment: adjoints as dL/dz."""
@@ -113,13 +163,6 @@ class _Lowering:
             return None
 
         return transform(e, change)
-
-    def arrays(self, e: Expression, axes: tuple[str, ...], sizes: tuple[Expression, ...], name: str) -> Expression:
-        known = sizes or self.sizes(name, axes)
-        found = in_arrays(e, axes, known, self.shapes)
-        if found is None:
-            raise DeriveError(f"no array code is known for the equation of '{name}': {e}")
-        return found
 
     def sizes(self, name: str, axes: tuple[str, ...]) -> tuple[Expression, ...]:
         shape = self.model.shapes[name]

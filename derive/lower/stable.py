@@ -1,177 +1,187 @@
-"""Numerically stable forms, as rows of rewrites: before = after over the metavariables u and v.
+"""Numerically stable forms of an equation: what is equal, and neither overflows nor loses the digits.
 
-Both sides are equal; the right one does not overflow, and does not lose the digits, where the left one would.
+Two passes.  `restated` gives an equal expression of the model language, which the engine can differentiate: the rows
+of `stable_rows`, logarithms and quotients by their structure.  `in_code` then takes what only code has: softmax,
+log-sum-exp, log1p, norms that may be 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable
 
 from derive.algebra.rational import alpha_normal
-from derive.expression.build import ONE, add, div, mul, number
-from derive.expression.nodes import Add, Call, Div, Expression, Index, Mul, Neg, Number, Reduce, Ref, Where
-from derive.expression.walk import bottom_up, free_indices, rename_indices, transform
-from derive.parse.expression import parse_expression
+from derive.expression.build import ONE, TWO, ZERO, add, div, mul, neg, number
+from derive.expression.nodes import Add, Call, Compare, Div, Expression, Index, Mul, Neg, Pow, Reduce, Ref, Where
+from derive.expression.walk import bottom_up, contains, free_indices, rename_indices, transform
+from derive.lower.known import Known
+from derive.lower.logarithm import complement, log_of
+from derive.lower.quotient import quotient, softmax_in
+from derive.lower.stable_rows import LAST_ROWS, ROWS, by_rows
 from derive.rules.arithmetic import tidy
-from derive.rules.identities import matches
 
-ROWS: tuple[tuple[str, str], ...] = (
-    ("1/(1 + exp(-u))", "sigmoid(u)"),
-    ("1/(exp(-u) + 1)", "sigmoid(u)"),
-    ("exp(u)/(1 + exp(u))", "sigmoid(u)"),
-    ("exp(u)/(exp(u) + 1)", "sigmoid(u)"),
-    ("v/(1 + exp(-u))", "v*sigmoid(u)"),
-    ("v/(exp(-u) + 1)", "v*sigmoid(u)"),
-    ("(exp(u) - exp(-u))/(exp(u) + exp(-u))", "tanh(u)"),
-    ("log(sigmoid(u))", "-softplus(-u)"),
-    ("log(1 - sigmoid(u))", "-softplus(u)"),
-    ("log(1 - tanh(u))", "log(2) - softplus(2*u)"),
-    ("log(1 + tanh(u))", "log(2) - softplus(-2*u)"),
-    ("log(1 + exp(u))", "softplus(u)"),
-    ("log(exp(u) + 1)", "softplus(u)"),
-    ("log1p(exp(u))", "softplus(u)"),
-    ("log(cosh(u))", "log_cosh(u)"),
-    ("log(exp(u))", "u"),
-    ("exp(log(u))", "u"),
-    ("exp(u) - 1", "expm1(u)"),
-    ("log(1 + u)", "log1p(u)"),
-    ("log(u + 1)", "log1p(u)"),
-    ("log(1 - u)", "log1p(-u)"),
-    ("u*log(u)", "xlogy(u, u)"),
-)
+Component = tuple[Expression, tuple[str, ...]]  # what is squared in a norm, and the indices of its sum
+Parts = tuple[Expression | None, Expression, Expression | None]
 
-
-# Of other logarithms: what stands before the logarithm, what is in it, and what it is divided by.
-LOGARITHMS: dict[str, Callable[[tuple[Expression, ...]], tuple[Expression | None, Expression, Expression | None]]] = {
+# Of each logarithm: what stands before it, what it is taken of, and what it is divided by.
+LOGARITHMS: dict[str, Callable[[tuple[Expression, ...]], Parts]] = {
+    "log": lambda args: (None, args[0], None),
     "log1p": lambda args: (None, add(ONE, args[0]), None),
-    "log2": lambda args: (None, args[0], Call("log", (number(2),))),
+    "log2": lambda args: (None, args[0], Call("log", (TWO,))),
     "log10": lambda args: (None, args[0], Call("log", (number(10),))),
     "xlogy": lambda args: (args[0], args[1], None),
+    "logit": lambda args: (None, div(args[0], add(ONE, neg(args[0]))), None),
 }
 
 
-@cache
-def _rows() -> tuple[tuple[Expression, Expression], ...]:
-    return tuple((parse_expression(before), parse_expression(after)) for before, after in ROWS)
+def restated_equation(e: Expression, known: Known) -> Expression:
+    """A right-hand side in stable form.
+
+    ``1 - a`` of a node a becomes an activation of its own where a logarithm tells small differences apart, and where
+    it is the right-hand side: a gate in a product keeps its cheap form.
+    """
+    telling = complement(e, known) is not None or contains(
+        e, lambda n: isinstance(n, Call) and n.function in LOGARITHMS
+    )
+    return restated(e, known, known if telling else Known())
 
 
-def stable(e: Expression, bodies: Mapping[str, tuple[tuple[str, ...], Expression]]) -> Expression:
-    """The expression in stable form; a logarithm may look into `bodies`, the right-hand sides of the nodes."""
-    result = bottom_up(e, lambda node: _one(_looked_into(node, bodies)))
+def restated(e: Expression, known: Known, complements: Known) -> Expression:
+    """An equal expression of the model language in stable form.
+
+    Logarithms, quotients and cases look into the nodes of `known`, differences from 1 into those of `complements`.
+    """
+    result = bottom_up(e, lambda node: _restated_node(node, known, complements))
     return e if result == e else tidy(result)
 
 
-def _one(node: Expression) -> Expression:
-    found = _over_an_axis(node)
-    if found is not None:
-        return found
-    for before, after in _rows():
-        binding: dict[str, Expression] = {}
-        if type(before) is type(node) and matches(before, node, binding):
-            return transform(after, lambda n, b=binding: b.get(n.name) if isinstance(n, Ref) else None)  # type: ignore[misc]
-    return node
+def in_code(e: Expression) -> Expression:
+    """The same in functions that only code has."""
+    result = bottom_up(e, _in_code_node)
+    return e if result == e else tidy(result)
 
 
-def _looked_into(node: Expression, bodies: Mapping[str, tuple[tuple[str, ...], Expression]]) -> Expression:
-    """``log(a)`` and ``log(1 - a)`` with the definition of the node a put in, where a stable form of that is known."""
-    if isinstance(node, Call) and node.function in LOGARITHMS:
-        return _other_logarithm(node, bodies)
-    if isinstance(node, Call) and node.function == "binary_cross_entropy":
-        return _cross_entropy(node, bodies)
-    if not isinstance(node, Call) or node.function != "log":
-        return node
-    arg = node.args[0]
-    if isinstance(arg, Where):  # the logarithm of a case is the case of the logarithms
-        then, otherwise = (_one(_looked_into(Call("log", (branch,)), bodies)) for branch in (arg.then, arg.otherwise))
-        return Where(arg.condition, then, otherwise)
-    if isinstance(arg, Div) and isinstance(arg.denominator, Number):
-        above = Call("log", (arg.numerator,))
-        inner = _one(_looked_into(above, bodies))
-        return node if inner == above else add(inner, Neg(Call("log", (arg.denominator,))))
-    for ref in (n for n in _refs(arg) if n.name in bodies):
-        indices, body = bodies[ref.name]
-        inner = rename_indices(body, dict(zip(indices, ref.indices, strict=True)))
-        candidate = Call("log", (transform(arg, lambda n, r=ref, b=inner: b if n == r else None),))  # type: ignore[misc]
-        candidate = Call("log", (bottom_up(candidate.args[0], _one),))
-        result = _one(_looked_into(candidate, bodies))
-        if not (isinstance(result, Call) and result.function in ("log", "log1p")):
-            return result
-    return node
+def with_norms(e: Expression, known: Known) -> Expression:
+    """A derivative in which what is divided by its norm is 0 where the norm is."""
+    return bottom_up(e, lambda node: (_over_a_norm(node, known) or node) if isinstance(node, Div) else node)
 
 
-def _other_logarithm(node: Call, bodies: Mapping[str, tuple[tuple[str, ...], Expression]]) -> Expression:
-    """``log1p(-a)``, ``log2(a)``, ``xlogy(y, a)``: through the logarithm they stand for, if that has a stable form."""
+def _restated_node(node: Expression, known: Known, complements: Known) -> Expression:
+    by_row = by_rows(node, ROWS)
+    if by_row != node:
+        return by_row
+    found: Expression | None = None
+    match node:
+        case Call() if node.function in LOGARITHMS:
+            found = _logarithm(node, known)
+        case Call(function="binary_cross_entropy", args=(p, y)):
+            found = _cross_entropy(p, y, known)
+        case Div():
+            found = quotient(node, known)
+        case Add():
+            found = complement(node, complements)
+        case Where():
+            found = _guarded(node, known)
+        case Neg(arg=Where(then=Neg(arg=u), otherwise=Neg(arg=v)) as case):
+            found = Where(case.condition, u, v)
+    return node if found is None else found
+
+
+def _logarithm(node: Call, known: Known) -> Expression | None:
     factor, inner, below = LOGARITHMS[node.function](node.args)
-    plain = Call("log", (inner,))
-    found = _one(_looked_into(plain, bodies))
-    if found == plain or (isinstance(found, Call) and found.function in ("log", "log1p")):
-        return node
+    found = log_of(tidy(inner), known)
+    if found is None:
+        return None
     product = found if factor is None else mul(factor, found)
     return product if below is None else div(product, below)
 
 
-def _cross_entropy(node: Call, bodies: Mapping[str, tuple[tuple[str, ...], Expression]]) -> Expression:
-    """``binary_cross_entropy(a, y)``: through its logarithms, if both have a stable form."""
-    p, y = node.args
-    logarithms = (Call("log", (p,)), Call("log", (add(ONE, Neg(p)),)))
-    found = [_one(_looked_into(log, bodies)) for log in logarithms]
-    if any(isinstance(log, Call) and log.function in ("log", "log1p") for log in found):
-        return node
-    return Neg(add(mul(y, found[0]), mul(add(ONE, Neg(y)), found[1])))
+def _cross_entropy(p: Expression, y: Expression, known: Known) -> Expression | None:
+    """``binary_cross_entropy(p, y)`` through its logarithms, where both have a stable form."""
+    one, other = log_of(tidy(p), known), log_of(tidy(add(ONE, Neg(p))), known)
+    return None if one is None or other is None else Neg(add(mul(y, one), mul(add(ONE, Neg(y)), other)))
 
 
-def _refs(e: Expression) -> list[Ref]:
-    """The name in ``a``, ``1 - a`` or ``1 + a``."""
-    match e:
-        case Ref():
-            return [e]
-        case Add(terms=(first, Neg(arg=Ref() as ref))) if first == ONE:
-            return [ref]
-        case Add(terms=(first, Ref() as ref)) if first == ONE:
-            return [ref]
-    return []
+# What may have no value, or none that a float holds, where a case distinction does not ask for it.
+PARTIAL = frozenset({"log", "log2", "log10", "log1p", "sqrt", "exp", "expm1", "arcsin", "arccos", "arccosh", "arctanh"})
 
 
-def _over_an_axis(node: Expression) -> Expression | None:
-    """softmax and log-sum-exp, recognised in index form."""
+def is_partial(e: Expression) -> bool:
+    return contains(e, lambda n: isinstance(n, (Div, Pow)) or (isinstance(n, Call) and n.function in PARTIAL))
+
+
+def _guarded(node: Where, known: Known) -> Expression | None:
+    """A node that has no value everywhere is defined inside of the case that asks for it."""
+
+    def inside(ref: Expression) -> Expression | None:
+        body = known.definition(ref) if isinstance(ref, Ref) else None
+        return body if body is not None and is_partial(body) else None
+
+    then, otherwise = transform(node.then, inside), transform(node.otherwise, inside)
+    return None if (then, otherwise) == (node.then, node.otherwise) else Where(node.condition, then, otherwise)
+
+
+def _in_code_node(node: Expression) -> Expression:
     match node:
         case Div():
-            return _softmax_in(node)
+            return softmax_in(node) or node
         case Call(function="log", args=(Reduce(op="sum", body=Call(function="exp", args=(v,))) as total,)):
             return Reduce("logsumexp", v, total.indices, total.condition, total.ranges)
         case Call(function="log", args=(Call(function="softmax", args=(u,), options=options),)):
             return Call("log_softmax", (u,), options)
-    return None
+        case Add(terms=(u, Neg(arg=Reduce(op="logsumexp") as total))):
+            return _log_softmax(u, total) or node
+    return by_rows(node, LAST_ROWS)
 
 
-def _softmax_in(node: Div) -> Expression | None:
-    """``c*exp(u[i])/sum(exp(u[j]), j)`` is c times a softmax, whatever else stands above and below the line."""
-    above = node.numerator.factors if isinstance(node.numerator, Mul) else (node.numerator,)
+def _log_softmax(u: Expression, total: Reduce) -> Expression | None:
+    exponentials = Reduce("sum", Call("exp", (total.body,)), total.indices, total.condition, total.ranges)
+    found = softmax_in(Div(Call("exp", (u,)), exponentials))
+    return Call("log_softmax", found.args, found.options) if isinstance(found, Call) else None
+
+
+def _over_a_norm(node: Div, known: Known) -> Expression | None:
+    """``u[i]/norm(u)`` is 0 where the norm is, as the derivative of a norm is taken to be."""
     below = node.denominator.factors if isinstance(node.denominator, Mul) else (node.denominator,)
-    for k, top in enumerate(above):
-        for m, total in enumerate(below):
-            if not isinstance(top, Call) or top.function != "exp" or not isinstance(total, Reduce):
-                continue
-            axis = _axis_of(top.args[0], total)
-            if axis is None:
-                continue
-            softmax = Call("softmax", top.args, (("axis", Index(axis)),))
-            numerator = mul(*above[:k], softmax, *above[k + 1 :])
-            rest = (*below[:m], *below[m + 1 :])
-            return div(numerator, mul(*rest)) if rest else numerator
+    for k, norm in enumerate(below):
+        parts = _components(norm, known)
+        if parts and _vanishes_with(node.numerator, parts):
+            guarded = Where(Compare("==", norm, ZERO), ONE, norm)
+            return Div(node.numerator, mul(*below[:k], guarded, *below[k + 1 :]))
     return None
 
 
-def _axis_of(u: Expression, total: Reduce) -> str | None:
-    """The free index along which exp(u)/total is a softmax: renaming the bound one to it gives the numerator."""
-    body = total.body
-    if total.op != "sum" or not isinstance(body, Call) or body.function != "exp":
-        return None
-    if len(total.indices) != 1 or total.condition is not None:
-        return None
-    for index in free_indices(u):
-        renamed = rename_indices(body.args[0], {total.indices[0]: Index(index)})
-        if index not in free_indices(total) and alpha_normal(renamed) == alpha_normal(u):
-            return index
-    return None
+def _vanishes_with(e: Expression, parts: list[Component]) -> bool:
+    """Whether every term of the expression has a factor that is 0 where all these components are."""
+    if any(_is_component(e, part, indices) for part, indices in parts):
+        return True
+    match e:
+        case Neg():
+            return _vanishes_with(e.arg, parts)
+        case Add():
+            return all(_vanishes_with(t, parts) for t in e.terms)
+        case Mul():
+            return any(_vanishes_with(f, parts) for f in e.factors)
+    return False
+
+
+def _components(norm: Expression, known: Known) -> list[Component]:
+    """What is squared in ``sqrt(sum(u[j]**2, j))`` and ``sqrt(u**2 + v**2)``, and the indices it is summed over."""
+    match norm:
+        case Ref():
+            body = known.definition(norm)
+            return [] if body is None else _components(body, known.deeper())
+        case Call(function="sqrt", args=(Ref() as ref,)):
+            body = known.definition(ref)
+            return [] if body is None else _components(Call("sqrt", (body,)), known.deeper())
+        case Call(function="sqrt", args=(Reduce(op="sum", body=Pow(base=u, exponent=exponent)) as total,)):
+            return [(u, total.indices)] if exponent == TWO else []
+        case Call(function="sqrt", args=(Add(terms=terms),)):
+            squares = [t.base for t in terms if isinstance(t, Pow) and t.exponent == TWO]
+            return [(u, ()) for u in squares] if len(squares) == len(terms) else []
+    return []
+
+
+def _is_component(f: Expression, part: Expression, indices: tuple[str, ...]) -> bool:
+    if len(indices) != 1:
+        return not indices and f == part
+    return any(alpha_normal(rename_indices(part, {indices[0]: Index(i)})) == alpha_normal(f) for i in free_indices(f))
