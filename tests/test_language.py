@@ -20,6 +20,7 @@ from derive.expression.nodes import (
     Index,
     Item,
     Number,
+    Pow,
     Reduce,
     Ref,
     Slice,
@@ -31,6 +32,7 @@ from derive.expression.walk import walk
 from derive.functions import ALIASES, FUNCTIONS, known_functions
 from derive.model import Model
 from derive.parse.expression import Names, parse_expression
+from derive.parse.numbers import constant_value, power_of_numbers
 
 # Printing and parsing.
 
@@ -120,14 +122,16 @@ TREES = st.recursive(LEAVES, _more, max_leaves=14)
 
 def well_formed(e: Expression) -> bool:
     """What a constant exponent may be is limited, so a tree of numbers alone may not be readable."""
-    from derive.expression.nodes import Pow
+    return not any(isinstance(n, Pow) and not _readable_power(n) for n in walk(e))
 
-    return not any(
-        isinstance(n, Pow)
-        and not any(isinstance(m, (Ref, Index)) for m in walk(n.exponent))
-        and len(str(n.exponent)) > 3
-        for n in walk(e)
-    )
+
+def _readable_power(e: Pow) -> bool:
+    if any(isinstance(m, (Ref, Index)) for m in walk(e.exponent)):
+        return True
+    base, exponent = constant_value(e.base), constant_value(e.exponent)
+    if len(str(e.exponent)) > 3:
+        return False
+    return base is None or exponent is None or power_of_numbers(base, exponent) is not None
 
 
 @settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

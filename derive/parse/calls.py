@@ -130,6 +130,9 @@ def _bound_indices(reader: Reader, node: ast.Call, name: str) -> tuple[str, ...]
     bound = tuple(arg.id for arg in node.args[1:] if isinstance(arg, ast.Name))
     if len(set(bound)) != len(bound):
         raise reader.fail(node, f"'{name}' names an index twice")
+    for index in bound:
+        if index in reader.names.layers.values:
+            raise reader.fail(node, f"'{index}' is the index of the loop", "sum over another index")
     return bound
 
 

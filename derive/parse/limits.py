@@ -6,4 +6,7 @@ NODES = 20_000  # operations in one expression, functions of the author written 
 DIGITS = 400  # digits of a number
 EXPONENT = 1_000  # size of a constant exponent
 EQUATIONS = 20_000
+STATEMENTS = 25_000  # lines of a model, loops written out
+LAYERS = 1_000  # numbers that one loop runs over
+LOOPS = 4  # loops in each other
 RANK = 8  # axes of an array

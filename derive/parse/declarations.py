@@ -1,0 +1,120 @@
+"""Declarations → variables: shapes, values, how a parameter starts, what data an input takes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from derive.errors import DeriveError
+from derive.expression.nodes import Expression, Number, Ref
+from derive.expression.walk import walk
+from derive.model import Variable
+from derive.parse import limits
+from derive.parse.expression import Names, read_expression
+from derive.parse.layers import Layers
+from derive.parse.naming import Naming
+from derive.parse.numbers import constant_value
+from derive.parse.sizes import polynomial
+from derive.parse.statements import Declaration
+
+INITIAL = {"zeros": 0, "ones": 0, "normal": 1, "uniform": 1, "glorot": 0, "he": 0}
+STRUCTURES = ("symmetric", "diagonal", "lower")
+DISTRIBUTIONS = {"normal": 0, "uniform": 0, "bernoulli": 1}
+DATA = {"integer": 1}
+
+
+def variable(d: Declaration, naming: Naming) -> Variable:
+    shape = tuple(_size(part, d.layers, naming) for part in d.shape)
+    if len(shape) > limits.RANK:
+        raise DeriveError(f"an array has at most {limits.RANK} axes", d.place)
+    if d.role in ("size", "constant") and d.value is not None:
+        return Variable(d.name, d.role, shape, value=_value(d, naming), place=d.place)
+    if d.role == "size" and shape:
+        raise DeriveError(f"the size '{d.name}' has a shape", d.place, "a size is one number")
+    kind, argument, start = _kind(d, naming)
+    return Variable(d.name, d.role, shape, value=start, kind=kind, kind_argument=argument, place=d.place)
+
+
+def _value(d: Declaration, naming: Naming) -> Number:
+    """The number of a constant or a size."""
+    if d.value is None:
+        raise DeriveError(f"'{d.name}' has no value", d.place)
+    e = naming.read(d.value, layers=d.layers)
+    value, place = constant_value(e), naming.source.place(d.value)
+    if value is None or (value < 0 and d.role == "size"):
+        raise DeriveError(f"the value of '{d.name}' is not a number", place)
+    if d.role == "size" and (value.denominator != 1 or value < 1):
+        raise DeriveError(f"the size '{d.name}' is not a whole number from 1 on", d.place)
+    if value < 0:
+        raise DeriveError(f"the value of '{d.name}' is negative", place, "write the sign in the equation")
+    if isinstance(e, Number):
+        return e
+    if value.denominator != 1:
+        hint = "write it as a decimal, 0.25 for 1/4"
+        raise DeriveError(f"the value of '{d.name}' is not a decimal", d.place, hint)
+    return Number(value)
+
+
+def _size(node: ast.expr, layers: Layers, naming: Naming) -> Expression:
+    """One axis of a shape: whole numbers and sizes with arithmetic."""
+    declarations, place = naming.statements.declarations, naming.source.place(node)
+    e = read_expression(node, naming.source, Names(frozenset(declarations), (), layers=layers))
+    for part in walk(e):
+        if isinstance(part, Ref) and (part.name not in declarations or declarations[part.name].role != "size"):
+            message = "there is no size '{}'" if part.name not in declarations else "'{}' is no size"
+            raise DeriveError(message.format(part.name), part.place, f"declare it: `{part.name}: size`")
+    value = constant_value(e)
+    if polynomial(e) is None or (value is not None and (value.denominator != 1 or value < 1)):
+        raise DeriveError("a size is a whole number from 1 on, or made of sizes", place)
+    if value is not None and value > 10**9:
+        raise DeriveError("this size is too large", place)
+    return e
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What may stand after ``=``: words with the number of their arguments."""
+
+    noun: str
+    known: Mapping[str, int]
+    default: str | None = None
+    more: str = ""
+
+
+_AFTER_EQUALS = {
+    "parameter": _Words("start", INITIAL, more=", or a number"),
+    "noise": _Words("kind", DISTRIBUTIONS, default="normal"),
+}
+_OF_DATA = _Words("kind", DATA)
+
+
+def _kind(d: Declaration, naming: Naming) -> tuple[str | None, Expression | None, Expression | None]:
+    """A word, its argument, or the number that a parameter starts at."""
+    words = _AFTER_EQUALS.get(d.role, _OF_DATA)
+    if d.value is None:
+        return words.default, None, None
+    place = naming.source.place(d.value)
+    word, args = _word(d.value)
+    if word in STRUCTURES:
+        raise DeriveError(f"the structure '{word}' is not supported yet", place)
+    if word in words.known and word not in naming.statements.declarations:
+        if len(args) > max(1, words.known[word]):
+            raise DeriveError(f"'{word}' takes one argument here", place)
+        if word in ("integer", "bernoulli") and not args:
+            raise DeriveError(f"'{word}' needs an argument", place, "for example integer(10), bernoulli(0.5)")
+        return word, naming.read(args[0], layers=d.layers) if args else None, None
+    start = naming.read(d.value, layers=d.layers) if d.role == "parameter" else None
+    if start is not None and constant_value(start) is not None:
+        return None, None, start
+    hint = f"one of {', '.join(words.known)}{words.more}"
+    raise DeriveError(f"this is no {words.noun} of the {d.role} '{d.name}'", place, hint)
+
+
+def _word(node: ast.expr) -> tuple[str, list[ast.expr]]:
+    """``he`` and ``normal(0.1)`` as a word with its arguments."""
+    if isinstance(node, ast.Name):
+        return node.id, []
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
+        return node.func.id, node.args
+    return "", []
