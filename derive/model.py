@@ -29,7 +29,7 @@ class Variable:
     """A declared name.
 
     `value` is that of a constant or size, or the number a parameter starts at; `kind` is another way to start, or what
-    data it takes.
+    data it takes.  `structure` says of a square parameter which entries are free: symmetric, diagonal or lower.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Variable:
     value: Expression | None = None
     kind: str | None = None
     kind_argument: Expression | None = None
+    structure: str | None = None
     place: Place | None = None
 
 

@@ -180,6 +180,10 @@ BAD = {
     "    a[l] = W[l] @ a[l - 1]\nL: loss = sum(a[3])\n",
     "recurrence": "w: parameter[3]\nh[t] = tanh(w[t] + h[t - 1])\nL: loss = sum(h)\n",
     "recurrence-with-a-beginning": "w: parameter[3]\nh[0] = 0\nh[t] = tanh(w[t] + h[t - 1])\nL: loss = sum(h)\n",
+    "structure-of-an-oblong-matrix": "S: parameter[3, 4] = symmetric\nL: loss = sum(S)\n",
+    "structure-of-a-vector": "S: parameter[3] = diagonal\nL: loss = sum(S)\n",
+    "structure-of-unequal-sizes": "n: size\nm: size\nS: parameter[n, m] = lower\nL: loss = sum(S)\n",
+    "structure-of-an-input": "S: input[3, 3] = lower\nL: loss = sum(S)\n",
     "polygamma-order": "k: parameter\nL: loss = polygamma(k, 2)\n",
 }
 

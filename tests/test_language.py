@@ -519,6 +519,16 @@ def test_integers_of_the_data_index():
     assert found["e"].tolist() == table[[2, 0, 0, 1]].tolist()
 
 
+@pytest.mark.parametrize("structure", ["symmetric", "diagonal", "lower"])
+def test_a_square_parameter_may_have_a_structure(structure):
+    model = Model.parse(f"n: size\nS: parameter[n, 2*n - n] = {structure}\nL: loss = sum(S**2)")
+    assert model.variables["S"].structure == structure
+    assert Model.parse(model.text).variables == model.variables
+    with pytest.raises(DeriveError, match=f"'S' is {structure}") as caught:
+        model.derive()
+    assert caught.value.line == 2
+
+
 def test_undeclared_names_are_parameters_where_that_is_asked_for():
     model = Model.parse("L = (w*x - 3)**2", implicit=True)
     assert model.parameters == ("w", "x") and model.loss == "L"

@@ -44,8 +44,16 @@ def derive(model: Model, wrt: tuple[str, ...] = ()) -> Derivation:
 
     Raises DeriveError where a name is unknown or no rule differentiates an expression.
     """
+    _refuse_structures(model)
     with collection_paused():
         return _Sweep(model, wrt).derivation()
+
+
+def _refuse_structures(model: Model) -> None:
+    for v in model.of_role("parameter"):
+        if v.structure is not None:
+            message = f"the parameter '{v.name}' is {v.structure}: gradients of that structure are not supported yet"
+            raise DeriveError(message, v.place).within(model.text, model.source)
 
 
 @dataclass(frozen=True, slots=True)

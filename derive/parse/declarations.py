@@ -15,7 +15,7 @@ from derive.parse.expression import Names, read_expression
 from derive.parse.layers import Layers
 from derive.parse.naming import Naming
 from derive.parse.numbers import constant_value
-from derive.parse.sizes import polynomial
+from derive.parse.sizes import polynomial, print_shape, same_size
 from derive.parse.statements import Declaration
 
 INITIAL = {"zeros": 0, "ones": 0, "normal": 1, "uniform": 1, "glorot": 0, "he": 0}
@@ -32,8 +32,24 @@ def variable(d: Declaration, naming: Naming) -> Variable:
         return Variable(d.name, d.role, shape, value=_value(d, naming), place=d.place)
     if d.role == "size" and shape:
         raise DeriveError(f"the size '{d.name}' has a shape", d.place, "a size is one number")
+    if _structure(d) is not None:
+        return _structured(d, shape)
     kind, argument, start = _kind(d, naming)
     return Variable(d.name, d.role, shape, value=start, kind=kind, kind_argument=argument, place=d.place)
+
+
+def _structure(d: Declaration) -> str | None:
+    """``symmetric``, ``diagonal`` or ``lower`` after the ``=`` of a parameter."""
+    word = d.value.id if isinstance(d.value, ast.Name) and d.role == "parameter" else None
+    return word if word in STRUCTURES else None
+
+
+def _structured(d: Declaration, shape: tuple[Expression, ...]) -> Variable:
+    structure = _structure(d)
+    if len(shape) != 2 or not same_size(*shape):
+        message = f"a parameter that is {structure} is a square matrix, the shape of '{d.name}' is {print_shape(shape)}"
+        raise DeriveError(message, d.place, f"for example `{d.name}: parameter[n, n] = {structure}`")
+    return Variable(d.name, d.role, shape, structure=structure, place=d.place)
 
 
 def _value(d: Declaration, naming: Naming) -> Number:
@@ -79,11 +95,12 @@ class _Words:
     noun: str
     known: Mapping[str, int]
     default: str | None = None
+    structures: tuple[str, ...] = ()
     more: str = ""
 
 
 _AFTER_EQUALS = {
-    "parameter": _Words("start", INITIAL, more=", or a number"),
+    "parameter": _Words("start", INITIAL, structures=STRUCTURES, more=", or a number"),
     "noise": _Words("kind", DISTRIBUTIONS, default="normal"),
 }
 _OF_DATA = _Words("kind", DATA)
@@ -96,8 +113,6 @@ def _kind(d: Declaration, naming: Naming) -> tuple[str | None, Expression | None
         return words.default, None, None
     place = naming.source.place(d.value)
     word, args = _word(d.value)
-    if word in STRUCTURES:
-        raise DeriveError(f"the structure '{word}' is not supported yet", place)
     if word in words.known and word not in naming.statements.declarations:
         if len(args) > max(1, words.known[word]):
             raise DeriveError(f"'{word}' takes one argument here", place)
@@ -107,7 +122,7 @@ def _kind(d: Declaration, naming: Naming) -> tuple[str | None, Expression | None
     start = naming.read(d.value, layers=d.layers) if d.role == "parameter" else None
     if start is not None and constant_value(start) is not None:
         return None, None, start
-    hint = f"one of {', '.join(words.known)}{words.more}"
+    hint = f"one of {', '.join((*words.known, *words.structures))}{words.more}"
     raise DeriveError(f"this is no {words.noun} of the {d.role} '{d.name}'", place, hint)
 
 
