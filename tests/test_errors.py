@@ -184,6 +184,13 @@ BAD = {
     "structure-of-a-vector": "S: parameter[3] = diagonal\nL: loss = sum(S)\n",
     "structure-of-unequal-sizes": "n: size\nm: size\nS: parameter[n, m] = lower\nL: loss = sum(S)\n",
     "structure-of-an-input": "S: input[3, 3] = lower\nL: loss = sum(S)\n",
+    "examples-with-a-shape": "n: examples[3]\nx: input[n]\nw: parameter\nL: loss = w*sum(x)\n",
+    "examples-with-a-value": "n: examples = 3\nx: input[n]\nw: parameter\nL: loss = w*sum(x)\n",
+    "examples-twice": "n: examples\nm: examples\nx: input[n]\nw: parameter\nL: loss = w*sum(x)\n",
+    "examples-not-first": "n: examples\nx: input[3, n]\nw: parameter\nL: loss = w*sum(x)\n",
+    "examples-left-out": "n: examples\nx: input[n]\ny: target\nw: parameter\nL: loss = w*sum(x)*y\n",
+    "examples-of-a-parameter": "n: examples\nx: input[n]\nw: parameter[n]\nL: loss = sum(w*x)\n",
+    "examples-squared": "n: examples\nx: input[n, n]\nw: parameter\nL: loss = w*sum(x)\n",
     "polygamma-order": "k: parameter\nL: loss = polygamma(k, 2)\n",
 }
 

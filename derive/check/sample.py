@@ -51,11 +51,14 @@ class Sample:
     constants: Values
     sizes: dict[str, int]
     examples: tuple[Values, ...]
+    together: bool = False  # the one mapping holds all examples, of a model that speaks of all of them at once
 
     @property
     def data(self) -> Values:
         """The examples as a generated module takes them: along axis 0."""
         names = self.examples[0]
+        if self.together:
+            return dict(names)
         return {name: np.stack([example[name] for example in self.examples]) for name in names}
 
     def values(self, example: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,6 +81,8 @@ def sample(model: Model, seed: int, examples: int = 4) -> Sample:
 
 def _sample(model: Model, rng: np.random.Generator, examples: int, tries: int, least: float) -> Sample | None:
     sizes = _sizes(model)
+    if model.examples is not None:
+        sizes[model.examples], examples = max(examples, 2), 1
     shared = model.of_role("parameter", "constant", "state")
     given = model.of_role(*GIVEN)
     for attempt in range(tries):
@@ -93,7 +98,7 @@ def _sample(model: Model, rng: np.random.Generator, examples: int, tries: int, l
             if len(found) == (examples if given else 1):
                 parameters = {name: drawn[name] for name in drawn if name in model.parameters}
                 constants = {name: drawn[name] for name in drawn if name not in parameters}
-                return Sample(parameters, constants, sizes, tuple(found))
+                return Sample(parameters, constants, sizes, tuple(found), model.examples is not None)
     return None
 
 

@@ -88,7 +88,7 @@ class _Sweep:
         for name in wrt:
             if name not in self.known:
                 raise DeriveError(f"there is no name '{name}' to differentiate by", hint=did_you_mean(name, self.known))
-            if name in model.variables and model.variables[name].role == "size":
+            if name in model.variables and model.variables[name].role in ("size", "examples"):
                 raise DeriveError(f"'{name}' is a size, a whole number: the loss has no derivative by it")
             if name in model.variables and model.variables[name].kind == "integer":
                 raise DeriveError(f"'{name}' takes whole numbers: the loss has no derivative by it")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from derive.errors import DeriveError
 from derive.expression.nodes import Expression, Number, Ref
-from derive.expression.walk import walk
-from derive.model import Variable
+from derive.expression.walk import names, walk
+from derive.model import GIVEN, Variable
 from derive.parse import limits
 from derive.parse.expression import Names, read_expression
 from derive.parse.layers import Layers
@@ -22,6 +22,7 @@ INITIAL = {"zeros": 0, "ones": 0, "normal": 1, "uniform": 1, "glorot": 0, "he": 
 STRUCTURES = ("symmetric", "diagonal", "lower")
 DISTRIBUTIONS = {"normal": 0, "uniform": 0, "bernoulli": 1}
 DATA = {"integer": 1}
+SIZES = ("size", "examples")
 
 
 def variable(d: Declaration, naming: Naming) -> Variable:
@@ -30,12 +31,29 @@ def variable(d: Declaration, naming: Naming) -> Variable:
         raise DeriveError(f"an array has at most {limits.RANK} axes", d.place)
     if d.role in ("size", "constant") and d.value is not None:
         return Variable(d.name, d.role, shape, value=_value(d, naming), place=d.place)
-    if d.role == "size" and shape:
+    if d.role in SIZES and shape:
         raise DeriveError(f"the size '{d.name}' has a shape", d.place, "a size is one number")
+    if d.role == "examples" and d.value is not None:
+        raise DeriveError(f"the number of examples '{d.name}' has a value", d.place, "the data tell it")
+    _check_examples(d, shape, naming)
     if _structure(d) is not None:
         return _structured(d, shape)
     kind, argument, start = _kind(d, naming)
     return Variable(d.name, d.role, shape, value=start, kind=kind, kind_argument=argument, place=d.place)
+
+
+def _check_examples(d: Declaration, shape: tuple[Expression, ...], naming: Naming) -> None:
+    """Where the examples are an axis that the model writes out, it is the first one of the data and of nothing else."""
+    n = naming.examples
+    if n is None or d.role in SIZES:
+        return
+    if d.role in GIVEN and (not shape or shape[0] != Ref(n)):
+        sizes = ", ".join([n, *(str(size) for size in shape if size != Ref(n))])
+        hint = f"`{d.name}: {d.role}[{sizes}]`; what all examples share is a constant"
+        raise DeriveError(f"'{d.name}' does not have the examples '{n}' as its first axis", d.place, hint)
+    if any(n in names(size) for size in (shape[1:] if d.role in GIVEN else shape)):
+        hint = "they are the first axis of inputs, targets and noise"
+        raise DeriveError(f"the {d.role} '{d.name}' has another axis of the examples '{n}'", d.place, hint)
 
 
 def _structure(d: Declaration) -> str | None:
@@ -77,7 +95,7 @@ def _size(node: ast.expr, layers: Layers, naming: Naming) -> Expression:
     declarations, place = naming.statements.declarations, naming.source.place(node)
     e = read_expression(node, naming.source, Names(frozenset(declarations), (), layers=layers))
     for part in walk(e):
-        if isinstance(part, Ref) and (part.name not in declarations or declarations[part.name].role != "size"):
+        if isinstance(part, Ref) and (part.name not in declarations or declarations[part.name].role not in SIZES):
             message = "there is no size '{}'" if part.name not in declarations else "'{}' is no size"
             raise DeriveError(message.format(part.name), part.place, f"declare it: `{part.name}: size`")
     value = constant_value(e)

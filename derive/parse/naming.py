@@ -21,6 +21,7 @@ class Naming:
         self.source = source
         self.statements = statements
         self.everything = frozenset({*statements.declarations, *statements.definitions})
+        self.examples = _examples(statements)
         self.arities = tuple((f.name, len(f.parameters)) for f in statements.functions.values())
 
     def read(
@@ -50,6 +51,14 @@ class Naming:
         else:
             hint = layers.hint(e.name) or did_you_mean(e.name, known)
         return DeriveError(f"there is no name '{e.name}'", e.place, hint)
+
+
+def _examples(statements: Statements) -> str | None:
+    """The name of the number of examples, where the model writes that axis out."""
+    found = [d for d in statements.declarations.values() if d.role == "examples"]
+    if len(found) > 1:
+        raise DeriveError("the model has two numbers of examples", found[1].place, f"the first is '{found[0].name}'")
+    return found[0].name if found else None
 
 
 def _check_bound(e: Reduce, known: frozenset[str]) -> None:

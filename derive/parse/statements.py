@@ -19,7 +19,6 @@ ROLES = ("input", "target", "parameter", "constant", "noise", "state", "size", "
 EQUATION_ROLES = ("loss", "output")
 LATER = {
     "state": "a state updated beside the gradient",
-    "examples": "the batch dimension written out",
     "index": "a declared index",
 }
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
