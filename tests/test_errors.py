@@ -15,6 +15,7 @@ from derive.errors import DeriveError
 from derive.model import Model
 from derive.parse.expression import parse_expression
 from derive.parse.files import decode, load_model
+from derive.train.training import check_options
 
 FOLDER = Path(__file__).parent / "errors" / "models"
 SECONDS = 2
@@ -191,6 +192,25 @@ BAD = {
     "examples-left-out": "n: examples\nx: input[n]\ny: target\nw: parameter\nL: loss = w*sum(x)*y\n",
     "examples-of-a-parameter": "n: examples\nx: input[n]\nw: parameter[n]\nL: loss = sum(w*x)\n",
     "examples-squared": "n: examples\nx: input[n, n]\nw: parameter\nL: loss = w*sum(x)\n",
+    "array-too-large": "w: parameter[100000, 100000]\nL: loss = sum(w)\n",
+    "input-too-large": "x: input[100000, 100000]\nw: parameter\nL: loss = w*sum(x)\n",
+    "outer-product-too-large": "x: parameter[100000]\nL: loss = sum(outer(x, x))\n",
+    "size-too-large": "n: size = 10000000000\nx: parameter[n]\nL: loss = sum(x)\n",
+    "subscript-real": "x: input\nw: parameter[3]\nL: loss = w[x]\n",
+    "subscript-of-a-parameter": "v: parameter\nw: parameter[3]\nL: loss = w[2*v]\n",
+    "subscript-of-more-integers": "x: input = integer(5)\nw: parameter[3]\nL: loss = w[x]\n",
+    "subscript-shifted": "x: input = integer(3)\nw: parameter[3]\nL: loss = w[x + 1]\n",
+    "subscript-of-another-size": "V: size\nd: size\nx: input = integer(V)\nw: parameter[d]\nL: loss = w[x]\n",
+    "subscript-that-may-be-negative": "x: input = integer(3)\nw: parameter[3]\nL: loss = w[x - 1]\n",
+    "integer-of-none": "x: input = integer(0)\nw: parameter[3]\nL: loss = w[x]\n",
+    "integer-of-a-parameter": "w: parameter[3]\nx: input = integer(w)\nL: loss = w[0]*x\n",
+    "index-before-the-first": "x: parameter[3]\nz[i] = x[i - 1]\nL: loss = sum(z)\n",
+    "index-with-an-empty-range": "x: parameter[3]\ny: parameter[5]\nL: loss = sum(x[j + 7]*y[j], j)\n",
+    "silent-outer-of-a-column": "x: input[3, 1]\ny: input[3]\nw: parameter\nL: loss = w*sum(x - y)\n",
+    "division-by-zero": "w: parameter\nL: loss = w/0\n",
+    "division-by-zero-in-other-words": "w: parameter\nL: loss = w/(1 - 1)\n",
+    "constant-divided-by-zero": "c: constant = 1/0\nw: parameter\nL: loss = w*c\n",
+    "constant-infinite": "c: constant = inf\nw: parameter\nL: loss = w*c\n",
     "polygamma-order": "k: parameter\nL: loss = polygamma(k, 2)\n",
 }
 
@@ -408,6 +428,11 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
         out.truncate(10**9)
     with time_limit(SECONDS), pytest.raises(DeriveError, match="too large"):
         load_model(file)
+
+
+def test_more_epochs_than_any_run_has_are_refused():
+    with pytest.raises(DeriveError, match="at most"):
+        check_options(99_999_999_999_999_999_999, None, None, 0.0)
 
 
 def test_nothing_was_executed():

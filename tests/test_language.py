@@ -247,9 +247,7 @@ def test_a_declared_name_hides_a_function():
     ],
 )
 def test_places_count_characters_from_1(text, name, place):
-    (found,) = [
-        n.place for n in walk(Model.parse(text).by_name["L"].written) if isinstance(n, Ref) and n.name == name
-    ]
+    (found,) = [n.place for n in walk(Model.parse(text).by_name["L"].written) if isinstance(n, Ref) and n.name == name]
     assert (found.line, found.column, found.width) == place
 
 
@@ -527,6 +525,28 @@ def test_a_square_parameter_may_have_a_structure(structure):
     with pytest.raises(DeriveError, match=f"'S' is {structure}") as caught:
         model.derive()
     assert caught.value.line == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1/100", 0.01), ("-3", -3.0), ("2*pi", 2 * np.pi), ("1/3", 1 / 3), ("-sqrt(2)", -np.sqrt(2)), ("2**-3", 0.125)],
+)
+def test_constants_and_starts_are_expressions_of_numbers(text, value):
+    model = Model.parse(f"lam: constant = {text}\nw: parameter = {text}\nL: loss = lam*w**2")
+    assert evaluate(model, {"w": 2.0})["L"] == pytest.approx(4 * value, rel=1e-15)
+    module = model.derive().compile()
+    assert module.init()["w"] == pytest.approx(value, rel=1e-15)
+    loss, grads = module.loss_and_gradients({"w": 2.0})
+    assert loss == pytest.approx(4 * value, rel=1e-15) and grads["w"] == pytest.approx(4 * value, rel=1e-15)
+
+
+def test_whole_numbers_are_subscripts_through_equations_too():
+    model = Model.parse(
+        "K: size\nt: input[4] = integer(K)\nE: parameter[K + 1, 2]\ns[i] = t[i] + 1\ne[i] = E[s[i]]\nL: loss = sum(e)"
+    )
+    table = np.arange(8.0).reshape(4, 2)
+    found = evaluate(model, {"t": np.array([2, 0, 0, 1]), "E": table, "K": 3})
+    assert found["e"].tolist() == table[[3, 1, 1, 2]].tolist()
 
 
 def test_undeclared_names_are_parameters_where_that_is_asked_for():

@@ -130,7 +130,9 @@ class _Module:
         return ", ".join(["seed=0", *(["*"] if sizes else []), *required, *given])
 
     def default(self, v: Variable) -> str:
-        return number_code(v.value.value) if isinstance(v.value, Number) else ""
+        if isinstance(v.value, Number):
+            return number_code(v.value.value)
+        return "" if v.value is None else self.printer.code(v.value)
 
     def constants(self) -> list[Variable]:
         return list(self.model.of_role("constant"))

@@ -14,8 +14,8 @@ from derive.parse import limits
 from derive.parse.expression import Names, read_expression
 from derive.parse.layers import Layers
 from derive.parse.naming import Naming
-from derive.parse.numbers import constant_value
-from derive.parse.sizes import polynomial, print_shape, same_size
+from derive.parse.numbers import constant_value, number_value
+from derive.parse.sizes import check_entries, polynomial, print_shape, same_size
 from derive.parse.statements import Declaration
 
 INITIAL = {"zeros": 0, "ones": 0, "normal": 1, "uniform": 1, "glorot": 0, "he": 0}
@@ -29,6 +29,7 @@ def variable(d: Declaration, naming: Naming) -> Variable:
     shape = tuple(_size(part, d.layers, naming) for part in d.shape)
     if len(shape) > limits.RANK:
         raise DeriveError(f"an array has at most {limits.RANK} axes", d.place)
+    check_entries(shape, d.place)
     if d.role in ("size", "constant") and d.value is not None:
         return Variable(d.name, d.role, shape, value=_value(d, naming), place=d.place)
     if d.role in SIZES and shape:
@@ -70,24 +71,21 @@ def _structured(d: Declaration, shape: tuple[Expression, ...]) -> Variable:
     return Variable(d.name, d.role, shape, structure=structure, place=d.place)
 
 
-def _value(d: Declaration, naming: Naming) -> Number:
+def _value(d: Declaration, naming: Naming) -> Expression:
     """The number of a constant or a size."""
     if d.value is None:
         raise DeriveError(f"'{d.name}' has no value", d.place)
     e = naming.read(d.value, layers=d.layers)
     value, place = constant_value(e), naming.source.place(d.value)
-    if value is None or (value < 0 and d.role == "size"):
-        raise DeriveError(f"the value of '{d.name}' is not a number", place)
-    if d.role == "size" and (value.denominator != 1 or value < 1):
-        raise DeriveError(f"the size '{d.name}' is not a whole number from 1 on", d.place)
-    if value < 0:
-        raise DeriveError(f"the value of '{d.name}' is negative", place, "write the sign in the equation")
-    if isinstance(e, Number):
-        return e
-    if value.denominator != 1:
-        hint = "write it as a decimal, 0.25 for 1/4"
-        raise DeriveError(f"the value of '{d.name}' is not a decimal", d.place, hint)
-    return Number(value)
+    if d.role == "size":
+        if value is None or value.denominator != 1 or value < 1:
+            raise DeriveError(f"the size '{d.name}' is not a whole number from 1 on", place)
+        if value > 10**9:
+            raise DeriveError("this size is too large", place)
+        return Number(value) if not isinstance(e, Number) else e
+    if number_value(e) is None:
+        raise DeriveError(f"the value of '{d.name}' is not a number", place, "for example 0.01, 1/3, -2, 2*pi, sqrt(2)")
+    return e
 
 
 def _size(node: ast.expr, layers: Layers, naming: Naming) -> Expression:
@@ -136,9 +134,11 @@ def _kind(d: Declaration, naming: Naming) -> tuple[str | None, Expression | None
             raise DeriveError(f"'{word}' takes one argument here", place)
         if word in ("integer", "bernoulli") and not args:
             raise DeriveError(f"'{word}' needs an argument", place, "for example integer(10), bernoulli(0.5)")
+        if word == "integer":
+            return word, _size(args[0], d.layers, naming), None
         return word, naming.read(args[0], layers=d.layers) if args else None, None
     start = naming.read(d.value, layers=d.layers) if d.role == "parameter" else None
-    if start is not None and constant_value(start) is not None:
+    if start is not None and number_value(start) is not None:
         return None, None, start
     hint = f"one of {', '.join((*words.known, *words.structures))}{words.more}"
     raise DeriveError(f"this is no {words.noun} of the {d.role} '{d.name}'", place, hint)

@@ -10,3 +10,4 @@ STATEMENTS = 25_000  # lines of a model, loops written out
 LAYERS = 1_000  # numbers that one loop runs over
 LOOPS = 4  # loops in each other
 RANK = 8  # axes of an array
+ENTRIES = 100_000_000  # entries of an array

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from derive.errors import DeriveError
 from derive.expression.nodes import Compare, Expression, Ref
 from derive.expression.walk import walk
-from derive.model import Equation, Model, Shape
-from derive.parse.declarations import variable
+from derive.model import Equation, Model, Shape, Variable
+from derive.parse.declarations import SIZES, variable
 from derive.parse.elaborate import in_index_form
 from derive.parse.expression import CONSTANTS, Names, read_expression
 from derive.parse.naming import Naming
@@ -22,6 +22,7 @@ from derive.parse.scope import Body
 from derive.parse.sizes import print_shape
 from derive.parse.source import Source
 from derive.parse.statements import Declaration, Definition, FunctionText, Statements, read_statements
+from derive.parse.whole import Bounds, bounds, is_whole, up_to
 
 
 def parse_model(text: str, name: str = "model", *, implicit: bool = False) -> Model:
@@ -55,11 +56,14 @@ class _Resolver:
         check_functions(self.functions, s.functions)
         written = {d.name: self.right_side(d) for d in s.definitions.values()}
         shapes: dict[str, Shape] = {v.name: v.shape for v in variables.values()}
+        self.whole = whole_names(variables)
         equations: list[Equation] = []
         for name in in_order(written, self.functions, s.definitions):
             equation = self.elaborate(s.definitions[name], written[name], shapes)
             equations.append(equation)
             shapes[name] = equation.shape
+            if is_whole(equation.body, self.whole):
+                self.whole[name] = bounds(equation.body, self.whole)
         model = Model(
             name=self.name,
             title=s.title,
@@ -89,7 +93,7 @@ class _Resolver:
 
     def elaborate(self, d: Definition, written: Expression, shapes: Mapping[str, Shape]) -> Equation:
         try:
-            body, indices, shape = in_index_form(written, shapes, self.functions, d.indices, d.place)
+            body, indices, shape = in_index_form(written, shapes, self.functions, d.indices, d.place, self.whole)
         except DeriveError as error:
             if error.place is None:
                 error.place = d.place
@@ -105,7 +109,7 @@ class _Resolver:
                 e = self.naming.read(call.args[0], layers=assumption.layers)
             if not isinstance(e, Compare):
                 raise DeriveError("assume takes one comparison", place, "for example assume(sum(y) == 1)")
-            body, _, _ = in_index_form(e, shapes, self.functions, (), place)
+            body, _, _ = in_index_form(e, shapes, self.functions, (), place, self.whole)
             if isinstance(body, Compare):
                 found.append(body)
         return tuple(found)
@@ -128,6 +132,15 @@ def declare_the_rest(s: Statements, source: Source) -> None:
     if s.definitions and not any(d.role == "loss" for d in s.definitions.values()):
         last = list(s.definitions.values())[-1]
         s.definitions[last.name] = Definition(last.name, last.indices, "loss", last.value, last.place, last.layers)
+
+
+def whole_names(variables: Mapping[str, Variable]) -> dict[str, Bounds]:
+    """The variables that are whole numbers: sizes, and data of ``integer(K)``."""
+    found: dict[str, Bounds] = {v.name: (Ref(v.name), Ref(v.name)) for v in variables.values() if v.role in SIZES}
+    for v in variables.values():
+        if v.kind == "integer" and v.kind_argument is not None:
+            found[v.name] = up_to(v.kind_argument)
+    return found
 
 
 def loss(equations: list[Equation]) -> str:

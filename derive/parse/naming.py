@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 
 from derive.errors import DeriveError, did_you_mean
-from derive.expression.nodes import Expression, Reduce, Ref
+from derive.expression.nodes import Div, Expression, Reduce, Ref
 from derive.expression.walk import walk
 from derive.functions import known_functions
 from derive.parse.expression import Names, read_expression
 from derive.parse.layers import Layers
+from derive.parse.numbers import constant_value
 from derive.parse.source import Source
 from derive.parse.statements import Statements
 
@@ -40,6 +41,8 @@ class Naming:
                 raise self._unknown(part, known)
             if isinstance(part, Reduce):
                 _check_bound(part, known)
+            if isinstance(part, Div) and constant_value(part.denominator) == 0:
+                raise DeriveError("this divides by zero", part.denominator.place or self.source.place(node))
         return e
 
     def _unknown(self, e: Ref, known: frozenset[str]) -> DeriveError:

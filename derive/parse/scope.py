@@ -12,6 +12,8 @@ from derive.errors import DeriveError
 from derive.expression.nodes import Expression, Index, Ref
 from derive.expression.walk import fresh
 from derive.parse import limits
+from derive.parse.sizes import check_entries
+from derive.parse.whole import Whole
 
 Indices = tuple[Expression, ...]
 Shape = tuple[Expression, ...]
@@ -82,7 +84,8 @@ def _too_large(e: Expression) -> DeriveError:
 class Scope:
     """Where an expression of one equation stands.
 
-    `meaning` elaborates one node, `local` holds the arguments of the author's function that is being written out.
+    `meaning` elaborates one node, `local` holds the arguments of the author's function that is being written out,
+    `whole` the names that are whole numbers, where that is known.
     `taken` and `bound` (the size of each bound index) grow while the equation is read: indices are unique within it.
     """
 
@@ -90,6 +93,7 @@ class Scope:
     shapes: Mapping[str, Shape]
     bodies: Mapping[str, Body]
     taken: set[str]
+    whole: Whole | None = None
     bound: dict[str, Expression] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     local: Mapping[str, Array] = field(default_factory=dict)
@@ -99,6 +103,7 @@ class Scope:
         """The meaning of an expression."""
         self.budget.enter(e)
         found = self.meaning(e, self)
+        check_entries(found.shape, e.place)
         argument = self.local.get(e.name) if isinstance(e, Ref) else None
         weight = self.budget.leave(e, argument.weight if argument else 0)
         return Array(found.shape, found.at, weight)
