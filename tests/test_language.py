@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derive.check.complex_step import evaluate
+from derive.check.gradients import compare
 from derive.errors import DeriveError
 from derive.expression.build import add, div, matmul, mul, neg, number, power, sub
 from derive.expression.nodes import (
@@ -368,6 +369,16 @@ CASES = [
     ("[v[1:3], s]", lambda d: np.r_[d["v"][1:3], d["s"]]),
     ("[x, u][2]", lambda d: d["x"][2]),
     ("max([x, u])", lambda d: np.r_[d["x"], d["u"]].max()),
+    ("concatenate([C, A])", lambda d: np.concatenate([d["C"], d["A"]])),
+    ("concatenate([C, A], axis=0)", lambda d: np.concatenate([d["C"], d["A"]])),
+    ("concatenate([C, B], axis=1)", lambda d: np.concatenate([d["C"], d["B"]], axis=1)),
+    ("concatenate([A, R])[1:]", lambda d: np.concatenate([d["A"], d["R"]])[1:]),
+    ("concatenate([T, T], axis=1)", lambda d: np.concatenate([d["T"], d["T"]], axis=1)),
+    ("concatenate([x, s, u])", lambda d: np.r_[d["x"], d["s"], d["u"]]),
+    ("pad(x, 2)", lambda d: np.pad(d["x"], 2)),
+    ("pad(x*y, 1, 3)", lambda d: np.pad(d["x"] * d["y"], (1, 3))),
+    ("pad(one, 0, 2)", lambda d: np.pad(d["one"], (0, 2))),
+    ("kron(x, u)", lambda d: np.kron(d["x"], d["u"])),
     ("sum(A)", lambda d: d["A"].sum()),
     ("sum(A, axis=0)", lambda d: d["A"].sum(axis=0)),
     ("sum(A, axis=-1)", lambda d: d["A"].sum(axis=-1)),
@@ -500,6 +511,19 @@ def test_index_notation_means_what_numpy_says(left, right, meaning):
         "x.T @ A",
         "softmax(s)",
         "[A, x]",
+        "concatenate([A, B])",
+        "concatenate([A, x])",
+        "concatenate([A, C], axis=1)",
+        "concatenate([A, A], axis=2)",
+        "concatenate(A)",
+        "pad(A, 1)",
+        "pad(x, -1)",
+        "pad(x, 1/2)",
+        "pad(x, s)",
+        "kron(A, A)",
+        "zeros(s)",
+        "eye(0)",
+        "ones(2.5)",
         "x[A]",
         "sum(A[i, j]*B[i, j], i, j) + x[u]",
         "T @ x",
@@ -547,6 +571,27 @@ def test_whole_numbers_are_subscripts_through_equations_too():
     table = np.arange(8.0).reshape(4, 2)
     found = evaluate(model, {"t": np.array([2, 0, 0, 1]), "E": table, "K": 3})
     assert found["e"].tolist() == table[[3, 1, 1, 2]].tolist()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "concatenate([A, B])",
+        "concatenate([A, C], axis=1)",
+        "concatenate([A, A[0:1]])[1:]",
+        "concatenate([x, u])",
+        "pad(x, 2)",
+        "pad(x*x, 1, 3)",
+        "kron(x, u)",
+        "diag(x) @ x",
+        "eye(3) @ x + ones(3)*trace(outer(x, x))",
+    ],
+)
+def test_the_gradients_of_array_functions_are_those_of_complex_steps(text):
+    declared = "A: parameter[2, 3]\nB: parameter[4, 3]\nC: parameter[2, 5]\nx: parameter[3]\nu: parameter[2]\n"
+    derivation = Model.parse(f"{declared}z = {text}\nL: loss = sum(sin(z) + z**3)").derive()
+    comparison = compare(derivation.model, derivation.compile(), draws=2)
+    assert comparison.passed, comparison
 
 
 def test_undeclared_names_are_parameters_where_that_is_asked_for():

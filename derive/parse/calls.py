@@ -24,6 +24,8 @@ def call(reader: Reader, node: ast.Call) -> Expression:
     args = tuple(reader.read(arg) for arg in node.args)
     if name in FUNCTIONS:
         return _table_call(reader, node, name, args)
+    if name == "concatenate" and len(args) == 1:
+        return Call(name, args, _axis(reader, node, name), place=reader.source.place(node))
     if name in ARRAY_FUNCTIONS:
         return _plain_call(reader, node, name, args, *ARRAY_FUNCTIONS[name])
     if name in PLANNED:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from derive.errors import DeriveError
 from derive.expression.nodes import Expression, Index, Ref
-from derive.expression.walk import fresh
+from derive.expression.walk import fresh, names
 from derive.parse import limits
-from derive.parse.sizes import check_entries
+from derive.parse.numbers import constant_value
+from derive.parse.sizes import check_entries, polynomial
 from derive.parse.whole import Whole
 
 Indices = tuple[Expression, ...]
@@ -111,6 +112,15 @@ class Scope:
     def element(self, e: Expression) -> Expression:
         """The core form of what must be a scalar, such as a subscript or a condition."""
         return self.array(e).at(())
+
+    def size(self, e: Expression, least: int) -> Expression:
+        """An argument that is a size: a whole number from `least` on, or made of sizes."""
+        size = self.element(e)
+        value = constant_value(size)
+        real = [name for name in names(size) if self.whole is not None and self.whole.get(name) != (Ref(name),) * 2]
+        if polynomial(size) is None or real or (value is not None and (value < least or value.denominator != 1)):
+            raise DeriveError(f"this is a whole number from {least} on, or made of sizes", e.place)
+        return size
 
     def inside(self, local: Mapping[str, Array]) -> Scope:
         """The scope of a function's body, where its arguments are known."""
