@@ -352,8 +352,8 @@ REDUCTIONS = ("sum", "prod", "max", "min")
 # Whole-array operations that are understood while an equation is brought into index form.
 ARRAY_FUNCTIONS: dict[str, tuple[int, int]] = {
     "dot": (2, 2), "outer": (2, 2), "trace": (1, 1), "diag": (1, 1), "eye": (1, 1), "zeros": (1, 3), "ones": (1, 3),
-    "concatenate": (1, 1), "delta": (2, 2), "det": (1, 1), "logdet": (1, 1), "inv": (1, 1), "solve": (2, 2),
-    "matrix_power": (2, 2),
+    "concatenate": (1, 1), "delta": (2, 2), "pad": (2, 3), "kron": (2, 2), "det": (1, 1), "logdet": (1, 1), "inv": (1, 1),
+    "solve": (2, 2), "matrix_power": (2, 2),
 }
 
 # Other spellings that the field uses.
@@ -377,7 +377,7 @@ ALIASES = {
 }
 
 # What a later version may bring; named here so that the refusal is honest.
-PLANNED = ("kron", "pad", "grad")
+PLANNED = ("grad",)
 
 
 def known_functions() -> list[str]:

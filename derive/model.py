@@ -30,7 +30,7 @@ class Variable:
     """A declared name.
 
     `value` is that of a constant or size, or the number a parameter starts at; `kind` is another way to start, or what
-    data it takes.
+    data it takes.  `structure` says of a square parameter which entries are free: symmetric, diagonal or lower.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Variable:
     value: Expression | None = None
     kind: str | None = None
     kind_argument: Expression | None = None
+    structure: str | None = None
     place: Place | None = None
 
 
@@ -139,8 +140,22 @@ class Model:
         return {name: tuple(users) for name, users in found.items()}
 
     @cached_property
+    def examples(self) -> str | None:
+        """The number of examples, where the equations speak of all of them at once (``n: examples``)."""
+        return next((v.name for v in self.of_role("examples")), None)
+
+    def entry_shape(self, v: Variable) -> Shape:
+        """The shape that a variable has in one example."""
+        return v.shape[1:] if self.examples is not None and v.role in GIVEN else v.shape
+
+    @cached_property
     def per_example(self) -> frozenset[str]:
-        """The names that carry the example axis: inputs, targets, noise and what depends on them."""
+        """The names that get an example axis: inputs, targets, noise and what depends on them.
+
+        None do where the model writes that axis out.
+        """
+        if self.examples is not None:
+            return frozenset()
         found = {v.name for v in self.variables.values() if v.role in GIVEN}
         for equation in self.equations:
             if any(name in found for name in names(equation.body)):

@@ -15,6 +15,7 @@ from derive.errors import DeriveError
 from derive.model import Model
 from derive.parse.expression import parse_expression
 from derive.parse.files import decode, load_model
+from derive.train.training import check_options
 
 FOLDER = Path(__file__).parent / "errors" / "models"
 SECONDS = 2
@@ -152,6 +153,64 @@ BAD = {
     "crlf": "x: input\r\nw: parameter\r\nL: loss = (w*q)**2\r\n",
     "tab-before-the-place": "w: parameter\nL: loss =\tw +\tq\n",
     "wide-characters-before-the-place": '"""σκ 漢字"""\nw: parameter\nL: loss = w + q  # 漢字\n',
+    "loop-without-range": "for l in [1, 2]:\n    w[l]: parameter\nL: loss = w1\n",
+    "loop-over-a-size": "T: size\nfor l in range(1, T):\n    w[l]: parameter\nL: loss = w1\n",
+    "loop-over-a-fraction": "for l in range(1, 2.5):\n    w[l]: parameter\nL: loss = w1\n",
+    "loop-that-is-empty": "for l in range(4, 4):\n    w[l]: parameter\nL: loss = w1\n",
+    "loop-below-zero": "for l in range(-1, 4):\n    w[l]: parameter\nL: loss = w1\n",
+    "loop-with-a-step": "for l in range(1, 9, 2):\n    w[l]: parameter\nL: loss = w1\n",
+    "loop-over-a-pair": "for l, k in range(1, 4):\n    w[l]: parameter\nL: loss = w1\n",
+    "loop-too-long": "for l in range(10_000_000):\n    w[l]: parameter\nL: loss = w1\n",
+    "loops-too-long": "for i in range(999):\n  for j in range(999):\n    w[i, j]: parameter\nL: loss = w1_1\n",
+    "loop-index-outside": "for l in range(1, 4):\n    w[l]: parameter\nL: loss = w[l]\n",
+    "loop-index-outside-as-a-number": "for l in range(1, 4):\n    w[l]: parameter\nL: loss = w[1]*l\n",
+    "loop-index-is-a-name": "w: parameter\nfor w in range(1, 4):\n    v[w]: parameter\nL: loss = v1\n",
+    "loop-index-bound": "w: parameter[3]\nfor l in range(1, 4):\n    z[l] = sum(w[l], l)\nL: loss = z1\n",
+    "loop-index-twice": "for l in range(2):\n    for l in range(3):\n        w[l]: parameter\nL: loss = w1\n",
+    "loop-index-last": "w: parameter[3]\nfor l in range(2):\n    z[i, l] = w[i]*l\nL: loss = sum(z1)\n",
+    "loop-with-else": "for l in range(2):\n    w[l]: parameter\nelse:\n    q = 3\nL: loss = w1\n",
+    "loop-around-a-function": "w: parameter\nfor l in range(2):\n    def f(u): return u\nL: loss = w\n",
+    "loop-that-defines-twice": "w: parameter\nfor l in range(2):\n    z = w*l\nL: loss = z\n",
+    "layer-missing": "for l in range(1, 4):\n    w[l]: parameter\n    a[l] = w[l]*a[l - 1]\nL: loss = a[3]\n",
+    "layer-beyond": "for l in range(1, 4):\n    w[l]: parameter\nL: loss = w[4]\n",
+    "layer-below-zero": "for l in range(1, 4):\n    w[l]: parameter\n    a[l] = w[l]*a[l - 2]\nL: loss = a[3]\n",
+    "layer-without-a-number": "for l in range(1, 4):\n    w[l]: parameter\nL: loss = w\n",
+    "layers-and-an-array": "w: parameter\nfor l in range(1, 4):\n    w[l]: parameter\nL: loss = w1\n",
+    "layers-of-two-depths": "for l in range(2):\n    w[l]: parameter\n    w[l, 1]: parameter\nL: loss = w[1]\n",
+    "shapes-in-a-loop": "x: input[3]\na[0] = x\nfor l in range(1, 4):\n    W[l]: parameter[l, 3]\n"
+    "    a[l] = W[l] @ a[l - 1]\nL: loss = sum(a[3])\n",
+    "recurrence": "w: parameter[3]\nh[t] = tanh(w[t] + h[t - 1])\nL: loss = sum(h)\n",
+    "recurrence-with-a-beginning": "w: parameter[3]\nh[0] = 0\nh[t] = tanh(w[t] + h[t - 1])\nL: loss = sum(h)\n",
+    "structure-of-an-oblong-matrix": "S: parameter[3, 4] = symmetric\nL: loss = sum(S)\n",
+    "structure-of-a-vector": "S: parameter[3] = diagonal\nL: loss = sum(S)\n",
+    "structure-of-unequal-sizes": "n: size\nm: size\nS: parameter[n, m] = lower\nL: loss = sum(S)\n",
+    "structure-of-an-input": "S: input[3, 3] = lower\nL: loss = sum(S)\n",
+    "examples-with-a-shape": "n: examples[3]\nx: input[n]\nw: parameter\nL: loss = w*sum(x)\n",
+    "examples-with-a-value": "n: examples = 3\nx: input[n]\nw: parameter\nL: loss = w*sum(x)\n",
+    "examples-twice": "n: examples\nm: examples\nx: input[n]\nw: parameter\nL: loss = w*sum(x)\n",
+    "examples-not-first": "n: examples\nx: input[3, n]\nw: parameter\nL: loss = w*sum(x)\n",
+    "examples-left-out": "n: examples\nx: input[n]\ny: target\nw: parameter\nL: loss = w*sum(x)*y\n",
+    "examples-of-a-parameter": "n: examples\nx: input[n]\nw: parameter[n]\nL: loss = sum(w*x)\n",
+    "examples-squared": "n: examples\nx: input[n, n]\nw: parameter\nL: loss = w*sum(x)\n",
+    "array-too-large": "w: parameter[100000, 100000]\nL: loss = sum(w)\n",
+    "input-too-large": "x: input[100000, 100000]\nw: parameter\nL: loss = w*sum(x)\n",
+    "outer-product-too-large": "x: parameter[100000]\nL: loss = sum(outer(x, x))\n",
+    "size-too-large": "n: size = 10000000000\nx: parameter[n]\nL: loss = sum(x)\n",
+    "subscript-real": "x: input\nw: parameter[3]\nL: loss = w[x]\n",
+    "subscript-of-a-parameter": "v: parameter\nw: parameter[3]\nL: loss = w[2*v]\n",
+    "subscript-of-more-integers": "x: input = integer(5)\nw: parameter[3]\nL: loss = w[x]\n",
+    "subscript-shifted": "x: input = integer(3)\nw: parameter[3]\nL: loss = w[x + 1]\n",
+    "subscript-of-another-size": "V: size\nd: size\nx: input = integer(V)\nw: parameter[d]\nL: loss = w[x]\n",
+    "subscript-that-may-be-negative": "x: input = integer(3)\nw: parameter[3]\nL: loss = w[x - 1]\n",
+    "integer-of-none": "x: input = integer(0)\nw: parameter[3]\nL: loss = w[x]\n",
+    "integer-of-a-parameter": "w: parameter[3]\nx: input = integer(w)\nL: loss = w[0]*x\n",
+    "index-before-the-first": "x: parameter[3]\nz[i] = x[i - 1]\nL: loss = sum(z)\n",
+    "index-with-an-empty-range": "x: parameter[3]\ny: parameter[5]\nL: loss = sum(x[j + 7]*y[j], j)\n",
+    "silent-outer-of-a-column": "x: input[3, 1]\ny: input[3]\nw: parameter\nL: loss = w*sum(x - y)\n",
+    "division-by-zero": "w: parameter\nL: loss = w/0\n",
+    "division-by-zero-in-other-words": "w: parameter\nL: loss = w/(1 - 1)\n",
+    "constant-divided-by-zero": "c: constant = 1/0\nw: parameter\nL: loss = w*c\n",
+    "constant-infinite": "c: constant = inf\nw: parameter\nL: loss = w*c\n",
     "polygamma-order": "k: parameter\nL: loss = polygamma(k, 2)\n",
 }
 
@@ -369,6 +428,11 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path):
         out.truncate(10**9)
     with time_limit(SECONDS), pytest.raises(DeriveError, match="too large"):
         load_model(file)
+
+
+def test_more_epochs_than_any_run_has_are_refused():
+    with pytest.raises(DeriveError, match="at most"):
+        check_options(99_999_999_999_999_999_999, None, None, 0.0)
 
 
 def test_nothing_was_executed():

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from derive.check.complex_step import evaluate
+from derive.check.gradients import compare
 from derive.errors import DeriveError
 from derive.expression.build import add, div, matmul, mul, neg, number, power, sub
 from derive.expression.nodes import (
@@ -20,6 +21,7 @@ from derive.expression.nodes import (
     Index,
     Item,
     Number,
+    Pow,
     Reduce,
     Ref,
     Slice,
@@ -31,6 +33,7 @@ from derive.expression.walk import walk
 from derive.functions import ALIASES, FUNCTIONS, known_functions
 from derive.model import Model
 from derive.parse.expression import Names, parse_expression
+from derive.parse.numbers import constant_value, power_of_numbers
 
 # Printing and parsing.
 
@@ -120,14 +123,16 @@ TREES = st.recursive(LEAVES, _more, max_leaves=14)
 
 def well_formed(e: Expression) -> bool:
     """What a constant exponent may be is limited, so a tree of numbers alone may not be readable."""
-    from derive.expression.nodes import Pow
+    return not any(isinstance(n, Pow) and not _readable_power(n) for n in walk(e))
 
-    return not any(
-        isinstance(n, Pow)
-        and not any(isinstance(m, (Ref, Index)) for m in walk(n.exponent))
-        and len(str(n.exponent)) > 3
-        for n in walk(e)
-    )
+
+def _readable_power(e: Pow) -> bool:
+    if any(isinstance(m, (Ref, Index)) for m in walk(e.exponent)):
+        return True
+    base, exponent = constant_value(e.base), constant_value(e.exponent)
+    if len(str(e.exponent)) > 3:
+        return False
+    return base is None or exponent is None or power_of_numbers(base, exponent) is not None
 
 
 @settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -243,9 +248,7 @@ def test_a_declared_name_hides_a_function():
     ],
 )
 def test_places_count_characters_from_1(text, name, place):
-    (found,) = [
-        n.place for n in walk(Model.parse(text).by_name["L"].written) if isinstance(n, Ref) and n.name == name
-    ]
+    (found,) = [n.place for n in walk(Model.parse(text).by_name["L"].written) if isinstance(n, Ref) and n.name == name]
     assert (found.line, found.column, found.width) == place
 
 
@@ -366,6 +369,16 @@ CASES = [
     ("[v[1:3], s]", lambda d: np.r_[d["v"][1:3], d["s"]]),
     ("[x, u][2]", lambda d: d["x"][2]),
     ("max([x, u])", lambda d: np.r_[d["x"], d["u"]].max()),
+    ("concatenate([C, A])", lambda d: np.concatenate([d["C"], d["A"]])),
+    ("concatenate([C, A], axis=0)", lambda d: np.concatenate([d["C"], d["A"]])),
+    ("concatenate([C, B], axis=1)", lambda d: np.concatenate([d["C"], d["B"]], axis=1)),
+    ("concatenate([A, R])[1:]", lambda d: np.concatenate([d["A"], d["R"]])[1:]),
+    ("concatenate([T, T], axis=1)", lambda d: np.concatenate([d["T"], d["T"]], axis=1)),
+    ("concatenate([x, s, u])", lambda d: np.r_[d["x"], d["s"], d["u"]]),
+    ("pad(x, 2)", lambda d: np.pad(d["x"], 2)),
+    ("pad(x*y, 1, 3)", lambda d: np.pad(d["x"] * d["y"], (1, 3))),
+    ("pad(one, 0, 2)", lambda d: np.pad(d["one"], (0, 2))),
+    ("kron(x, u)", lambda d: np.kron(d["x"], d["u"])),
     ("sum(A)", lambda d: d["A"].sum()),
     ("sum(A, axis=0)", lambda d: d["A"].sum(axis=0)),
     ("sum(A, axis=-1)", lambda d: d["A"].sum(axis=-1)),
@@ -498,6 +511,19 @@ def test_index_notation_means_what_numpy_says(left, right, meaning):
         "x.T @ A",
         "softmax(s)",
         "[A, x]",
+        "concatenate([A, B])",
+        "concatenate([A, x])",
+        "concatenate([A, C], axis=1)",
+        "concatenate([A, A], axis=2)",
+        "concatenate(A)",
+        "pad(A, 1)",
+        "pad(x, -1)",
+        "pad(x, 1/2)",
+        "pad(x, s)",
+        "kron(A, A)",
+        "zeros(s)",
+        "eye(0)",
+        "ones(2.5)",
         "x[A]",
         "sum(A[i, j]*B[i, j], i, j) + x[u]",
         "T @ x",
@@ -513,6 +539,59 @@ def test_integers_of_the_data_index():
     table = np.arange(6.0).reshape(3, 2)
     found = evaluate(model, {"t": np.array([2, 0, 0, 1]), "E": table})
     assert found["e"].tolist() == table[[2, 0, 0, 1]].tolist()
+
+
+@pytest.mark.parametrize("structure", ["symmetric", "diagonal", "lower"])
+def test_a_square_parameter_may_have_a_structure(structure):
+    model = Model.parse(f"n: size\nS: parameter[n, 2*n - n] = {structure}\nL: loss = sum(S**2)")
+    assert model.variables["S"].structure == structure
+    assert Model.parse(model.text).variables == model.variables
+    with pytest.raises(DeriveError, match=f"'S' is {structure}") as caught:
+        model.derive()
+    assert caught.value.line == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1/100", 0.01), ("-3", -3.0), ("2*pi", 2 * np.pi), ("1/3", 1 / 3), ("-sqrt(2)", -np.sqrt(2)), ("2**-3", 0.125)],
+)
+def test_constants_and_starts_are_expressions_of_numbers(text, value):
+    model = Model.parse(f"lam: constant = {text}\nw: parameter = {text}\nL: loss = lam*w**2")
+    assert evaluate(model, {"w": 2.0})["L"] == pytest.approx(4 * value, rel=1e-15)
+    module = model.derive().compile()
+    assert module.init()["w"] == pytest.approx(value, rel=1e-15)
+    loss, grads = module.loss_and_gradients({"w": 2.0})
+    assert loss == pytest.approx(4 * value, rel=1e-15) and grads["w"] == pytest.approx(4 * value, rel=1e-15)
+
+
+def test_whole_numbers_are_subscripts_through_equations_too():
+    model = Model.parse(
+        "K: size\nt: input[4] = integer(K)\nE: parameter[K + 1, 2]\ns[i] = t[i] + 1\ne[i] = E[s[i]]\nL: loss = sum(e)"
+    )
+    table = np.arange(8.0).reshape(4, 2)
+    found = evaluate(model, {"t": np.array([2, 0, 0, 1]), "E": table, "K": 3})
+    assert found["e"].tolist() == table[[3, 1, 1, 2]].tolist()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "concatenate([A, B])",
+        "concatenate([A, C], axis=1)",
+        "concatenate([A, A[0:1]])[1:]",
+        "concatenate([x, u])",
+        "pad(x, 2)",
+        "pad(x*x, 1, 3)",
+        "kron(x, u)",
+        "diag(x) @ x",
+        "eye(3) @ x + ones(3)*trace(outer(x, x))",
+    ],
+)
+def test_the_gradients_of_array_functions_are_those_of_complex_steps(text):
+    declared = "A: parameter[2, 3]\nB: parameter[4, 3]\nC: parameter[2, 5]\nx: parameter[3]\nu: parameter[2]\n"
+    derivation = Model.parse(f"{declared}z = {text}\nL: loss = sum(sin(z) + z**3)").derive()
+    comparison = compare(derivation.model, derivation.compile(), draws=2)
+    assert comparison.passed, comparison
 
 
 def test_undeclared_names_are_parameters_where_that_is_asked_for():

@@ -49,6 +49,7 @@ from derive.expression.walk import walk
 from derive.functions import FUNCTIONS
 from derive.model import Model
 from derive.parse.expression import parse_expression
+from derive.parse.numbers import number_value
 
 Array = NDArray[Any]
 
@@ -110,8 +111,8 @@ def _values(model: Model, given: Mapping[str, ArrayLike]) -> dict[str, Array]:
                 if isinstance(size, Ref) and size.name not in given:
                     values[size.name] = np.asarray(length, dtype=complex)
     for v in model.variables.values():
-        if v.name not in values and v.role in ("size", "constant") and isinstance(v.value, Number):
-            values[v.name] = np.asarray(float(v.value.value), dtype=complex)
+        if v.name not in values and v.role in ("size", "constant") and v.value is not None:
+            values[v.name] = np.asarray(number_value(v.value), dtype=complex)
         if v.name not in values:
             raise DeriveError(f"there is no value for the {v.role} '{v.name}'")
     for v in model.variables.values():

@@ -51,11 +51,14 @@ class Sample:
     constants: Values
     sizes: dict[str, int]
     examples: tuple[Values, ...]
+    together: bool = False  # the one mapping holds all examples, of a model that speaks of all of them at once
 
     @property
     def data(self) -> Values:
         """The examples as a generated module takes them: along axis 0."""
         names = self.examples[0]
+        if self.together:
+            return dict(names)
         return {name: np.stack([example[name] for example in self.examples]) for name in names}
 
     def values(self, example: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,6 +84,8 @@ def _sample(model: Model, rng: np.random.Generator, examples: int, tries: int, l
     given = model.of_role(*GIVEN)
     for attempt in range(tries):
         sizes = _sizes(model, swapped=attempt % 2 == 1)
+        if model.examples is not None:
+            sizes[model.examples], examples = max(examples, 2), 1
         drawn = {v.name: _draw(v, sizes, rng, attempt) for v in shared if v.role == "parameter" or v.value is None}
         if not _made_true(model, drawn, {}, sizes, frozenset(drawn)):
             continue
@@ -93,7 +98,7 @@ def _sample(model: Model, rng: np.random.Generator, examples: int, tries: int, l
             if len(found) == (examples if given else 1):
                 parameters = {name: drawn[name] for name in drawn if name in model.parameters}
                 constants = {name: drawn[name] for name in drawn if name not in parameters}
-                return Sample(parameters, constants, sizes, tuple(found))
+                return Sample(parameters, constants, sizes, tuple(found), model.examples is not None)
     return None
 
 

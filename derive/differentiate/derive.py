@@ -46,8 +46,16 @@ def derive(model: Model, wrt: tuple[str, ...] = ()) -> Derivation:
 
     Raises DeriveError where a name is unknown or no rule differentiates an expression.
     """
+    _refuse_structures(model)
     with collection_paused():
         return _Sweep(model, wrt).derivation()
+
+
+def _refuse_structures(model: Model) -> None:
+    for v in model.of_role("parameter"):
+        if v.structure is not None:
+            message = f"the parameter '{v.name}' is {v.structure}: gradients of that structure are not supported yet"
+            raise DeriveError(message, v.place).within(model.text, model.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ class _Sweep:
         for name in wrt:
             if name not in self.known:
                 raise DeriveError(f"there is no name '{name}' to differentiate by", hint=did_you_mean(name, self.known))
-            if name in model.variables and model.variables[name].role == "size":
+            if name in model.variables and model.variables[name].role in ("size", "examples"):
                 raise DeriveError(f"'{name}' is a size, a whole number: the loss has no derivative by it")
             if name in model.variables and model.variables[name].kind == "integer":
                 raise DeriveError(f"'{name}' takes whole numbers: the loss has no derivative by it")

@@ -8,7 +8,7 @@ from derive.emit.numpy_code import NumpyPrinter
 from derive.expression.nodes import Add, Expression, Mul, Neg, Reduce, Ref
 from derive.expression.walk import names, walk
 from derive.model import Model, Variable
-from derive.parse.numbers import constant_value
+from derive.parse.numbers import number_value
 
 
 def initial_values(model: Model, name: Callable[[str], str], dtype: str) -> list[dict[str, str]]:
@@ -21,7 +21,7 @@ def _value(v: Variable, model: Model, printer: NumpyPrinter, dtype: str) -> str:
     shape = _shape(v, printer)
     cast = "" if dtype == "float64" or not v.shape else f".astype(np.{dtype})"
     if v.value is not None:
-        start = repr(float(constant_value(v.value) or 0))
+        start = repr(number_value(v.value) or 0.0)
         return f"np.full({shape}, {start}{_dtype(dtype)})" if v.shape else start
     kind = v.kind or ("zeros" if is_bias(v.name, model) else "glorot")
     if kind in ("zeros", "ones"):

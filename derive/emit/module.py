@@ -100,6 +100,7 @@ class _Module:
             "predict_unpack": self.unpack(inputs, used),
             "predict_lines": self.lines(predicted),
             "outputs": [self.names(name) for name in outputs],
+            "is_mean": model.loss in model.per_example,
             "data_names": [v.name for v in data if v.role != "noise"],
             "bound_sizes": self.bound_sizes(),
             "noise": [self.drawn(v) for v in model.of_role("noise")],
@@ -133,7 +134,9 @@ class _Module:
         return ", ".join(["seed=0", *(["*"] if sizes else []), *required, *given])
 
     def default(self, v: Variable) -> str:
-        return number_code(v.value.value) if isinstance(v.value, Number) else ""
+        if isinstance(v.value, Number):
+            return number_code(v.value.value)
+        return "" if v.value is None else self.printer.code(v.value)
 
     def constants(self) -> list[Variable]:
         return list(self.model.of_role("constant"))
@@ -183,21 +186,23 @@ class _Module:
                 lines.append(f"{self.names(size)} = {where}")
         for v in data:
             if v.role == "noise" and v.name in used:
-                if not any(line.startswith(f"{self.count} = ") for line in lines):
-                    lines.append(f"{self.count} = len({self.names(data[0].name)})")
+                count = self.count or self.names(model.examples or "")
+                if not any(line.startswith(f"{count} = ") for line in lines):
+                    lines.append(f"{count} = len({self.names(data[0].name)})")
                 python = self.names(v.name)
-                drawn = self.draw(v, "np.random.default_rng()", self.count)
+                drawn = self.draw(v, "np.random.default_rng()", count)
                 lines.append(f"{python} = {drawn} if {python} is None else np.asarray({python})")
         return lines
 
     def draw(self, v: Variable, rng: str, count: str) -> str:
         """The code that draws a noise for `count` examples."""
-        return self.random_numbers(v, rng, [count, *(self.printer.code(size) for size in v.shape)])
+        return self.random_numbers(v, rng, [count, *(self.printer.code(size) for size in self.model.entry_shape(v))])
 
     def drawn(self, v: Variable) -> dict[str, str]:
         """How `train` draws a noise for a minibatch, from its own seeded generator."""
         shape = [
-            f'sizes["{size}"]' if str(size) in self.model.variables else self.printer.code(size) for size in v.shape
+            f'sizes["{size}"]' if str(size) in self.model.variables else self.printer.code(size)
+            for size in self.model.entry_shape(v)
         ]
         return {"name": v.name, "code": self.random_numbers(v, "rng", ["len(batch)", *shape])}
 
@@ -213,14 +218,17 @@ class _Module:
         model = self.model
         found: dict[str, str] = {}
         for v in (*model.of_role("parameter"), *model.of_role("constant"), *data):
-            offset = 1 if v.name in model.per_example else 0
-            for axis, size in enumerate(v.shape):
+            offset = 0 if v.role in ("parameter", "constant") else 1
+            for axis, size in enumerate(model.entry_shape(v)):
                 text = str(size)
                 if text in model.variables and text not in found:
                     found[text] = f"{self.names(v.name)}.shape[{axis + offset}]"
         for v in model.of_role("size"):
             if v.name not in found and v.value is not None:
                 found[v.name] = self.default(v)
+        given = [v for v in data if v.role != "noise"]
+        if model.examples is not None and given:
+            found[model.examples] = f"len({self.names(given[0].name)})"
         return found
 
     def bound_sizes(self) -> list[str]:
@@ -228,7 +236,7 @@ class _Module:
         found: dict[str, str] = {}
         counted: dict[str, list[str]] = {}
         for v in self.model.of_role("input", "target", "noise"):
-            for axis, size in enumerate(v.shape):
+            for axis, size in enumerate(self.model.entry_shape(v)):
                 if str(size) in self.model.variables:
                     found.setdefault(str(size), f'"{size}": np.shape(data["{v.name}"])[{axis + 1}]')
             count = self.model.variables.get(str(v.kind_argument)) if v.kind == "integer" else None

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from derive.errors import DeriveError
 from derive.expression.build import ONE, ZERO, mul
-from derive.expression.nodes import Call, Stack
+from derive.expression.nodes import Call
 from derive.parse.matrices import determinant, inverse, matrix_power, solve
 from derive.parse.products import dot, outer, trace
 from derive.parse.scope import Array, Scope, scalar
 from derive.parse.sizes import print_shape
+from derive.parse.stacks import concatenate, kron, pad
 
 Meaning = Callable[[Call, tuple[Array, ...], Scope], Array]
 
@@ -28,15 +29,14 @@ class ArrayFunction:
 
 
 def array_function(e: Call, scope: Scope) -> Array:
+    if e.function == "concatenate":
+        return concatenate(e, scope)
     row = TABLE[e.function]
     arrays = tuple(scope.array(arg) for arg in e.args)
     if not row.takes(arrays):
-        raise not_taken(e, arrays)
+        shapes = ", ".join(print_shape(a.shape) for a in arrays)
+        raise DeriveError(f"'{e.function}' does not take {shapes}", e.place)
     return row.meaning(e, arrays, scope)
-
-
-def not_taken(e: Call, arrays: tuple[Array, ...]) -> DeriveError:
-    return DeriveError(f"'{e.function}' does not take {', '.join(print_shape(a.shape) for a in arrays)}", e.place)
 
 
 def diag(_e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:
@@ -47,20 +47,14 @@ def diag(_e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:
     return Array(inner.shape[:1], lambda i: inner.at((i[0], i[0])))
 
 
-def eye(_e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:
-    size = arrays[0].at(())
+def eye(e: Call, _arrays: tuple[Array, ...], scope: Scope) -> Array:
+    size = scope.size(e.args[0], 1)
     return Array((size, size), lambda i: Call("delta", i))
 
 
-def filled(e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:
+def filled(e: Call, _arrays: tuple[Array, ...], scope: Scope) -> Array:
     entry = ZERO if e.function == "zeros" else ONE
-    return Array(tuple(a.at(()) for a in arrays), lambda _: entry)
-
-
-def concatenate(e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:
-    if not isinstance(e.args[0], Stack):
-        raise not_taken(e, arrays)
-    return arrays[0]
+    return Array(tuple(scope.size(arg, 1) for arg in e.args), lambda _: entry)
 
 
 def delta(_e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:
@@ -75,11 +69,12 @@ TABLE = {
     "eye": ArrayFunction(eye, ((0,),)),
     "zeros": ArrayFunction(filled, ((0,), (0, 0), (0, 0, 0))),
     "ones": ArrayFunction(filled, ((0,), (0, 0), (0, 0, 0))),
-    "concatenate": ArrayFunction(concatenate),
     "delta": ArrayFunction(delta, ((0, 0),)),
     "det": ArrayFunction(determinant, ((2,),)),
     "logdet": ArrayFunction(determinant, ((2,),)),
     "inv": ArrayFunction(inverse, ((2,),)),
     "solve": ArrayFunction(solve, ((2, 1), (2, 2))),
     "matrix_power": ArrayFunction(matrix_power, ((2, 0),)),
+    "pad": ArrayFunction(pad, ((1, 0), (1, 0, 0))),
+    "kron": ArrayFunction(kron, ((1, 1),)),
 }

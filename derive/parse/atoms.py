@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+from fractions import Fraction
 
 from derive.expression.nodes import Constant, Expression, Item, Number, Ref, Slice, Stack, Transpose
+from derive.parse.layers import subscripts_of
 from derive.parse.numbers import constant_value, exact_number
 from derive.parse.reader import Reader, describe
 
@@ -30,6 +32,8 @@ def number(reader: Reader, node: ast.Constant) -> Expression:
 
 def name(reader: Reader, node: ast.Name) -> Expression:
     place = reader.source.place(node)
+    if node.id in reader.names.layers.values:
+        return Number(Fraction(reader.names.layers.values[node.id]), place=place)
     if node.id in CONSTANTS and not reader.names.declared(node.id):
         return Constant(node.id, place=place)
     return Ref(node.id, place=place)
@@ -42,12 +46,20 @@ def attribute(reader: Reader, node: ast.Attribute) -> Expression:
 
 
 def subscript(reader: Reader, node: ast.Subscript) -> Expression:
-    raw = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    """``x[i, 1:]``, ``(A @ B)[0]``, and ``W[l]`` for one of numbered layers."""
+    raw = subscripts_of(node)
     if not raw:
         raise reader.fail(node, "a subscript needs an index")
-    indices = tuple(_index(reader, part) for part in raw)
-    inner = reader.read(node.value)
     place = reader.source.place(node)
+    layers = reader.names.layers
+    if isinstance(node.value, ast.Name) and node.value.id in layers.families:
+        inner: Expression = Ref(layers.name(node.value.id, raw, reader.source), place=place)
+        raw = raw[layers.families[node.value.id] :]
+    else:
+        inner = reader.read(node.value)
+    indices = tuple(_index(reader, part) for part in raw)
+    if not indices:
+        return inner
     if isinstance(inner, Ref) and not inner.indices:
         return Ref(inner.name, indices, place=place)
     return Item(inner, indices, place=place)

@@ -24,6 +24,8 @@ def call(reader: Reader, node: ast.Call) -> Expression:
     args = tuple(reader.read(arg) for arg in node.args)
     if name in FUNCTIONS:
         return _table_call(reader, node, name, args)
+    if name == "concatenate" and len(args) == 1:
+        return Call(name, args, _axis(reader, node, name), place=reader.source.place(node))
     if name in ARRAY_FUNCTIONS:
         return _plain_call(reader, node, name, args, *ARRAY_FUNCTIONS[name])
     if name in PLANNED:
@@ -130,6 +132,9 @@ def _bound_indices(reader: Reader, node: ast.Call, name: str) -> tuple[str, ...]
     bound = tuple(arg.id for arg in node.args[1:] if isinstance(arg, ast.Name))
     if len(set(bound)) != len(bound):
         raise reader.fail(node, f"'{name}' names an index twice")
+    for index in bound:
+        if index in reader.names.layers.values:
+            raise reader.fail(node, f"'{index}' is the index of the loop", "sum over another index")
     return bound
 
 

@@ -40,12 +40,13 @@ from derive.parse import limits
 from derive.parse.array_functions import array_function
 from derive.parse.broadcasting import elementwise
 from derive.parse.products import matmul, transpose
-from derive.parse.ranges import ranges_of
+from derive.parse.ranges import check_below_zero, ranges_of
 from derive.parse.reductions import over_axes, over_indices
 from derive.parse.scope import Array, Body, Scope, Shape, scalar
-from derive.parse.sizes import same_size
+from derive.parse.sizes import check_entries, same_size
 from derive.parse.stacks import stack
 from derive.parse.subscripts import adjoint, item, name
+from derive.parse.whole import Whole
 
 
 def in_index_form(
@@ -54,14 +55,20 @@ def in_index_form(
     bodies: Mapping[str, Body],
     indices: tuple[str, ...],
     place: Place | None,
+    whole: Whole | None = None,
 ) -> tuple[Expression, tuple[str, ...], Shape]:
-    """The core form of a right-hand side: body, free indices (given ones first, then one for each axis left), shape."""
-    scope = Scope(_meaning, shapes, bodies, set(index_names(e)) | set(indices))
-    whole = scope.array(e)
-    axes = tuple(scope.new_index("i") for _ in whole.shape)
-    body = whole.at(tuple(Index(axis) for axis in axes))
+    """The core form of a right-hand side: body, free indices (given ones first, then one for each axis left), shape.
+
+    With `whole`, the names that are whole numbers, a subscript that is none is refused.
+    """
+    scope = Scope(_meaning, shapes, bodies, set(index_names(e)) | set(indices), whole)
+    array = scope.array(e)
+    axes = tuple(scope.new_index("i") for _ in array.shape)
+    body = array.at(tuple(Index(axis) for axis in axes))
     ranges = ranges_of(body, shapes, indices)
-    shape = tuple(_range(index, ranges, scope, place) for index in indices) + whole.shape
+    shape = tuple(_range(index, ranges, scope, place) for index in indices) + array.shape
+    check_entries(shape, place)
+    check_below_zero(body, place)
     if len(shape) > limits.RANK:
         raise DeriveError(f"an array has at most {limits.RANK} axes", place)
     if contains(body, lambda node: isinstance(node, Index) and node.name.startswith("axis ")):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
-from derive.expression.nodes import Add, Div, Expression, Mul, Neg, Number, Pow
+from derive.expression.nodes import Add, Call, Constant, Div, Expression, Mul, Neg, Number, Pow
 from derive.expression.walk import children
 from derive.parse import limits
 
@@ -32,6 +33,39 @@ def constant_value(e: Expression) -> Fraction | None:
                     return known[0] / known[1] if known[1] else None
             return power_of_numbers(*known)
     return None
+
+
+_FUNCTIONS: dict[str, Callable[[float], float]] = {"sqrt": math.sqrt, "exp": math.exp, "log": math.log}
+
+
+def number_value(e: Expression) -> float | None:
+    """The value of an expression of numbers, pi and a few functions of them; None where it has none."""
+    try:
+        value = _float(e)
+    except (ArithmeticError, ValueError, TypeError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _float(e: Expression) -> float:
+    match e:
+        case Number():
+            return float(e.value)
+        case Constant(name="pi"):
+            return math.pi
+        case Neg():
+            return -_float(e.arg)
+        case Add():
+            return sum(map(_float, e.terms))
+        case Mul():
+            return math.prod(map(_float, e.factors))
+        case Div():
+            return _float(e.numerator) / _float(e.denominator)
+        case Pow():
+            return math.pow(_float(e.base), _float(e.exponent))
+        case Call() if e.function in _FUNCTIONS:
+            return _FUNCTIONS[e.function](*map(_float, e.args))
+    raise TypeError(f"{e} is not made of numbers")
 
 
 def power_of_numbers(base: Fraction, exponent: Fraction) -> Fraction | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 
-from derive.errors import DeriveError
+from derive.errors import DeriveError, Place
 from derive.expression.build import add, mul, number
 from derive.expression.nodes import Add, Binder, Call, ComponentTensor, Expression, Index, Item, Mul, Neg, Ref
 from derive.expression.walk import walk
@@ -38,6 +38,9 @@ def ranges_of(e: Expression, shapes: Mapping[str, Shape], wanted: tuple[str, ...
         name, offset = _shifted(index)
         if name in wanted:
             extent = plus(size, -offset) if offset else size
+            known_extent = constant_value(extent)
+            if known_extent is not None and known_extent < 1:
+                raise DeriveError(f"the subscript {index} is beyond the size {size} for every '{name}'", node.place)
             old = found.get(name)
             found[name] = extent if old is None else _smaller(old, extent, node, name)
     for index, size, _ in accesses:  # then x[2*i + p], where all but one of the ranges are known
@@ -62,6 +65,16 @@ def _shape_of(e: Expression, shapes: Mapping[str, Shape]) -> Shape:
         case Item(arg=Call(function="inv", args=(ComponentTensor() as matrix,))):
             return matrix.ranges
     return ()
+
+
+def check_below_zero(e: Expression, place: Place | None) -> None:
+    """Refuses ``x[i - 1]``, where i begins at 0: an index does not wrap around."""
+    for node in walk(e):
+        for index in node.indices if isinstance(node, (Ref, Item)) else ():
+            name, offset = _shifted(index)
+            if offset < 0:
+                message = f"the subscript {index} is negative where {name} is 0"
+                raise DeriveError(message, node.place or place, f"shift the other side: x[{name}] beside y[{name} + 1]")
 
 
 def _line(e: Expression) -> dict[str, Fraction] | None:

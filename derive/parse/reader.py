@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from derive.errors import DeriveError
 from derive.expression.nodes import Expression
+from derive.parse.layers import Layers
 from derive.parse.source import Source
 
 
@@ -17,12 +18,13 @@ class Names:
     """What names stand for while an expression is read.
 
     `tensors`: the declared names, or None where every bare name is taken as one.  `functions`: number of arguments
-    (least, most) of each of the author's functions.  `indices`: index names in scope.
+    (least, most) of each of the author's functions.  `indices`: index names in scope.  `layers`: numbered names.
     """
 
     tensors: frozenset[str] | None = None
     functions: tuple[tuple[str, int], ...] = ()
     indices: frozenset[str] = frozenset()
+    layers: Layers = field(default_factory=Layers)
 
     def declared(self, name: str) -> bool:
         return self.tensors is not None and name in self.tensors

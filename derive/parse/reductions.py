@@ -111,13 +111,16 @@ def over_axes(e: Call, scope: Scope) -> Array:
 
 
 def _axes(e: Call, inner: Array) -> tuple[int, ...]:
-    axes = tuple(range(inner.rank))
-    for _, value in e.options:
-        axis = constant_value(value)
-        if axis is None or axis.denominator != 1 or not -inner.rank <= axis < inner.rank:
-            raise DeriveError(f"there is no axis {value} in an array of shape {print_shape(inner.shape)}", e.place)
-        axes = (int(axis) % inner.rank,)
-    return axes
+    return (axis_of(e, inner),) if e.options else tuple(range(inner.rank))
+
+
+def axis_of(e: Call, inner: Array) -> int:
+    """The axis that ``axis=`` names, counted from the last where it is negative."""
+    value = dict(e.options)["axis"]
+    axis = constant_value(value)
+    if axis is None or axis.denominator != 1 or not -inner.rank <= axis < inner.rank:
+        raise DeriveError(f"there is no axis {value} in an array of shape {print_shape(inner.shape)}", e.place)
+    return int(axis) % inner.rank
 
 
 def _check_one_axis(e: Expression, name: str, axes: int) -> None:

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field, replace
 
 from derive.errors import DeriveError
 from derive.expression.nodes import Expression, Index, Ref
-from derive.expression.walk import fresh
+from derive.expression.walk import fresh, names
 from derive.parse import limits
+from derive.parse.numbers import constant_value
+from derive.parse.sizes import check_entries, polynomial
+from derive.parse.whole import Whole
 
 Indices = tuple[Expression, ...]
 Shape = tuple[Expression, ...]
@@ -82,7 +85,8 @@ def _too_large(e: Expression) -> DeriveError:
 class Scope:
     """Where an expression of one equation stands.
 
-    `meaning` elaborates one node, `local` holds the arguments of the author's function that is being written out.
+    `meaning` elaborates one node, `local` holds the arguments of the author's function that is being written out,
+    `whole` the names that are whole numbers, where that is known.
     `taken` and `bound` (the size of each bound index) grow while the equation is read: indices are unique within it.
     """
 
@@ -90,6 +94,7 @@ class Scope:
     shapes: Mapping[str, Shape]
     bodies: Mapping[str, Body]
     taken: set[str]
+    whole: Whole | None = None
     bound: dict[str, Expression] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     local: Mapping[str, Array] = field(default_factory=dict)
@@ -99,6 +104,7 @@ class Scope:
         """The meaning of an expression."""
         self.budget.enter(e)
         found = self.meaning(e, self)
+        check_entries(found.shape, e.place)
         argument = self.local.get(e.name) if isinstance(e, Ref) else None
         weight = self.budget.leave(e, argument.weight if argument else 0)
         return Array(found.shape, found.at, weight)
@@ -106,6 +112,15 @@ class Scope:
     def element(self, e: Expression) -> Expression:
         """The core form of what must be a scalar, such as a subscript or a condition."""
         return self.array(e).at(())
+
+    def size(self, e: Expression, least: int) -> Expression:
+        """An argument that is a size: a whole number from `least` on, or made of sizes."""
+        size = self.element(e)
+        value = constant_value(size)
+        real = [name for name in names(size) if self.whole is not None and self.whole.get(name) != (Ref(name),) * 2]
+        if polynomial(size) is None or real or (value is not None and (value < least or value.denominator != 1)):
+            raise DeriveError(f"this is a whole number from {least} on, or made of sizes", e.place)
+        return size
 
     def inside(self, local: Mapping[str, Array]) -> Scope:
         """The scope of a function's body, where its arguments are known."""

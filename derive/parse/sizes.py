@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
+from derive.errors import DeriveError, Place
 from derive.expression.build import ONE, add, mul, number
 from derive.expression.nodes import Add, Div, Expression, Mul, Neg, Number, Pow, Ref
+from derive.parse import limits
 
 MOST_TERMS, MOST_FACTORS = 60, 12  # of a size: more would only keep the machine busy
 
@@ -88,6 +91,14 @@ def plus(size: Expression, offset: int) -> Expression:
 def count(shape: tuple[Expression, ...]) -> Expression:
     """The number of entries."""
     return mul(*shape) if shape else ONE
+
+
+def check_entries(shape: tuple[Expression, ...], place: Place | None) -> None:
+    """Refuses an array that no machine would hold."""
+    entries = math.prod(size.value for size in shape if isinstance(size, Number))
+    if entries > limits.ENTRIES:
+        message = f"an array of shape {print_shape(shape)} is too large"
+        raise DeriveError(message, place, f"an array has at most {limits.ENTRIES:,} entries")
 
 
 def print_shape(shape: tuple[Expression, ...]) -> str:

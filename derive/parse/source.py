@@ -22,15 +22,29 @@ class Source:
     def lines(self) -> list[str]:
         return self.text.split("\n")
 
+    @cached_property
+    def places(self) -> dict[ast.AST, Place | None]:
+        return {}
+
     def place(self, node: ast.AST) -> Place | None:
+        if node not in self.places:  # loops read the same nodes many times
+            self.places[node] = self._find(node)
+        return self.places[node]
+
+    def _find(self, node: ast.AST) -> Place | None:
         line = getattr(node, "lineno", None)
         if line is None:
             return None
-        row = self.lines[line - 1].encode() if line <= len(self.lines) else b""
-        start = len(row[: node.col_offset].decode(errors="ignore"))  # type: ignore[attr-defined]
-        last = getattr(node, "end_lineno", line)
-        stop = len(row[: node.end_col_offset].decode(errors="ignore")) if last == line else len(row.decode())  # type: ignore[attr-defined]
+        row = self.lines[line - 1] if line <= len(self.lines) else ""
+        start = _characters(row, node.col_offset)  # type: ignore[attr-defined]
+        one_line = getattr(node, "end_lineno", line) == line
+        stop = _characters(row, node.end_col_offset) if one_line else len(row)  # type: ignore[attr-defined]
         return Place(line, start + 1, max(1, stop - start))
+
+
+def _characters(row: str, width: int) -> int:
+    """How many characters the first bytes of a line are."""
+    return min(width, len(row)) if row.isascii() else len(row.encode()[:width].decode(errors="ignore"))
 
 
 def parse_python(text: str, mode: str) -> ast.AST:

@@ -1,4 +1,7 @@
-"""Pieces laid end to end: ``[q1, q2 - q1]``."""
+"""Pieces laid end to end: ``[q1, q2 - q1]``, ``concatenate([A, B], axis=1)``, ``pad(x, 2)``, ``kron(x, y)``.
+
+The element i of the whole is Σ over the pieces' entries k of δ(i, start + k)·entry.
+"""
 
 from __future__ import annotations
 
@@ -6,37 +9,87 @@ from derive.errors import DeriveError
 from derive.expression.build import ONE, ZERO, add, mul
 from derive.expression.nodes import Call, Expression, Stack
 from derive.parse.axis_functions import reduced
+from derive.parse.reductions import axis_of
 from derive.parse.scope import Array, Indices, Scope
-from derive.parse.sizes import plus
+from derive.parse.sizes import is_one, plus, print_shape, same_shape
 from derive.parse.subscripts import affine
 
 
 def stack(e: Stack, scope: Scope) -> Array:
-    """A vector of pieces; the element i is Σ over the pieces' entries of δ(i, position)·entry."""
+    """A vector of scalars and vectors."""
     pieces = [scope.array(item) for item in e.items]
     if any(piece.rank > 1 for piece in pieces):
-        raise DeriveError("the pieces of a vector are scalars and vectors", e.place)
-    starts, size = _starts(pieces)
+        raise DeriveError(
+            "the pieces of a vector are scalars and vectors", e.place, "join others by concatenate([A, B])"
+        )
+    return _joined([_as_vector(piece) for piece in pieces], 0, scope)
+
+
+def _as_vector(piece: Array) -> Array:
+    return piece if piece.shape else Array((ONE,), lambda _: piece.at(()))
+
+
+def concatenate(e: Call, scope: Scope) -> Array:
+    """Arrays joined along an axis that they have; all their other axes agree."""
+    if not isinstance(e.args[0], Stack):
+        raise DeriveError("concatenate takes the pieces in brackets", e.place, "for example concatenate([A, B])")
+    pieces = [scope.array(item) for item in e.args[0].items]
+    if not e.options and all(piece.rank < 2 for piece in pieces):
+        pieces = [_as_vector(piece) for piece in pieces]
+    axis = axis_of(e, pieces[0]) if e.options else 0
+    for piece in pieces:
+        others = [p.shape[:axis] + p.shape[axis + 1 :] for p in (pieces[0], piece)]
+        if piece.rank != pieces[0].rank or not same_shape(*others):
+            shapes = f"{print_shape(pieces[0].shape)} and {print_shape(piece.shape)}"
+            raise DeriveError(f"the shapes {shapes} do not fit for concatenate along axis {axis}", e.place)
+    return _joined(pieces, axis, scope)
+
+
+def _joined(pieces: list[Array], axis: int, scope: Scope) -> Array:
+    starts, size = _starts([piece.shape[axis] for piece in pieces])
+    shape = pieces[0].shape
 
     def at(i: Indices) -> Expression:
-        return add(*(_entry(i[0], start, piece, scope) for start, piece in zip(starts, pieces, strict=True)))
+        return add(*(_moved(i, axis, start, piece, scope) for start, piece in zip(starts, pieces, strict=True)))
 
-    return Array((size,), at)
+    return Array((*shape[:axis], size, *shape[axis + 1 :]), at)
 
 
-def _starts(pieces: list[Array]) -> tuple[list[Expression], Expression]:
+def _starts(sizes: list[Expression]) -> tuple[list[Expression], Expression]:
     """Where each piece begins, and where the last one ends."""
     starts: list[Expression] = []
     offset: Expression = ZERO
-    for piece in pieces:
+    for size in sizes:
         starts.append(offset)
-        offset = plus(add(offset, piece.shape[0] if piece.shape else ONE), 0)
+        offset = plus(add(offset, size), 0)
     return starts, offset
 
 
-def _entry(i: Expression, start: Expression, piece: Array, scope: Scope) -> Expression:
-    """What one piece gives to the entry i."""
-    if not piece.shape:
-        return mul(Call("delta", (i, start)), piece.at(()))
-    k = scope.bind(piece.shape[0], "k")
-    return reduced("sum", mul(Call("delta", (i, affine(start, 1, k))), piece.at((k,))), (k.name,), scope)
+def _moved(i: Indices, axis: int, start: Expression, piece: Array, scope: Scope) -> Expression:
+    """What a piece that begins at `start` gives to the element i of the whole."""
+    if is_one(piece.shape[axis]):
+        return mul(Call("delta", (i[axis], start)), piece.at((*i[:axis], ZERO, *i[axis + 1 :])))
+    k = scope.bind(piece.shape[axis], "k")
+    entry = piece.at((*i[:axis], k, *i[axis + 1 :]))
+    return reduced("sum", mul(Call("delta", (i[axis], affine(start, 1, k))), entry), (k.name,), scope)
+
+
+def pad(e: Call, arrays: tuple[Array, ...], scope: Scope) -> Array:
+    """``pad(x, p)`` and ``pad(x, p, q)``: a vector with p zeros before it and q behind it."""
+    vector, before, behind = arrays[0], scope.size(e.args[1], 0), scope.size(e.args[-1], 0)
+    size = plus(add(before, vector.shape[0], behind), 0)
+    return Array((size,), lambda i: _moved(i, 0, before, vector, scope))
+
+
+def kron(_e: Call, arrays: tuple[Array, ...], scope: Scope) -> Array:
+    """The Kronecker product of vectors: every entry of the first one times the second one."""
+    left, right = arrays
+    (n,) = right.shape
+
+    def at(i: Indices) -> Expression:
+        block, within = scope.bind(left.shape[0]), scope.bind(n)
+        entry = mul(left.at((block,)), right.at((within,)))
+        delta = Call("delta", (i[0], add(mul(n, block), within)))
+        return reduced("sum", mul(delta, entry), (block.name, within.name), scope)
+
+    return Array((plus(mul(left.shape[0], n), 0),), at)

@@ -12,16 +12,17 @@ from dataclasses import dataclass, field
 
 from derive.errors import DeriveError, Place, did_you_mean
 from derive.parse import limits
+from derive.parse.layers import Layers, find_layers, loop, subscripts_of
 from derive.parse.source import Source, parse_python
 
 ROLES = ("input", "target", "parameter", "constant", "noise", "state", "size", "examples", "index")
 EQUATION_ROLES = ("loss", "output")
 LATER = {
     "state": "a state updated beside the gradient",
-    "examples": "the batch dimension written out",
     "index": "a declared index",
 }
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+NUMBERED = ("size", "constant")  # ``m[0]: size`` stands outside of loops; ``w[3]: parameter`` seems to mean a shape
 RESERVED = ("D", "assume", "inf", "range")
 
 
@@ -32,6 +33,7 @@ class Declaration:
     shape: tuple[ast.expr, ...]
     value: ast.expr | None
     place: Place
+    layers: Layers = field(default_factory=Layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Definition:
     role: str | None
     value: ast.expr
     place: Place
+    layers: Layers = field(default_factory=Layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,20 @@ class FunctionText:
     place: Place
 
 
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    call: ast.Call
+    layers: Layers
+
+
 @dataclass(slots=True)
 class Statements:
     title: str = ""
     declarations: dict[str, Declaration] = field(default_factory=dict)
     definitions: dict[str, Definition] = field(default_factory=dict)
     functions: dict[str, FunctionText] = field(default_factory=dict)
-    assumptions: list[ast.Call] = field(default_factory=list)
+    assumptions: list[Assumption] = field(default_factory=list)
+    layers: Layers = field(default_factory=Layers)
 
 
 def read_statements(text: str) -> Statements:
@@ -70,8 +80,8 @@ def read_statements(text: str) -> Statements:
     tree = parse_python(text, "exec")
     if not isinstance(tree, ast.Module):
         raise DeriveError("this is not a model")
-    reader = _StatementReader(source)
     body = tree.body
+    reader = _StatementReader(source, find_layers(body, NUMBERED, source))
     if (
         body
         and isinstance(body[0], ast.Expr)
@@ -86,6 +96,7 @@ def read_statements(text: str) -> Statements:
         )
     for statement in body:
         reader.read(statement)
+    reader.check_loops()
     return reader.result
 
 
@@ -104,14 +115,19 @@ def _instead(word: str) -> str:
 
 
 class _StatementReader:
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, layers: Layers) -> None:
         self.source = source
-        self.result = Statements()
+        self.layers = layers
+        self.result = Statements(layers=layers)
+        self.count = 0
 
     def place(self, node: ast.AST) -> Place:
         return self.source.place(node) or Place(1, 1)
 
     def read(self, node: ast.stmt) -> None:
+        self.count += 1
+        if self.count > limits.STATEMENTS:
+            raise DeriveError(f"a model has at most {limits.STATEMENTS:,} lines, loops written out", self.place(node))
         match node:
             case ast.AnnAssign():
                 self.annotated(node)
@@ -119,19 +135,17 @@ class _StatementReader:
                 if len(node.targets) != 1:
                     raise DeriveError("an equation has one name on the left", self.place(node))
                 name, indices = self.left_side(node.targets[0])
-                self.define(Definition(name, indices, None, node.value, self.place(node.targets[0])))
+                self.define(Definition(name, indices, None, node.value, self.place(node.targets[0]), self.layers))
             case ast.FunctionDef():
                 self.function(node)
             case ast.Expr(value=ast.Call(func=ast.Name(id="assume"))):
-                self.result.assumptions.append(node.value)  # type: ignore[arg-type]
+                self.result.assumptions.append(Assumption(node.value, self.layers))  # type: ignore[arg-type]
             case ast.Expr(value=ast.Compare()):
                 raise DeriveError("this comparison stands alone", self.place(node), "an equation has one `=`")
             case ast.Expr():
                 raise DeriveError("this expression stands alone", self.place(node), "give it a name: `z = …`")
             case ast.For():
-                raise DeriveError(
-                    "`for` over layers is not supported yet", self.place(node), "write the layers out: z1, a1, z2, …"
-                )
+                self.loop(node)
             case _:
                 words = {
                     "AugAssign": "`+=` and its kin are",
@@ -150,6 +164,22 @@ class _StatementReader:
                     self.place(node),
                     "use where(condition, then, otherwise)" if isinstance(node, ast.If) else None,
                 )
+
+    def loop(self, node: ast.For) -> None:
+        """Reads the body once for each number."""
+        around = self.layers
+        index, numbers = loop(node, around, self.source)
+        self.name(index, node.target)
+        for number in numbers:
+            self.layers = around.inside(index, number)
+            for statement in node.body:
+                self.read(statement)
+        self.layers = around
+
+    def check_loops(self) -> None:
+        for index, place in self.layers.loops.items():
+            if index in self.result.declarations or index in self.result.definitions:
+                raise DeriveError(f"'{index}' is declared as a name and cannot be the index of a loop", place)
 
     def name(self, name: str, node: ast.AST, place: Place | None = None) -> str:
         where = place or self.place(node)
@@ -172,21 +202,34 @@ class _StatementReader:
         return name
 
     def left_side(self, target: ast.expr) -> tuple[str, tuple[str, ...]]:
+        """The name and the free indices: ``z[i, j]``, and in a loop ``z[l]``."""
         if isinstance(target, ast.Name):
+            if target.id in self.layers.families:
+                raise DeriveError(f"'{target.id}' is numbered elsewhere", self.place(target), f"write {target.id}[1]")
             return self.name(target.id, target), ()
         if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
-            raw = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
-            if all(isinstance(part, ast.Name) for part in raw):
-                indices = tuple(self.name(part.id, part) for part in raw if isinstance(part, ast.Name))
-                if len(set(indices)) < len(indices):
-                    raise DeriveError("an index stands twice on the left", self.place(target))
-                return self.name(target.value.id, target), indices
+            name, parts = self.name(target.value.id, target), subscripts_of(target)
+            if name in self.layers.families:
+                depth = self.layers.families[name]
+                name, parts = self.name(self.layers.name(name, parts, self.source), target), parts[depth:]
+            return name, self.free_indices(target, parts)
+        raise DeriveError("the left side of an equation is a name", self.place(target), "for example `z = w @ x + b`")
+
+    def free_indices(self, target: ast.expr, parts: list[ast.expr]) -> tuple[str, ...]:
+        if not all(isinstance(part, ast.Name) for part in parts):
             raise DeriveError(
                 "recurrences and initial entries are not supported yet",
                 self.place(target),
                 "the left side is a name with plain indices: z[i, j]",
             )
-        raise DeriveError("the left side of an equation is a name", self.place(target), "for example `z = w @ x + b`")
+        indices = tuple(self.name(part.id, part) for part in parts if isinstance(part, ast.Name))
+        if len(set(indices)) < len(indices):
+            raise DeriveError("an index stands twice on the left", self.place(target))
+        for index in indices:
+            if index in self.layers.values:
+                hint = "the numbers of a layer stand first: z[l, i]"
+                raise DeriveError(f"'{index}' is the index of the loop", self.place(target), hint)
+        return indices
 
     def annotated(self, node: ast.AnnAssign) -> None:
         role_node, shape = node.annotation, ()
@@ -206,7 +249,7 @@ class _StatementReader:
                 raise DeriveError(
                     f"the shape of '{name}' follows from its equation", self.place(node.annotation), "leave it out"
                 )
-            self.define(Definition(name, indices, role, node.value, place))
+            self.define(Definition(name, indices, role, node.value, place, self.layers))
             return
         if role not in ROLES:
             raise DeriveError(
@@ -219,7 +262,7 @@ class _StatementReader:
         if indices:
             raise DeriveError("a shape stands after the role", place, f"write `{name}: {role}[{', '.join(indices)}]`")
         self.twice(name, place)
-        self.result.declarations[name] = Declaration(name, role, shape, node.value, place)
+        self.result.declarations[name] = Declaration(name, role, shape, node.value, place, self.layers)
 
     def define(self, definition: Definition) -> None:
         self.twice(definition.name, definition.place)
@@ -231,11 +274,14 @@ class _StatementReader:
         r = self.result
         earlier = r.declarations.get(name) or r.definitions.get(name) or r.functions.get(name)
         if earlier is not None:
-            raise DeriveError(
-                f"'{name}' is defined twice", place, f"it is already defined on line {earlier.place.line}"
-            )
+            hint = f"it is already defined on line {earlier.place.line}"
+            if earlier.place == place:
+                hint = "each time the loop repeats; number it with the loop's index"
+            raise DeriveError(f"'{name}' is defined twice", place, hint)
 
     def function(self, node: ast.FunctionDef) -> None:
+        if self.layers.values:
+            raise DeriveError("a function is defined outside of loops", self.place(node))
         name = self.name(node.name, node)
         place = Place(node.lineno, node.col_offset + 5, len(name))
         self.twice(name, place)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from derive.errors import DeriveError
+from derive.errors import DeriveError, Place
 from derive.expression.build import ZERO, add, mul, number
 from derive.expression.nodes import D, Expression, Item, Neg, Ref, Slice
 from derive.parse.numbers import constant_value
 from derive.parse.scope import Array, Indices, Scope
 from derive.parse.sizes import plus, print_shape
+from derive.parse.whole import bounds, is_whole, real_name
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,29 @@ def _position(index: Expression, size: Expression, e: Expression, scope: Scope) 
     value, known = constant_value(index), constant_value(size)
     if value is not None and known is not None and value >= known:
         raise DeriveError(f"the subscript {value} is beyond the size {known}", e.place, "indices count from 0")
-    return inner.at(())
+    position = inner.at(())
+    _check_whole(position, size, index, scope, index.place or e.place)
+    return position
+
+
+def _check_whole(position: Expression, size: Expression, index: Expression, scope: Scope, place: Place | None) -> None:
+    """A subscript is a whole number, and within the axis where its bounds are known."""
+    if scope.whole is None:
+        return
+    real = real_name(position, scope.whole)
+    if real is not None or not is_whole(position, scope.whole):
+        message = f"the subscript {real or index} is a real number"
+        hint = f"`{real.name}: input = integer({size})` are whole numbers below {size}" if real else None
+        raise DeriveError(message, place, hint)
+    known = bounds(position, scope.whole)
+    if known is None or constant_value(position) is not None:
+        return
+    low, high = constant_value(known[0]), constant_value(plus(add(size, Neg(known[1])), 0))
+    if low is not None and low < 0:
+        raise DeriveError(f"the subscript {index} may be {low}", place, "indices count from 0")
+    if high is None or high < 1:
+        message = f"the subscript {index} may be as large as {known[1]}, on an axis of size {size}"
+        raise DeriveError(message, place, "indices count from 0")
 
 
 def _slice(index: Slice, size: Expression) -> Run:

@@ -88,8 +88,10 @@ def _shape(story: Story, v: Variable) -> Inlines:
 
 
 def _value(story: Story, v: Variable) -> Inlines:
-    """A constant's value; how a parameter starts."""
+    """A constant's value; how a parameter starts, or its structure."""
     words = story.words
+    if v.structure is not None:
+        return (Code(v.structure),)
     if v.kind is not None:
         argument = "" if v.kind_argument is None else f"({v.kind_argument})"
         return (Code(v.kind + argument),)

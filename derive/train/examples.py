@@ -106,7 +106,7 @@ def _for_model(table: Table, ships: ShippedSet, model: Model) -> Table:
 def _field(v: Variable, model: Model, settings: Settings) -> DataField:
     """A variable as columns must fill it: sizes that are set are numbers, the others are bound by the data."""
     shape: list[int | str] = []
-    for size in v.shape:
+    for size in model.entry_shape(v):
         known = _known(size, settings.sizes if isinstance(size, Ref) else {**default_sizes(model), **settings.sizes})
         if known is None and not isinstance(size, Ref):
             raise DeriveError(
@@ -149,13 +149,14 @@ def _from_archive(path: Path, model: Model, variables: Sequence[Variable], setti
     lengths: dict[str, int] = {}
     for v in variables:
         array = arrays[v.name]
-        if array.ndim != len(v.shape) + 1:
-            wanted = len(v.shape) + 1
+        shape = model.entry_shape(v)
+        if array.ndim != len(shape) + 1:
+            wanted = len(shape) + 1
             raise DeriveError(
                 f"{quoted(v.name)} in {printable(path)} has {array.ndim} axes, not {wanted}: the examples come first"
             )
         lengths[v.name] = len(array)
-        _bind(v, array.shape[1:], sizes, path)
+        _bind(v.name, shape, array.shape[1:], sizes, path)
     for v in (v for v in variables if v.kind == "integer"):
         if (bad := _not_whole(v, arrays[v.name], {**default_sizes(model), **sizes})) is not None:
             raise DeriveError(
@@ -170,7 +171,7 @@ def _from_archive(path: Path, model: Model, variables: Sequence[Variable], setti
     given = {v.name: arrays[v.name] for v in constants if v.name in arrays}
     for v in constants:
         if v.name in given:
-            _bind(v, given[v.name].shape, sizes, path)
+            _bind(v.name, v.shape, given[v.name].shape, sizes, path)
     bound = {name: size for name, size in sizes.items() if name not in settings.sizes}
     return Examples({name: arrays[name] for name in lengths}, (), (), bound, given, printable(path))
 
@@ -193,16 +194,16 @@ def _counted(
     return found
 
 
-def _bind(v: Variable, shape: tuple[int, ...], sizes: dict[str, int], path: Path) -> None:
-    if len(shape) != len(v.shape):
+def _bind(name: str, declared: Sequence[Expression], shape: tuple[int, ...], sizes: dict[str, int], path: Path) -> None:
+    if len(shape) != len(declared):
         raise DeriveError(
-            f"{quoted(v.name)} in {printable(path)} has the shape {shape}, but {len(v.shape)} axes are declared"
+            f"{quoted(name)} in {printable(path)} has the shape {shape}, but {len(declared)} axes are declared"
         )
-    for size, length in zip(v.shape, shape, strict=True):
+    for size, length in zip(declared, shape, strict=True):
         wanted = sizes.setdefault(size.name, length) if isinstance(size, Ref) else _known(size, sizes)
         if wanted is not None and wanted != length:
             raise DeriveError(
-                f"{quoted(v.name)} in {printable(path)} has an axis of {length} entries, but {size} is {wanted}"
+                f"{quoted(name)} in {printable(path)} has an axis of {length} entries, but {size} is {wanted}"
             )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from derive.expression.build import ONE, ZERO
-from derive.expression.nodes import Call, Where
+from derive.expression.nodes import Call, Ref, Where
 from derive.model import Model
 from derive.train.metrics import Kind, Metric, measure
 from derive.train.tables import FloatArray
@@ -54,7 +54,16 @@ def _accepted(module: ModuleType, arguments: dict[str, Any]) -> dict[str, Any]:
 
 def _over_examples(value: FloatArray, name: str, model: Model, length: int) -> FloatArray:
     """An output that no example enters is the same for each."""
-    return value if name in model.per_example else np.broadcast_to(value, (length, *value.shape))
+    return (
+        value
+        if name in model.per_example or _speaks_of_all(name, model)
+        else np.broadcast_to(value, (length, *value.shape))
+    )
+
+
+def _speaks_of_all(name: str, model: Model) -> bool:
+    """Whether the model writes the examples out as the first axis of a name."""
+    return model.examples is not None and model.shapes[name][:1] == (Ref(model.examples),)
 
 
 def metric(model: Model, outputs: Mapping[str, FloatArray], arrays: Mapping[str, FloatArray]) -> Metric | None:

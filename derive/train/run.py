@@ -158,9 +158,16 @@ def _checked(model: Model, module: ModuleType, prepared: _Prepared, seed: int) -
     except NoSample:
         start = {name: np.asarray(value) for name, value in module.init(seed=seed, **prepared.sizes).items()}
         few = min(4, len(prepared.examples or ()))
-        rows = [{name: values[row] for name, values in prepared.train.items()} for row in range(few)]
-        examples = tuple(rows) or ({},)
-        return compare_at(model, module, Sample(start, prepared.constants, prepared.sizes, examples))
+        return compare_at(model, module, _first(model, prepared, start, few))
+
+
+def _first(model: Model, prepared: _Prepared, start: Arrays, few: int) -> Sample:
+    """The first of the user's examples."""
+    if model.examples is not None:
+        together = {name: values[:few] for name, values in prepared.train.items()}
+        return Sample(start, prepared.constants, {**prepared.sizes, model.examples: few}, (together,), together=True)
+    rows = [{name: values[row] for name, values in prepared.train.items()} for row in range(few)]
+    return Sample(start, prepared.constants, prepared.sizes, tuple(rows) or ({},))
 
 
 # Data.

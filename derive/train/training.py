@@ -19,6 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from derive.errors import DeriveError
 
+MOST_EPOCHS = 1_000_000_000  # no run lasts that long
+
 Params = dict[str, Any]  # arrays; a scalar parameter may be a plain float
 History = list[dict[str, float]]
 Callback = Callable[[int, float, Params], bool | None]
@@ -156,6 +158,8 @@ def check_options(epochs: int, lr: float | None, batch_size: int | None, toleran
     """Raise unless training can be done with these options."""
     if epochs < 1:
         raise DeriveError(f"the number of epochs must be at least 1, not {epochs}")
+    if epochs > MOST_EPOCHS:
+        raise DeriveError(f"the number of epochs must be at most {MOST_EPOCHS:,}")
     if lr is not None and not (math.isfinite(lr) and lr > 0):
         raise DeriveError(f"the learning rate must be positive, not {lr:g}")
     if batch_size is not None and batch_size < 1:
