@@ -74,7 +74,7 @@ def loss_and_gradients(params, *, x):
     # dL/dx_hat = x_hat - x
     d_x_hat = x_hat - x
     # dL/dz2 = dL/dx_hat*x_hat*(1 - x_hat)
-    d_z2 = d_x_hat * x_hat * (1 - x_hat)
+    d_z2 = d_x_hat * x_hat * _sigmoid(-z2)
     # dL/da1 = W2.T @ dL/dz2
     d_a1 = d_z2 @ W2
     # dL/dz1 = dL/da1*(1 - a1**2)

@@ -22,6 +22,13 @@ import sys
 import numpy as np
 
 
+def _scatter_add(rows, values, size):
+    """An array of so many rows: each of the values added to the row that is given for it."""
+    total = np.zeros((size, *np.shape(values)[np.ndim(rows) :]))
+    np.add.at(total, rows, values)
+    return total
+
+
 def init(seed=0, *, n_users, n_items, k=8):
     """The parameters before training."""
     rng = np.random.default_rng(seed)
@@ -44,9 +51,8 @@ def loss(params, *, u, i, r, lam=0.1):
     u = np.asarray(u, dtype=int)
     i = np.asarray(i, dtype=int)
     r = np.asarray(r, dtype=np.float64)
-    k = P.shape[1]
-    p = P[u[:, None], np.arange(k)]
-    q = Q[i[:, None], np.arange(k)]
+    p = P[u]
+    q = Q[i]
     r_hat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
     L = (
         (r - r_hat) ** 2 / 2
@@ -67,12 +73,11 @@ def loss_and_gradients(params, *, u, i, r, lam=0.1):
     r = np.asarray(r, dtype=np.float64)
     n = len(u)
     n_users = P.shape[0]
-    k = P.shape[1]
     n_items = Q.shape[0]
 
     # Forward pass
-    p = P[u[:, None], np.arange(k)]
-    q = Q[i[:, None], np.arange(k)]
+    p = P[u]
+    q = Q[i]
     r_hat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
     L = (
         (r - r_hat) ** 2 / 2
@@ -88,13 +93,13 @@ def loss_and_gradients(params, *, u, i, r, lam=0.1):
     d_p = d_r_hat[:, None] * q + lam * p
     grads = {
         # dL/dP = mean of dL/dp[l]*delta(u, j)
-        "P": np.where(u == np.arange(n_users)[:, None], 1, 0) @ d_p / n,
+        "P": _scatter_add(u, d_p, n_users) / n,
         # dL/dQ = mean of dL/dq[l]*delta(i, j)
-        "Q": np.where(i == np.arange(n_items)[:, None], 1, 0) @ d_q / n,
+        "Q": _scatter_add(i, d_q, n_items) / n,
         # dL/db = mean of delta(u, j)*(lam*b[u] + dL/dr_hat)
-        "b": np.where(u == np.arange(n_users)[:, None], 1, 0) @ (lam * b[u] + d_r_hat) / n,
+        "b": _scatter_add(u, lam * b[u] + d_r_hat, n_users) / n,
         # dL/dc = mean of delta(i, j)*(lam*c[i] + dL/dr_hat)
-        "c": np.where(i == np.arange(n_items)[:, None], 1, 0) @ (lam * c[i] + d_r_hat) / n,
+        "c": _scatter_add(i, lam * c[i] + d_r_hat, n_items) / n,
         # dL/dmu = mean of dL/dr_hat
         "mu": np.sum(d_r_hat) / n,
     }
@@ -110,9 +115,8 @@ def predict(params, *, u, i, lam=0.1):
     mu = params["mu"]
     u = np.asarray(u, dtype=int)
     i = np.asarray(i, dtype=int)
-    k = P.shape[1]
-    p = P[u[:, None], np.arange(k)]
-    q = Q[i[:, None], np.arange(k)]
+    p = P[u]
+    q = Q[i]
     r_hat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
     return r_hat
 

@@ -141,7 +141,7 @@ def _of_batch(a: Adjoint, model: Model) -> BatchGradient:
         Step("gradient of one example", split, result, proof=proof),
     ]
     whole = in_arrays(summed, r.indices, r.shape) if r.indices else None
-    if whole is not None and whole != result and not contains(whole, _is_diagonal):
+    if whole is not None and whole != result and not contains(whole, _says_less):
         steps.append(Step(ARRAY_NOTATION.name, result, whole, proof=_prove(r.expr, whole, model, n, count, r.indices)))
         result = whole
     return BatchGradient(a.name, result, tuple(steps))
@@ -151,9 +151,9 @@ def _arrays(a: Adjoint) -> Expression:
     return displayed(a.result.expr, a.result.indices, a.result.shape)
 
 
-def _is_diagonal(e: Expression) -> bool:
-    """A diagonal matrix between two others says less than the example index."""
-    return isinstance(e, Call) and e.function == "diag"
+def _says_less(e: Expression) -> bool:
+    """A diagonal matrix between two others, or a sum over an axis, says less than the example index."""
+    return isinstance(e, Call) and (e.function == "diag" or bool(e.options))
 
 
 def _prove(single: Expression, batch: Expression, model: Model, n: str, count: str, axes: tuple[str, ...]) -> str:
@@ -180,6 +180,7 @@ def _equal_on_random_examples(
 ) -> bool:
     generator = random.Random(3)
     used = [name for name in dict.fromkeys((*names(single), *names(batch))) if name != count]
+    whole_names = {v.name for v in model.variables.values() if v.kind == "integer"}
     compared = 0
     with mpmath.workdps(DIGITS):
         for attempt in range(60):
@@ -190,6 +191,7 @@ def _equal_on_random_examples(
             }
             if attempt % 4 == 3:  # equal entries, so that what is attained is attained (max, ties)
                 values = {name: _all_first(value) for name, value in values.items()}
+            values |= {name: _whole(values[name], generator) for name in used if name in whole_names}
             values |= {name: mpmath.mpf(size) for name, size in sizes.items()}
             values[count] = mpmath.mpf(EXAMPLES)
             adjoints = {name: _draw((EXAMPLES, *shapes[name]), generator, 0) for name in used}
@@ -241,6 +243,14 @@ def _concrete_shapes(model: Model, used: list[str]) -> tuple[dict[str, int], dic
         probe = Evaluator(Setting(), {s: mpmath.mpf(v) for s, v in sizes.items()}, {})
         shapes[name] = tuple(min(int(probe.number(size)), 11) for size in model.shapes.get(name, ()))
     return sizes, shapes
+
+
+def _whole(value: Any, generator: random.Random) -> Any:
+    """Whole numbers that are subscripts of every axis, none of which is shorter than two."""
+    out = np.empty(np.shape(value), dtype=object)
+    for position in np.ndindex(*out.shape):
+        out[position] = mpmath.mpf(generator.randrange(2))
+    return out
 
 
 def _all_first(value: Any) -> Any:

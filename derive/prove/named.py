@@ -113,7 +113,7 @@ def gather(whole: Named, subscripts: Sequence[Named]) -> Named:
         numbers.append(np.clip(number, 0, size - 1))
     data = _array(whole.data[(*own, *numbers)])
     if not inside.all():
-        kept = inside.reshape(*inside.shape, *[1] * (data.ndim - inside.ndim))
+        kept = inside.reshape((*inside.shape, *[1] * (data.ndim - inside.ndim)))
         data = np.where(np.broadcast_to(kept, data.shape), data, _array(UNDEFINED))
     return Named(data, axes)
 
