@@ -31,6 +31,16 @@ def each(function):
     return apply
 
 
+def _xlogy(u, v):
+    return mpmath.mpf(0) if u == 0 else u * mpmath.log(v)
+
+
+def _focal(p, y, alpha=mpmath.mpf("0.25"), gamma=2):
+    """-alpha_t*(1 - p_t)**gamma*log(p_t), with p_t = p for y = 1 and 1 - p for y = 0 (Lin et al. 2017)."""
+    positive, negative = alpha * (1 - p) ** gamma, (1 - alpha) * p**gamma
+    return -positive * _xlogy(y, p) - negative * _xlogy(1 - y, 1 - p)
+
+
 def exponentials(u):
     return np.array([mpmath.exp(v) for v in u], dtype=object)
 
@@ -56,6 +66,11 @@ FUNCTIONS = {
     "xlogy": each(lambda u, v: 0 if u == 0 else u * mpmath.log(v)),
     "normal_cdf": each(mpmath.ncdf),
     "log_ndtr": each(lambda u: mpmath.log(mpmath.ncdf(u))),
+    "binary_cross_entropy": each(lambda a, y: -_xlogy(y, a) - _xlogy(1 - y, 1 - a)),
+    "binary_cross_entropy_with_logits": each(lambda z, y: mpmath.log1p(mpmath.exp(z)) - y * z),
+    "sigmoid_focal_loss": each(lambda z, y: _focal(1 / (1 + mpmath.exp(-z)), y)),
+    "soft_margin_loss": each(lambda z, y: mpmath.log1p(mpmath.exp(-y * z))),
+    "squareplus": each(lambda u: (u + mpmath.sqrt(u * u + 4)) / 2),
     "relu": each(lambda u: max(u, mpmath.mpf(0))),
     "sum": lambda u: sum(np.ravel(u).tolist(), mpmath.mpf(0)),
     "max": lambda u: max(np.ravel(u)),

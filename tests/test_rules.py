@@ -29,6 +29,7 @@ from derive.expression.walk import operations
 from derive.functions import FUNCTIONS, Function
 from derive.model import Model
 from derive.parse.expression import parse_expression
+from derive.prove.sampling import agree_numerically
 from derive.prove.setting import ProofError, Setting
 from derive.prove.steps import judge
 from derive.rules import calculus
@@ -364,6 +365,19 @@ LATE = {
     "name a known function",
     "not reached",
 }  # the first two change the notation alone; the last's result is 0 by construction
+
+
+@pytest.mark.parametrize("rule", sorted(COMPETING | LATE - {"not reached"}))
+def test_numbers_alone_catch_a_mutant_of_a_competing_rule(rule):
+    """Of these rules a whole derivation need not take the broken result; each step with it is refused by numbers."""
+    caught = 0
+    for used in uses()[rule][:4]:
+        if used.step.after == ZERO or _is_zero(used):
+            continue
+        for mutant in (neg(used.step.after), _double(used.step.after)):
+            assert agree_numerically(used.step.before, mutant, used.form.setting) is False
+            caught += 1
+    assert caught, f"no step to mutate for '{rule}'"
 
 
 @pytest.mark.parametrize("rule", [r.name for r in ALL_RULES if r.name not in COMPETING | LATE])

@@ -45,9 +45,9 @@ from derive.expression.nodes import (
     Ref,
     Where,
 )
-from derive.expression.walk import walk
+from derive.expression.walk import names, walk
 from derive.functions import FUNCTIONS
-from derive.model import Model
+from derive.model import Equation, Model
 from derive.parse.expression import parse_expression
 from derive.parse.numbers import number_value
 
@@ -63,15 +63,23 @@ def complex_step_gradient(model: Model, values: Mapping[str, ArrayLike], name: s
     >>> float(complex_step_gradient(model, {"w": 2.0}, "w"))
     12.0
     """
-    start = _values(model, values)
-    where = evaluate(model, values)
-    if name not in where:
+    found = _run(model, _values(model, values))
+    if name not in found:
         raise DeriveError(f"there is no name '{name}' to differentiate by")
-    gradient = np.zeros(where[name].shape)
+    later = _behind(model, name)
+    gradient = np.zeros(found[name].shape)
     for position in np.ndindex(*gradient.shape):
-        shifted = _run(model, start, (name, position))
-        gradient[position] = shifted[model.loss].imag / STEP
+        gradient[position] = _rerun(model, found, name, position, later)[model.loss].imag / STEP
     return gradient
+
+
+def _behind(model: Model, name: str) -> tuple[Equation, ...]:
+    """The equations that depend on a name, in order."""
+    reached = {name}
+    for equation in model.equations:
+        if any(used in reached for used in names(equation.body)):
+            reached.add(equation.name)
+    return tuple(e for e in model.equations if e.name in reached and e.name != name)
 
 
 def evaluate(model: Model, values: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
@@ -82,7 +90,7 @@ def evaluate(model: Model, values: Mapping[str, ArrayLike]) -> dict[str, NDArray
     >>> float(evaluate(model, {"w": [1, 2]})["L"])
     15.0
     """
-    return {name: np.asarray(value.real) for name, value in _run(model, _values(model, values), None).items()}
+    return {name: np.asarray(value.real) for name, value in _run(model, _values(model, values)).items()}
 
 
 def evaluate_expression(
@@ -128,24 +136,27 @@ def _concrete(shape: Sequence[Expression], values: Mapping[str, Array]) -> tuple
     return tuple(round(float(_Evaluator(values, {}).value(size, {}).real)) for size in shape)
 
 
-def _run(model: Model, start: Mapping[str, Array], shifted: tuple[str, tuple[int, ...]] | None) -> dict[str, Array]:
-    """All equations in order; the entry `shifted` is moved by i·STEP, as soon as it is there."""
-    values = dict(start)
+def _run(model: Model, start: Mapping[str, Array]) -> dict[str, Array]:
+    """All equations in order."""
+    return _computed(model.equations, dict(start))
+
+
+def _rerun(
+    model: Model, found: Mapping[str, Array], name: str, position: tuple[int, ...], later: Sequence[Equation]
+) -> dict[str, Array]:
+    """The equations behind a name again, one of its entries moved by i·STEP."""
+    moved = np.array(found[name], dtype=complex)
+    moved[position] += 1j * STEP
+    return _computed(later, {**found, name: moved})
+
+
+def _computed(equations: Sequence[Equation], values: dict[str, Array]) -> dict[str, Array]:
     evaluator = _Evaluator(values, {})
     with np.errstate(all="ignore"):
-        if shifted is not None and shifted[0] in values:
-            _shift(values, *shifted)
-        for equation in model.equations:
-            values[equation.name] = evaluator.over(equation.body, equation.indices, _concrete(equation.shape, start))
-            if shifted is not None and shifted[0] == equation.name:
-                _shift(values, *shifted)
+        for equation in equations:
+            shape = _concrete(equation.shape, values)
+            values[equation.name] = evaluator.over(equation.body, equation.indices, shape)
     return values
-
-
-def _shift(values: dict[str, Array], name: str, position: tuple[int, ...]) -> None:
-    moved = np.array(values[name], dtype=complex)
-    moved[position] += 1j * STEP
-    values[name] = moved
 
 
 class _Evaluator:
@@ -568,6 +579,9 @@ for _order in (0, 1):
 
 _PRIMITIVES: dict[str, Callable[..., Array]] = {
     "exp": np.exp,
+    "tanh": np.tanh,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
     "sin": np.sin,
     "cos": np.cos,
     "log": _within(np.log, lambda x: x > 0),

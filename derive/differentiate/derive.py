@@ -28,6 +28,7 @@ from derive.expression.walk import contains, fresh, index_names, names, operatio
 from derive.functions import FUNCTIONS
 from derive.model import Equation, Model, Shape
 from derive.prove.setting import Setting
+from derive.prove.steps import forget
 from derive.rules.chain import ADJOINTS, CHAIN_RULE, LOCAL_RESULTS, NOT_REACHED
 from derive.rules.known_sums import says_a_sum
 from derive.rules.naming import NAME_FUNCTION
@@ -81,6 +82,7 @@ def clear_caches() -> None:
     """Forgets all derived forms (for measuring)."""
     _LOCAL.clear()
     _ADJOINT.clear()
+    forget()
 
 
 class _Sweep:

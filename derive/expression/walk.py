@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import is_
 from typing import Any
 
 from derive.expression.build import add, div, matmul, mul
@@ -93,10 +94,13 @@ def children(e: Expression) -> Children:
 
 def with_children(e: Expression, parts: Children) -> Expression:
     """The same kind of node with other children; `e` itself where none changed."""
-    old = _KINDS[type(e)][0](e)
-    if len(old) == len(parts) and all(a is b for a, b in zip(old, parts, strict=True)):
-        return e
-    return _KINDS[type(e)][1](e, parts)
+    take_apart, put_together = _KINDS[type(e)]
+    return e if _same(take_apart(e), parts) else put_together(e, parts)
+
+
+def _same(old: Children, new: Sequence[Expression]) -> bool:
+    """Whether the children are the very same objects."""
+    return len(old) == len(new) and all(map(is_, old, new))
 
 
 def transform(e: Expression, change: Callable[[Expression], Expression | None]) -> Expression:
@@ -104,12 +108,21 @@ def transform(e: Expression, change: Callable[[Expression], Expression | None]) 
     new = change(e)
     if new is not None:
         return new
-    return with_children(e, tuple(transform(c, change) for c in children(e)))
+    old = _KINDS[type(e)][0](e)
+    if not old:
+        return e
+    parts = [transform(c, change) for c in old]
+    return e if _same(old, parts) else _KINDS[type(e)][1](e, tuple(parts))
 
 
 def bottom_up(e: Expression, change: Callable[[Expression], Expression]) -> Expression:
     """Rewrites the children first, then the node."""
-    return change(with_children(e, tuple(bottom_up(c, change) for c in children(e))))
+    old = _KINDS[type(e)][0](e)
+    if old:
+        parts = [bottom_up(c, change) for c in old]
+        if not _same(old, parts):
+            e = _KINDS[type(e)][1](e, tuple(parts))
+    return change(e)
 
 
 def walk(e: Expression) -> Iterator[Expression]:

@@ -70,6 +70,8 @@ def _guards(e: Expression, harmless: set[str | None], guarded: bool) -> Iterator
 
 def _is_hazard(e: Expression, harmless: set[str | None]) -> bool:
     match e:
+        case Div(denominator=Call(function="erfcx")):
+            return False  # never 0, and infinite where the quotient vanishes
         case Div(denominator=varying):
             risky = True
         case Pow(base=varying):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from derive.expression.nodes import Compare, Expression, Ref
+from derive.expression.walk import names
 from derive.model import Shape
 
 
@@ -33,3 +34,14 @@ class Setting:
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     axes: tuple[str, ...] = ()
     ranges: Mapping[str, Expression] = field(default_factory=dict)
+
+    def key(self, *sides: Expression) -> tuple[object, ...]:
+        """What two settings have in common in which the same is true of a step, known adjoints apart."""
+        speaking = (*sides, *(part for equation in self.equations for part in equation), *self.assumptions)
+        used = {name for e in speaking for name in names(e)}
+        return (
+            self.equations, self.loss, self.node, self.consumers, self.assumptions, self.axes,
+            tuple(str(body) for _, body in self.equations),
+            tuple((name, shape) for name, shape in sorted(self.shapes.items()) if name in used),
+            tuple(sorted((index, str(size)) for index, size in self.ranges.items())),
+        )  # fmt: skip

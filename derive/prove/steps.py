@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 
 from derive.errors import DeriveError
-from derive.expression.nodes import Call, Expression, Index, MatMul, Reduce, Stack, Transpose
-from derive.expression.walk import contains
+from derive.expression.nodes import Call, D, Expression, Index, MatMul, Reduce, Ref, Stack, Transpose
+from derive.expression.walk import contains, walk
 from derive.prove.edges import edges, edges_in
 from derive.prove.setting import ProofError, Setting
 from derive.prove.symbolic import prove_symbolically
 
+MOST_REMEMBERED = 4096
 NOWHERE = "no point was found at which the left side is defined"
 
 
@@ -34,6 +37,43 @@ def judge(before: Expression, after: Expression, setting: Setting | None = None)
     setting = setting or Setting()
     if before == after:
         return Verdict("symbolic")
+    if setting.adjoints and _keeps_adjoints(before, after, setting):
+        found = _for_any_adjoints(before, after, replace(setting, adjoints={}))
+        if found.proof is not None:
+            return found
+    return _judge(before, after, setting)
+
+
+def _keeps_adjoints(before: Expression, after: Expression, setting: Setting) -> bool:
+    """Whether the adjoints of consumers that the first side speaks of stand in the second too, as they are."""
+    own, left = _adjoints_in(before, setting), _adjoints_in(after, setting)
+    wanted = own - {setting.node} | (set(setting.consumers) - {setting.loss} if setting.node in own else set())
+    return bool(wanted) and wanted <= left
+
+
+def _adjoints_in(e: Expression, setting: Setting) -> set[str]:
+    return {n.wrt.name for n in walk(e) if isinstance(n, D) and isinstance(n.body, Ref) and n.body.name == setting.loss}
+
+
+_FOR_ANY: OrderedDict[Hashable, Verdict] = OrderedDict()
+
+
+def _for_any_adjoints(before: Expression, after: Expression, setting: Setting) -> Verdict:
+    """The judgement of a step that holds whatever the adjoints are: the same for every depth of a network."""
+    key = (before, after, setting.key(before, after), str(before), str(after))
+    if key not in _FOR_ANY:
+        _FOR_ANY[key] = _judge(before, after, setting)
+        if len(_FOR_ANY) > MOST_REMEMBERED:
+            _FOR_ANY.popitem(last=False)
+    return _FOR_ANY[key]
+
+
+def forget() -> None:
+    """Forgets what was judged (for measuring)."""
+    _FOR_ANY.clear()
+
+
+def _judge(before: Expression, after: Expression, setting: Setting) -> Verdict:
     scalar = not any(contains(e, _is_tensor) for e in (before, after)) and not any(setting.shapes.values())
     if prove_symbolically(before, after, setting):
         return _within_the_domain("symbolic", before, after, setting) if scalar else Verdict("symbolic")

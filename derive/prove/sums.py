@@ -38,11 +38,12 @@ class Sums:
         self.known: dict[Any, Any] = {}
         self.depth = 0
 
-    def reduce(self, e: Reduce, convert: Callable[[Expression], Any]) -> Any:
+    def reduce(self, e: Reduce, convert: Callable[[Expression], Any], expand: bool) -> Any:
         """The reduction, its indices named by depth, as SymPy's expression."""
         self.depth += 1
         try:
-            body = sympy.expand(convert(e.body))
+            body = convert(e.body)
+            body = sympy.expand(body) if expand else body
         finally:
             self.depth -= 1
         if e.op != "sum" or e.condition is not None:

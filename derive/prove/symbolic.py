@@ -48,6 +48,7 @@ from derive.prove.setting import Setting
 from derive.prove.sums import Sums, alpha_normal
 
 MOST_OPERATIONS = 300
+MOST_TENSOR_OPERATIONS = 40
 MOST_CONDITIONS = 4
 
 
@@ -132,11 +133,17 @@ def _definition(name: str) -> Expression | None:
 
 
 class Converter:
-    """Core scalar expressions to SymPy, in a setting; `by_name` keeps functions that SymPy knows by their names."""
+    """Core expressions to SymPy, in a setting; `by_name` keeps functions that SymPy knows by their names.
 
-    def __init__(self, setting: Setting, by_name: bool = False) -> None:
+    With `opaque`, nodes, functions and derivatives are symbols, but for adjoints that are known: what holds whatever
+    their values holds.
+    """
+
+    def __init__(self, setting: Setting, by_name: bool = False, opaque: bool = False, expand: bool = True) -> None:
         self.setting = setting
         self.by_name = by_name
+        self.opaque = opaque
+        self.expand = expand
         self.equations = {element.name: (element, body) for element, body in setting.equations}
         self.memo: dict[Expression, Any] = {}
         self.sums = Sums()
@@ -157,7 +164,7 @@ class Converter:
             case Index():
                 return _symbol(f"index {e.name}")
             case Reduce():
-                return self.sums.reduce(alpha_normal(e), self)
+                return self.sums.reduce(alpha_normal(e), self, self.expand)
             case Add():
                 return sympy.Add(*map(self, e.terms))
             case Mul():
@@ -176,7 +183,7 @@ class Converter:
 
     def element(self, e: Ref) -> Any:
         """An element of a tensor, or the value of a node's equation at its indices."""
-        if e.name in self.equations:
+        if e.name in self.equations and not self.opaque:
             return self(self.value_of(e))
         return _symbol(str(e))
 
@@ -190,6 +197,8 @@ class Converter:
     def call(self, e: Call) -> Any:
         if e.function == "delta":
             return _symbol(" ".join(["delta", *sorted(map(str, e.args))]))
+        if self.opaque and e.function not in _NATIVE:
+            return sympy.Function(e.function, real=True)(*map(self, e.args))
         if self.by_name and e.function in _BY_NAME:
             return _BY_NAME[e.function](*map(self, e.args))
         if e.function in _NATIVE:
@@ -205,12 +214,16 @@ class Converter:
     def derivative(self, e: D) -> Any:
         setting = self.setting
         if isinstance(e.body, Ref) and e.body.name == setting.loss and setting.loss:
-            if e.wrt.name == setting.node:
+            if e.wrt.name == setting.node and not self.opaque:
                 return self.adjoint_of_node(e.wrt)
-            known = setting.adjoints.get(e.wrt.name)
+            known = None if e.wrt.name == setting.node else setting.adjoints.get(e.wrt.name)
             if known is None:
                 return _symbol(f"adjoint of {e.wrt} of {e.body}")
+            if len(known[0]) != len(e.wrt.indices):
+                raise Unconvertible  # whole-array notation
             return self(rename_indices(known[1], dict(zip(known[0], e.wrt.indices, strict=True))))
+        if self.opaque:
+            return _symbol(str(e))
         if isinstance(e.body, Ref) and e.body.name in self.equations and e.body.name != e.wrt.name:
             return self.slope(self.value_of(e.body), e.wrt)
         return self.slope(e.body, e.wrt)
@@ -306,7 +319,19 @@ def _on_branch(e: Expression, table: dict[Expression, bool]) -> Expression:
     return transform(e, change)
 
 
+def _sums_vanish(before: Expression, after: Expression, setting: Setting) -> bool:
+    """The same where there are sums over indices: whatever the values of nodes and functions; multiplied out last."""
+    short = operations(before) + operations(after) <= MOST_TENSOR_OPERATIONS
+    for expand in (False, True) if short else (False,):
+        convert = Converter(setting, opaque=True, expand=expand)
+        if sympy.expand(convert(before) - convert(after)) == 0:
+            return True
+    return False
+
+
 def _vanishes(before: Expression, after: Expression, setting: Setting) -> bool:
+    if any(isinstance(node, Reduce) for e in (before, after) for node in walk(e)):
+        return _sums_vanish(before, after, setting)
     for by_name in (True, False):
         convert = Converter(setting, by_name)
         difference = convert(before) - convert(after)

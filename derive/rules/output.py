@@ -35,7 +35,7 @@ def _instances(e: Expression, output: tuple[Ref, Expression]) -> Definitions:
         if letters != tuple(own) and len(found) < MOST_INSTANCES and set(letters) <= {*own, *others}:
             swap: dict[str, Expression] = {i: Index(k) for i, k in zip(own, letters, strict=True) if i != k}
             shown = rename_indices(value, swap)
-            if _occurs(shown, e):
+            if len(own) == 1 or _occurs(shown, e):
                 found.append((Ref(element.name, tuple(map(Index, letters))), shown))
     return found
 

@@ -91,7 +91,8 @@ def _holds_delta(e: Expression, indices: frozenset[str]) -> bool:
     return contains(e, lambda n: is_delta(n) and any(name in indices for name in free_indices(n)))
 
 
-DISTRIBUTE = Rule("distribute", "u*(v + w) = u*v + u*w", at_every_place(_distribute))
+DELTA = frozenset({"delta"})
+DISTRIBUTE = Rule("distribute", "u*(v + w) = u*v + u*w", at_every_place(_distribute), DELTA)
 
 
 def _split(e: Expression, _: Context) -> Expression | None:
@@ -107,7 +108,7 @@ def _split(e: Expression, _: Context) -> Expression | None:
     return add(*(neg(s) if sign else s for sign, s in sums))
 
 
-SPLIT = Rule("linearity of the sum", "sum(u + v, j) = sum(u, j) + sum(v, j)", at_every_place(_split))
+SPLIT = Rule("linearity of the sum", "sum(u + v, j) = sum(u, j) + sum(v, j)", at_every_place(_split), DELTA)
 
 
 def _contract(e: Expression, context: Context) -> Expression | None:
@@ -189,7 +190,7 @@ def _joined(parts: tuple[Expression, ...]) -> Expression | None:
     return None if not parts else parts[0] if len(parts) == 1 else Both(parts)
 
 
-CONTRACT = Rule("contract the Kronecker delta", "sum(delta(j, i)*u[j], j) = u[i]", _contract)
+CONTRACT = Rule("contract the Kronecker delta", "sum(delta(j, i)*u[j], j) = u[i]", _contract, DELTA)
 
 
 def pulled_out(e: Expression) -> Expression:
