@@ -35,9 +35,9 @@ def _xlogy(u, v):
     return mpmath.mpf(0) if u == 0 else u * mpmath.log(v)
 
 
-def _focal(p, y, alpha=mpmath.mpf("0.25"), gamma=2):
-    """-alpha_t*(1 - p_t)**gamma*log(p_t), with p_t = p for y = 1 and 1 - p for y = 0 (Lin et al. 2017)."""
-    positive, negative = alpha * (1 - p) ** gamma, (1 - alpha) * p**gamma
+def _focal(p, y):
+    """-alpha_t*(1 - p_t)**2*log(p_t) with alpha = 1/4, p_t = p for y = 1 and 1 - p for y = 0 (Lin et al. 2017)."""
+    positive, negative = (1 - p) ** 2 / 4, 3 * p**2 / 4
     return -positive * _xlogy(y, p) - negative * _xlogy(1 - y, 1 - p)
 
 
