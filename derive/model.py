@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from derive.errors import DeriveError, Place
-from derive.expression.nodes import Compare, Expression
+from derive.expression.nodes import Compare, Expression, Index, Ref
 from derive.expression.walk import names
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ class Equation:
     shape: Shape
     role: str | None = None
     place: Place | None = None
+
+    @property
+    def element(self) -> Ref:
+        """The left side, ``name[i, j]``."""
+        return Ref(self.name, tuple(map(Index, self.indices)))
 
 
 @dataclass(frozen=True, eq=False)

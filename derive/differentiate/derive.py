@@ -13,31 +13,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import cast
 
 from derive.arrays.form import in_arrays
 from derive.derivation import Adjoint, Derivation, Result, Step
-from derive.differentiate.forms import INDEX_LETTERS, Cache, Form, RenamedSteps, placeholders, renamed, respell_indices
+from derive.differentiate.forms import (
+    INDEX_LETTERS,
+    Cache,
+    Form,
+    RenamedSteps,
+    placeholders,
+    placeholders_after,
+    renamed,
+    respell_indices,
+)
 from derive.differentiate.lemma import lemma
 from derive.differentiate.local import differentiate
-from derive.differentiate.strategy import Chain, simplify
+from derive.differentiate.node import AdjointForm, ByAdjoint, Later, Node, User, adjoint_form, by_adjoint
 from derive.errors import DeriveError, did_you_mean
-from derive.expression.build import ZERO
 from derive.expression.collection import collection_paused
-from derive.expression.nodes import Call, Compare, D, Div, Expression, Index, Reduce, Ref
-from derive.expression.walk import contains, fresh, index_names, names, operations, walk
+from derive.expression.nodes import Call, Compare, D, Expression, Index, Reduce, Ref
+from derive.expression.walk import contains, fresh, index_names, names, walk
 from derive.functions import FUNCTIONS
-from derive.model import Equation, Model, Shape
+from derive.model import Equation, Model
 from derive.prove.setting import Setting
 from derive.prove.steps import forget
-from derive.rules.chain import ADJOINTS, CHAIN_RULE, LOCAL_RESULTS, NOT_REACHED
 from derive.rules.known_sums import says_a_sum
-from derive.rules.naming import NAME_FUNCTION
 from derive.rules.notation import ARRAY_NOTATION
-from derive.rules.rule import Consumer, Context, Fact
-
-LONGEST = 40  # operations up to which an adjoint is expanded through its consumers
-LONGEST_COMPACT = 24  # operations up to which it is tried whether adjoints cancel against local derivatives
-SLACK = 20  # operations beyond that which simplifying may be hoped to remove
+from derive.rules.rule import Fact
 
 Steps = Sequence[Step]
 
@@ -65,23 +68,15 @@ class _LocalForm:
     form: Form
 
 
-@dataclass(frozen=True, slots=True)
-class _AdjointForm:
-    by_adjoint: Expression
-    compact: Expression
-    expr: Expression
-    expanded: bool
-    form: Form
-
-
 _LOCAL: Cache[_LocalForm] = Cache()
-_ADJOINT: Cache[_AdjointForm] = Cache()
+_BY_ADJOINT: Cache[ByAdjoint] = Cache()
+_ADJOINT: Cache[AdjointForm] = Cache()
 
 
 def clear_caches() -> None:
     """Forgets all derived forms (for measuring)."""
-    _LOCAL.clear()
-    _ADJOINT.clear()
+    for cache in (_LOCAL, _BY_ADJOINT, _ADJOINT):
+        cache.clear()
     forget()
 
 
@@ -222,37 +217,7 @@ class _Sweep:
             letters.append(fresh({**dict.fromkeys(letters), **dict.fromkeys(self.letters)}, "i"))
         element = Ref(name, tuple(Index(letter) for letter in letters))
         users = self.users(name)
-        loss = Ref(model.loss)
-        start = D(loss, element)
-        parts: list[Expression] = [start]
-        for user in users:
-            own = Ref(user.name, tuple(Index(i) for i in user.indices))
-            parts += [own, self.local[(user.name, name)].expr, user.body]
-            if user.name != model.loss:
-                later = self.adjoints[user.name]
-                parts += [later.result.expr, later.compact]
-        attained = self.attained(parts)
-        for equation in attained:
-            parts += [Ref(equation.name, tuple(Index(i) for i in equation.indices)), equation.body]
-        place = {e.name: k for k, e in enumerate(model.equations)}
-        known = [e.name for e in (*users, *attained)]
-        order = tuple(sorted(range(len(known)), key=lambda k: place[known[k]]))
-        parts += list(model.assumptions)
-        mapping = self.with_sizes(placeholders(*parts))
-        canonical = tuple(renamed(part, mapping) for part in parts)
-        layout: Layout = tuple(
-            (
-                user.name == model.loss,
-                user.indices,
-                self.local[(user.name, name)].indices,
-                user.name in self.adjoints and self.adjoints[user.name].expanded,
-                self.adjoints[user.name].result.indices if user.name in self.adjoints else (),
-            )
-            for user in users
-        )
-        shapes = self.shapes_of(mapping)
-        key = (canonical, layout, order, tuple(shapes.items()), tuple(map(str, canonical)))
-        form = _ADJOINT.get(key, lambda: _at_node(canonical, layout, shapes, order))
+        form, mapping = self.adjoint_form(D(Ref(model.loss), element), users)
         back = {v: k for k, v in mapping.items()}
         terms: tuple[tuple[tuple[str, str], ...], ...] = tuple(
             ((model.loss, name),) if user.name == model.loss else ((model.loss, user.name), (user.name, name))
@@ -274,6 +239,55 @@ class _Sweep:
             self.back(form.compact, back),
             form.expanded,
         )
+
+    def adjoint_form(self, start: D, users: list[Equation]) -> tuple[AdjointForm, dict[str, str]]:
+        """The form of a node's adjoint, and the placeholders of the names in it.
+
+        Names around the node come first, those of its consumers' adjoints later: so the chain rule at nodes alike is
+        found once, however deep they lie.
+        """
+        wrt = start.wrt.name
+        local = [self.local[(user.name, wrt)] for user in users]
+        later = [self.adjoints[user.name] for user in users if user.name != self.model.loss]
+        near: list[Expression] = [start]
+        for user, found in zip(users, local, strict=True):
+            near += [user.element, found.expr, user.body]
+        far = [e for a in later for e in (a.result.expr, a.compact)]
+        others = self.attained([*near, *far])
+        near += [e for other in others for e in (other.element, other.body)]
+        near += self.model.assumptions
+        inside = self.with_sizes(placeholders(*near))
+        mapping = self.with_sizes({**inside, **placeholders_after(inside, far)})
+
+        def own(e: Expression) -> Expression:
+            return renamed(e, mapping)
+
+        node = Node(
+            cast(D, own(start)),
+            tuple(
+                User(cast(Ref, own(u.element)), own(u.body), Fact(r.indices, own(r.expr)), u.name == self.model.loss)
+                for u, r in zip(users, local, strict=True)
+            ),
+            tuple((cast(Ref, own(e.element)), own(e.body)) for e in others),
+            self.topological([*users, *others]),
+            tuple(cast(Compare, own(a)) for a in self.model.assumptions),
+            tuple(self.shapes_of(inside).items()),
+        )
+        known = tuple(
+            Later(mapping[a.name], Fact(a.result.indices, own(a.result.expr)),
+                  Fact(a.result.indices, own(a.compact)), a.expanded)
+            for a in later
+        )  # fmt: skip
+        shapes = self.shapes_of(mapping)
+        here = (node, tuple(str(own(e)) for e in near))
+        chain = _BY_ADJOINT.get(here, lambda: by_adjoint(node))
+        key = (*here, known, tuple(shapes.items()), tuple(str(own(e)) for e in far))
+        return _ADJOINT.get(key, lambda: adjoint_form(node, chain, known, shapes)), mapping
+
+    def topological(self, equations: list[Equation]) -> tuple[int, ...]:
+        """The order in which the equations stand in the model."""
+        place = {e.name: k for k, e in enumerate(self.model.equations)}
+        return tuple(sorted(range(len(equations)), key=lambda k: place[equations[k].name]))
 
     def attained(self, parts: list[Expression]) -> list[Equation]:
         """The nodes that expressions ask for equality with: ``where(u[j] == m, …)`` needs m's own value."""
@@ -376,130 +390,3 @@ def proved(derivation: Derivation) -> Derivation:
         gradients=tuple(map(adjoint, derivation.gradients)),
         lemmas={name: steps(old) for name, old in derivation.lemmas.items()},
     )
-
-
-Layout = tuple[tuple[bool, tuple[str, ...], tuple[str, ...], bool, tuple[str, ...]], ...]
-
-
-def _at_node(
-    parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str, Shape], order: tuple[int, ...]
-) -> _AdjointForm:
-    """The adjoint of one node from its consumers' local derivatives and adjoints, all in placeholders."""
-    queue = list(parts)
-    start = queue.pop(0)
-    if not isinstance(start, D) or not isinstance(start.body, Ref):
-        raise TypeError("an adjoint is a derivative of the loss")
-    loss, wrt = start.body.name, start.wrt
-    facts: dict[tuple[str, str], Fact] = {}
-    compact_facts: dict[tuple[str, str], Fact] = {}
-    consumers: list[Consumer] = []
-    equations: list[tuple[Ref, Expression]] = []
-    lengths = 0
-    expandable = bool(layout)
-    for is_loss, own_indices, local_indices, expanded, adjoint_indices in layout:
-        own = queue.pop(0)
-        local, body = queue.pop(0), queue.pop(0)
-        if not isinstance(own, Ref):
-            raise TypeError("a consumer is a name")
-        equations.append((own, body))
-        if is_loss:
-            consumers.append(Consumer(own.name, (), body))
-            facts[(f"{own.name} itself", wrt.name)] = Fact(local_indices, local)
-            continue
-        consumers.append(Consumer(own.name, own_indices, None, tuple(shapes.get(own.name, ()))))
-        facts[(own.name, wrt.name)] = Fact(local_indices, local)
-        adjoint, compact = queue.pop(0), queue.pop(0)
-        facts[(loss, own.name)] = Fact(adjoint_indices, adjoint)
-        compact_facts[(loss, own.name)] = Fact(adjoint_indices, compact)
-        lengths += operations(adjoint)
-        expandable = expandable and expanded
-    others: list[tuple[Ref, Expression]] = []
-    for _ in range(len(order) - len(equations)):
-        element, body = queue.pop(0), queue.pop(0)
-        if isinstance(element, Ref):
-            others.append((element, body))
-    assumptions = tuple(a for a in queue if isinstance(a, Compare))
-    axes = tuple(i.name for i in wrt.indices if isinstance(i, Index))
-    ranges = dict(zip(axes, shapes.get(wrt.name, ()), strict=True))
-    known = (*equations, *others)
-    context = Context(
-        loss=loss,
-        facts=facts,
-        consumers={wrt.name: tuple(consumers)} if consumers else {},
-        assumptions=assumptions,
-        axes=axes,
-        sizes=tuple(shapes.get(wrt.name, ())),
-        ranges=ranges,
-        shapes=shapes,
-        equations=known,
-    )
-    setting = Setting(
-        tuple(known[k] for k in order),
-        loss,
-        wrt.name,
-        tuple(c.name for c in consumers),
-        {name: (fact.indices, fact.expr) for (of, name), fact in facts.items() if of == loss},
-        assumptions,
-        shapes,
-        axes,
-        ranges,
-    )
-    chain = Chain(start, context)
-    if not consumers:
-        chain.apply(NOT_REACHED)
-        return _AdjointForm(ZERO, ZERO, ZERO, True, Form(chain.steps, setting))
-    chain.apply(CHAIN_RULE)
-    chain.apply(LOCAL_RESULTS)
-    simplify(chain)
-    by_adjoint = chain.expr
-    compact_expr = _compact(by_adjoint, context, compact_facts)
-    expanded_chain = chain.fork()
-    expanded = expandable
-    if expandable and lengths + operations(by_adjoint) <= LONGEST + SLACK and expanded_chain.apply(ADJOINTS):
-        simplify(expanded_chain)
-        if operations(expanded_chain.expr) <= LONGEST:
-            chain = expanded_chain
-        else:
-            expanded = False
-    elif lengths + operations(by_adjoint) > LONGEST + SLACK:
-        expanded = False
-    if operations(chain.expr) > LONGEST:
-        expanded = False
-    core = chain.expr
-    if axes and chain.apply(ARRAY_NOTATION):
-        chain.apply(NAME_FUNCTION)
-    inner = {name: (fact.indices, fact.expr) for (_, name), fact in compact_facts.items()}
-    unseen = [
-        (Step("compact form", by_adjoint, compact_expr), replace(setting, adjoints=inner)),
-        (Step("by the adjoints", start, by_adjoint), replace(setting, adjoints={})),
-    ]
-    return _AdjointForm(by_adjoint, compact_expr, core, expanded, Form(chain.steps, setting, unseen))
-
-
-def _has_fraction(e: Expression) -> bool:
-    return contains(
-        e, lambda node: isinstance(node, Div) or (isinstance(node, Call) and node.function in ("log", "exp"))
-    )
-
-
-def _compact(by_adjoint: Expression, context: Context, facts: dict[tuple[str, str], Fact]) -> Expression:
-    """The adjoint with a consumer's adjoint put in where something cancels: what code computes."""
-    inner = Context(
-        loss=context.loss,
-        facts=facts,
-        consumers=context.consumers,
-        assumptions=context.assumptions,
-        ranges=context.ranges,
-        equations=context.equations,
-    )
-    chain = Chain(by_adjoint, inner)
-    if not any(_has_fraction(e) for e in (by_adjoint, *(fact.expr for fact in facts.values()))):
-        return by_adjoint  # nothing can cancel
-    if operations(by_adjoint) + sum(operations(fact.expr) for fact in facts.values()) > LONGEST_COMPACT:
-        return by_adjoint
-    if not chain.apply(ADJOINTS):
-        return by_adjoint
-    apart = operations(chain.expr)
-    simplify(chain)
-    shorter = operations(chain.expr) < apart
-    return chain.expr if shorter and operations(chain.expr) <= operations(by_adjoint) + 2 else by_adjoint

@@ -33,6 +33,12 @@ def placeholders(*expressions: Expression) -> dict[str, str]:
     return found
 
 
+def placeholders_after(known: Mapping[str, str], expressions: Sequence[Expression]) -> dict[str, str]:
+    """Placeholders for the names that have none yet, the next ones in order."""
+    new = dict.fromkeys(name for e in expressions for name in names(e) if name not in known)
+    return {name: f"§{k}" for k, name in enumerate(new, len(known))}
+
+
 def renamed(e: Expression, mapping: Mapping[str, str]) -> Expression:
     return rename(e, mapping)
 

@@ -320,13 +320,18 @@ def _on_branch(e: Expression, table: dict[Expression, bool]) -> Expression:
 
 
 def _sums_vanish(before: Expression, after: Expression, setting: Setting) -> bool:
-    """The same where there are sums over indices: whatever the values of nodes and functions; multiplied out last."""
-    short = operations(before) + operations(after) <= MOST_TENSOR_OPERATIONS
-    for expand in (False, True) if short else (False,):
-        convert = Converter(setting, opaque=True, expand=expand)
-        if sympy.expand(convert(before) - convert(after)) == 0:
-            return True
-    return False
+    """The same where there are sums over indices: first whatever the values of nodes and functions, then with them."""
+    ways = [Converter(setting, opaque=True, expand=False)]
+    if operations(before) + operations(after) <= MOST_TENSOR_OPERATIONS:
+        ways += [Converter(setting, opaque=True), Converter(setting, by_name=True)]
+    return any(_equal(before, after, convert) for convert in ways)
+
+
+def _equal(before: Expression, after: Expression, convert: Converter) -> bool:
+    try:
+        return bool(sympy.expand(convert(before) - convert(after)) == 0)
+    except Unconvertible:
+        return False
 
 
 def _vanishes(before: Expression, after: Expression, setting: Setting) -> bool:

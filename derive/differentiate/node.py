@@ -1,0 +1,207 @@
+"""The adjoint of one node: the chain rule over its consumers, simplified; their adjoints put in where that is short.
+
+In: a `Node` and what is known of its consumers' adjoints, in placeholders.  Out: an `AdjointForm`.  What the chain rule
+gives does not depend on what the consumers' adjoints are, so it is found once for all depths of a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from derive.derivation import Step
+from derive.differentiate.forms import Form
+from derive.differentiate.strategy import Chain, simplify
+from derive.expression.build import ZERO
+from derive.expression.nodes import Call, Compare, D, Div, Expression, Index, Ref
+from derive.expression.walk import contains, operations
+from derive.model import Shape
+from derive.prove.setting import Setting
+from derive.rules.chain import ADJOINTS, CHAIN_RULE, LOCAL_RESULTS, NOT_REACHED
+from derive.rules.naming import NAME_FUNCTION
+from derive.rules.notation import ARRAY_NOTATION
+from derive.rules.rule import Consumer, Context, Fact
+
+LONGEST = 40  # operations up to which an adjoint is expanded through its consumers
+LONGEST_COMPACT = 24  # operations up to which it is tried whether adjoints cancel against local derivatives
+SLACK = 20  # operations beyond that which simplifying may be hoped to remove
+
+Equation = tuple[Ref, Expression]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A direct consumer: its element, its equation's right-hand side, the local derivative by the node."""
+
+    element: Ref
+    body: Expression
+    local: Fact
+    is_loss: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What was found before of a consumer's adjoint."""
+
+    name: str
+    adjoint: Fact
+    compact: Fact
+    expanded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node with its consumers; `others` are equations around it, `order` sorts all of them topologically."""
+
+    start: D
+    users: tuple[User, ...]
+    others: tuple[Equation, ...]
+    order: tuple[int, ...]
+    assumptions: tuple[Compare, ...]
+    shapes: tuple[tuple[str, Shape], ...]
+
+    @property
+    def equations(self) -> tuple[Equation, ...]:
+        return (*((u.element, u.body) for u in self.users), *self.others)
+
+    @property
+    def loss(self) -> str:
+        return str(self.start.body)
+
+    @property
+    def shape(self) -> Shape:
+        return dict(self.shapes).get(self.start.wrt.name, ())
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return tuple(i.name for i in self.start.wrt.indices if isinstance(i, Index))
+
+    @property
+    def ranges(self) -> dict[str, Expression]:
+        return dict(zip(self.axes, self.shape, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class ByAdjoint:
+    """What the chain rule and the local derivatives give, with the steps."""
+
+    expr: Expression
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdjointForm:
+    by_adjoint: Expression
+    compact: Expression
+    expr: Expression
+    expanded: bool
+    form: Form
+
+
+def by_adjoint(node: Node) -> ByAdjoint:
+    """The chain rule at the node, the local derivatives put in, simplified."""
+    chain = Chain(node.start, _context(node, {}))
+    if not node.users:
+        chain.apply(NOT_REACHED)
+    else:
+        chain.apply(CHAIN_RULE)
+        chain.apply(LOCAL_RESULTS)
+        simplify(chain)
+    return ByAdjoint(chain.expr, tuple(chain.steps))
+
+
+def adjoint_form(node: Node, found: ByAdjoint, later: tuple[Later, ...], shapes: Mapping[str, Shape]) -> AdjointForm:
+    """The node's adjoint with those of its consumers put in where that stays short, and in the form for code."""
+    setting = _setting(node, later, shapes)
+    if not node.users:
+        return AdjointForm(ZERO, ZERO, ZERO, True, Form(found.steps, setting))
+    chain = Chain(found.expr, _context(node, {(node.loss, x.name): x.adjoint for x in later}))
+    chain.steps = list(found.steps)
+    compact = _compact(found.expr, _context(node, {(node.loss, x.name): x.compact for x in later}))
+    expanded = _expand(chain, later)
+    core = chain.expr
+    if node.axes and chain.apply(ARRAY_NOTATION):
+        chain.apply(NAME_FUNCTION)
+    inner = {x.name: (x.compact.indices, x.compact.expr) for x in later}
+    unseen = [
+        (Step("compact form", found.expr, compact), replace(setting, adjoints=inner)),
+        (Step("by the adjoints", node.start, found.expr), replace(setting, adjoints={})),
+    ]
+    return AdjointForm(found.expr, compact, core, expanded, Form(chain.steps, setting, unseen))
+
+
+def _expand(chain: Chain, later: tuple[Later, ...]) -> bool:
+    """Puts the consumers' adjoints in where the result stays short; whether the chain's result holds none of them."""
+    if not all(x.expanded for x in later):
+        return False
+    if sum(operations(x.adjoint.expr) for x in later) + operations(chain.expr) > LONGEST + SLACK:
+        return False
+    fork = chain.fork()
+    if not fork.apply(ADJOINTS):
+        return operations(chain.expr) <= LONGEST
+    simplify(fork)
+    if operations(fork.expr) > LONGEST:
+        return False
+    chain.take(fork)
+    return True
+
+
+def _context(node: Node, adjoints: Mapping[tuple[str, str], Fact]) -> Context:
+    wrt = node.start.wrt.name
+    local = {(f"{u.element.name} itself" if u.is_loss else u.element.name, wrt): u.local for u in node.users}
+    consumers = tuple(_consumer(u, dict(node.shapes)) for u in node.users)
+    return Context(
+        loss=node.loss,
+        facts={**local, **adjoints},
+        consumers={wrt: consumers} if consumers else {},
+        assumptions=node.assumptions,
+        axes=node.axes,
+        sizes=node.shape,
+        ranges=node.ranges,
+        shapes=dict(node.shapes),
+        equations=node.equations,
+    )
+
+
+def _consumer(user: User, shapes: Mapping[str, Shape]) -> Consumer:
+    name = user.element.name
+    if user.is_loss:
+        return Consumer(name, (), user.body)
+    letters = tuple(i.name for i in user.element.indices if isinstance(i, Index))
+    return Consumer(name, letters, None, tuple(shapes.get(name, ())))
+
+
+def _setting(node: Node, later: tuple[Later, ...], shapes: Mapping[str, Shape]) -> Setting:
+    return Setting(
+        tuple(node.equations[k] for k in node.order),
+        node.loss,
+        node.start.wrt.name,
+        tuple(u.element.name for u in node.users),
+        {x.name: (x.adjoint.indices, x.adjoint.expr) for x in later},
+        node.assumptions,
+        shapes,
+        node.axes,
+        node.ranges,
+    )
+
+
+def _compact(expr: Expression, context: Context) -> Expression:
+    """The adjoint with a consumer's adjoint put in where something cancels: what code computes."""
+    facts = [fact for (of, _), fact in context.facts.items() if of == context.loss]
+    if not any(_has_fraction(e) for e in (expr, *(fact.expr for fact in facts))):
+        return expr  # nothing can cancel
+    if operations(expr) + sum(operations(fact.expr) for fact in facts) > LONGEST_COMPACT:
+        return expr
+    chain = Chain(expr, context)
+    if not chain.apply(ADJOINTS):
+        return expr
+    apart = operations(chain.expr)
+    simplify(chain)
+    shorter = operations(chain.expr) < apart
+    return chain.expr if shorter and operations(chain.expr) <= operations(expr) + 2 else expr
+
+
+def _has_fraction(e: Expression) -> bool:
+    return contains(
+        e, lambda node: isinstance(node, Div) or (isinstance(node, Call) and node.function in ("log", "exp"))
+    )
