@@ -47,16 +47,8 @@ def derive(model: Model, wrt: tuple[str, ...] = ()) -> Derivation:
 
     Raises DeriveError where a name is unknown or no rule differentiates an expression.
     """
-    _refuse_structures(model)
     with collection_paused():
         return _Sweep(model, wrt).derivation()
-
-
-def _refuse_structures(model: Model) -> None:
-    for v in model.of_role("parameter"):
-        if v.structure is not None:
-            message = f"the parameter '{v.name}' is {v.structure}: gradients of that structure are not supported yet"
-            raise DeriveError(message, v.place).within(model.text, model.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +145,10 @@ class _Sweep:
             if self.model.shapes.get(name)
         }
 
+    def structures_of(self, mapping: Mapping[str, str]) -> dict[str, str]:
+        """The structures of the parameters that placeholders stand for."""
+        return {p: s for name, p in mapping.items() if (s := self.model.structures.get(name)) is not None}
+
     def local_form(
         self, body: Expression, wrt: Ref, output: Ref, equation: Equation, named: bool
     ) -> tuple[_LocalForm, dict[str, str]]:
@@ -160,6 +156,7 @@ class _Sweep:
         mapping = self.with_sizes(mapping)
         canonical = (renamed(body, mapping), renamed(wrt, mapping), renamed(output, mapping))
         shapes = self.shapes_of(mapping)
+        structures = self.structures_of(mapping)
         ranges = {
             i: renamed(size, mapping)
             for i, size in (
@@ -172,18 +169,26 @@ class _Sweep:
             own, x, out = canonical
             if not isinstance(x, Ref) or not isinstance(out, Ref):
                 raise TypeError("a name stays a name")
-            expr, steps = differentiate(own, x, out if named else None, ranges, shapes)
+            expr, steps = differentiate(
+                own, x, out if named else None, ranges, shapes, structures
+            )
             axes, sizes = tuple(ranges), tuple(ranges.values())
             whole = in_arrays(expr, axes, sizes) if axes else None
             if whole is not None and whole != expr:
                 steps = (*steps, Step(ARRAY_NOTATION.name, expr, whole))
-            setting = Setting(equations=((out, own),), shapes=shapes, ranges=ranges, axes=axes)
+            setting = Setting(
+                equations=((out, own),),
+                shapes=shapes,
+                ranges=ranges,
+                axes=axes,
+                structures=structures,
+            )
             return _LocalForm(expr, Form(steps, setting))
 
         try:
-            return _LOCAL.get(
-                (canonical, named, str(canonical[0]), tuple(shapes.items()), tuple(ranges.items())), compute
-            ), {v: k for k, v in mapping.items()}
+            tables = (tuple(table.items()) for table in (shapes, ranges, structures))
+            key = (canonical, named, str(canonical[0]), *tables)
+            return _LOCAL.get(key, compute), {v: k for k, v in mapping.items()}
         except DeriveError as error:
             back = {v: k for k, v in mapping.items()}
             for placeholder, name in back.items():
@@ -251,8 +256,9 @@ class _Sweep:
             for user in users
         )
         shapes = self.shapes_of(mapping)
-        key = (canonical, layout, order, tuple(shapes.items()), tuple(map(str, canonical)))
-        form = _ADJOINT.get(key, lambda: _at_node(canonical, layout, shapes, order))
+        structures = self.structures_of(mapping)
+        key = (canonical, layout, order, tuple(shapes.items()), tuple(map(str, canonical)), tuple(structures.items()))
+        form = _ADJOINT.get(key, lambda: _at_node(canonical, layout, shapes, order, structures))
         back = {v: k for k, v in mapping.items()}
         terms: tuple[tuple[tuple[str, str], ...], ...] = tuple(
             ((model.loss, name),) if user.name == model.loss else ((model.loss, user.name), (user.name, name))
@@ -382,7 +388,11 @@ Layout = tuple[tuple[bool, tuple[str, ...], tuple[str, ...], bool, tuple[str, ..
 
 
 def _at_node(
-    parts: tuple[Expression, ...], layout: Layout, shapes: Mapping[str, Shape], order: tuple[int, ...]
+    parts: tuple[Expression, ...],
+    layout: Layout,
+    shapes: Mapping[str, Shape],
+    order: tuple[int, ...],
+    structures: Mapping[str, str],
 ) -> _AdjointForm:
     """The adjoint of one node from its consumers' local derivatives and adjoints, all in placeholders."""
     queue = list(parts)
@@ -432,6 +442,7 @@ def _at_node(
         ranges=ranges,
         shapes=shapes,
         equations=known,
+        structures=structures,
     )
     setting = Setting(
         tuple(known[k] for k in order),
@@ -443,6 +454,7 @@ def _at_node(
         shapes,
         axes,
         ranges,
+        structures,
     )
     chain = Chain(start, context)
     if not consumers:
@@ -491,6 +503,7 @@ def _compact(by_adjoint: Expression, context: Context, facts: dict[tuple[str, st
         assumptions=context.assumptions,
         ranges=context.ranges,
         equations=context.equations,
+        structures=context.structures,
     )
     chain = Chain(by_adjoint, inner)
     if not any(_has_fraction(e) for e in (by_adjoint, *(fact.expr for fact in facts.values()))):
