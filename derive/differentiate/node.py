@@ -59,6 +59,7 @@ class Node:
     order: tuple[int, ...]
     assumptions: tuple[Compare, ...]
     shapes: tuple[tuple[str, Shape], ...]
+    structures: tuple[tuple[str, str], ...] = ()
 
     @property
     def equations(self) -> tuple[Equation, ...]:
@@ -110,9 +111,15 @@ def by_adjoint(node: Node) -> ByAdjoint:
     return ByAdjoint(chain.expr, tuple(chain.steps))
 
 
-def adjoint_form(node: Node, found: ByAdjoint, later: tuple[Later, ...], shapes: Mapping[str, Shape]) -> AdjointForm:
+def adjoint_form(
+    node: Node,
+    found: ByAdjoint,
+    later: tuple[Later, ...],
+    shapes: Mapping[str, Shape],
+    structures: Mapping[str, str],
+) -> AdjointForm:
     """The node's adjoint with those of its consumers put in where that stays short, and in the form for code."""
-    setting = _setting(node, later, shapes)
+    setting = _setting(node, later, shapes, structures)
     if not node.users:
         return AdjointForm(ZERO, ZERO, ZERO, True, Form(found.steps, setting))
     chain = Chain(found.expr, _context(node, {(node.loss, x.name): x.adjoint for x in later}))
@@ -160,6 +167,7 @@ def _context(node: Node, adjoints: Mapping[tuple[str, str], Fact]) -> Context:
         ranges=node.ranges,
         shapes=dict(node.shapes),
         equations=node.equations,
+        structures=dict(node.structures),
     )
 
 
@@ -171,7 +179,9 @@ def _consumer(user: User, shapes: Mapping[str, Shape]) -> Consumer:
     return Consumer(name, letters, None, tuple(shapes.get(name, ())))
 
 
-def _setting(node: Node, later: tuple[Later, ...], shapes: Mapping[str, Shape]) -> Setting:
+def _setting(
+    node: Node, later: tuple[Later, ...], shapes: Mapping[str, Shape], structures: Mapping[str, str]
+) -> Setting:
     return Setting(
         tuple(node.equations[k] for k in node.order),
         node.loss,
@@ -182,6 +192,7 @@ def _setting(node: Node, later: tuple[Later, ...], shapes: Mapping[str, Shape]) 
         shapes,
         node.axes,
         node.ranges,
+        structures,
     )
 
 
