@@ -7,7 +7,7 @@ import click
 from derive import __version__
 from derive.commands.checking import check
 from derive.commands.code import generate
-from derive.commands.differentiation import diff, gradient
+from derive.commands.differentiation import diff, gradient, hessian
 from derive.commands.documents import graph, report
 from derive.commands.look import models, show
 from derive.commands.root import Root
@@ -23,5 +23,5 @@ def main() -> None:
     """Derive the gradients of a network from its equations, prove every step, and train with the code."""
 
 
-for command in (models, show, diff, gradient, report, graph, generate, run, predict, check):
+for command in (models, show, diff, gradient, hessian, report, graph, generate, run, predict, check):
     main.add_command(command)

@@ -75,6 +75,23 @@ class Adjoint:
 
 
 @dataclass(frozen=True)
+class Hessian:
+    """The second derivatives of the loss: a block for each pair of names, over the indices of both.
+
+    The steps of a block start at ``D(D(L, p[i]), q[k])``; `derivation` has the gradients that they start from.
+    """
+
+    derivation: Derivation
+    blocks: tuple[Result, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of ``derive hessian --format json``."""
+        from derive.render.json import hessian_to_dict
+
+        return hessian_to_dict(self)
+
+
+@dataclass(frozen=True)
 class Derivation:
     """Everything that was derived of a model.
 
@@ -94,6 +111,17 @@ class Derivation:
         from derive.differentiate.derive import proved
 
         return proved(self)
+
+    def hessian(self, wrt: tuple[str, ...] = ()) -> Hessian:
+        """The second derivatives by every pair of parameters, or of the names in `wrt`; proved.
+
+        >>> from derive.model import Model
+        >>> [str(block.expr) for block in Model.builtin("quadratic").derive().hessian().blocks]
+        ['2']
+        """
+        from derive.differentiate.hessian import hessian
+
+        return hessian(self, wrt)
 
     def replay(self, step: Step) -> Expression:
         """Applies the step's named rule to its `before` again."""

@@ -17,7 +17,7 @@ from derive.expression.walk import names
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from derive.derivation import Derivation
+    from derive.derivation import Derivation, Hessian
     from derive.parse.scope import Body
 
 Shape = tuple[Expression, ...]
@@ -129,6 +129,10 @@ class Model:
         from derive.differentiate.derive import derive
 
         return derive(self, wrt)
+
+    def hessian(self, wrt: tuple[str, ...] = ()) -> Hessian:
+        """The second derivatives by every pair of parameters, or of the names in `wrt`."""
+        return self.derive(wrt).hessian(wrt)
 
     @cached_property
     def structures(self) -> dict[str, str]:

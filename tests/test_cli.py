@@ -26,7 +26,7 @@ from derive.train.folder import MANIFEST
 from derive.train.run import file_stem, module_name
 from derive.train.saved import load_parameters
 
-COMMANDS = ("models", "show", "diff", "gradient", "report", "graph", "generate", "run", "predict", "check")
+COMMANDS = ("models", "show", "diff", "gradient", "hessian", "report", "graph", "generate", "run", "predict", "check")
 
 VECTORS = '''"""Softmax of three features"""
 d: size

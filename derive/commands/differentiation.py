@@ -69,3 +69,28 @@ def _printed(derivation: Derivation, form: str) -> str:
     from derive.render.report import gradient_latex, gradient_markdown, gradient_text
 
     return {"text": gradient_text, "latex": gradient_latex, "markdown": gradient_markdown}[form](derivation)
+
+
+@click.command(short_help="Print the second derivatives, step by step.")
+@model_argument
+@click.option(
+    "--wrt", multiple=True, metavar="NAME", help="Differentiate by this name, not by all parameters; repeatable."
+)
+@click.option("--format", "form", type=Choice(["text", "latex", "markdown", "json"]), default="text", show_default=True)
+@output_option("Where to write it; standard output if not given.")
+@force_option
+def hessian(
+    model: str | None, text: str | None, wrt: tuple[str, ...], form: str, output: str | None, force: bool
+) -> None:
+    """Print the second derivatives of MODEL's loss by every pair of parameters.
+
+    For example: derive hessian logistic --wrt w_1 --wrt w_2
+    """
+    check_writable(output, force)
+    found = read_model(model, text).hessian(wrt)
+    if form == "json":
+        write(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) + "\n", output, force)
+        return
+    from derive.render.hessian import hessian_latex, hessian_markdown, hessian_text
+
+    write({"text": hessian_text, "latex": hessian_latex, "markdown": hessian_markdown}[form](found), output, force)

@@ -7,6 +7,7 @@ their own mean.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count as count_from
@@ -16,7 +17,7 @@ import mpmath
 import numpy as np
 
 from derive.arrays.form import in_arrays
-from derive.derivation import Adjoint, Derivation, Step
+from derive.derivation import Adjoint, Derivation, Result, Step
 from derive.differentiate.forms import Cache, placeholders, renamed
 from derive.expression.build import add, div, neg
 from derive.expression.nodes import Add, Call, D, Expression, Index, MatMul, Neg, Reduce, Ref, Where
@@ -117,6 +118,9 @@ def _mean(e: Expression, n: str, count: Expression) -> Expression:
     return div(Reduce("sum", e, (n,), None, (count,)), count)
 
 
+GRADIENT_RULES = ("mean of the gradients", "gradient of one example")
+SECOND_RULES = ("mean of the second derivatives", "second derivative of one example")
+
 EXAMPLES = 3  # in the proof of the passage to the batch
 
 _PROVED: Cache[str] = Cache()
@@ -132,22 +136,45 @@ def batch_gradients(derivation: Derivation) -> list[BatchGradient]:
 
 
 def _of_batch(a: Adjoint, model: Model) -> BatchGradient:
+    n, _ = example_names(model)
+    start = D(objective(model), Ref(a.name))
+    single = D(Ref(model.loss, (Index(n),)), Ref(a.name))
+    expr, steps = _mean_of(a.result, _arrays(a), start, single, model, GRADIENT_RULES, _says_less)
+    return BatchGradient(a.name, expr, steps)
+
+
+def batch_second(r: Result, shown: Expression, model: Model) -> tuple[Expression, tuple[Step, ...]]:
+    """The block of second derivatives of the mean over the examples, from that of one example; with its steps."""
+    if model.loss not in model.per_example:
+        return shown, ()
+    n, _ = example_names(model)
+    start = D(D(objective(model), Ref(r.of)), Ref(r.wrt))
+    single = D(D(Ref(model.loss, (Index(n),)), Ref(r.of)), Ref(r.wrt))
+    return _mean_of(r, shown, start, single, model, SECOND_RULES, _has_options)
+
+
+def _mean_of(
+    r: Result,
+    shown: Expression,
+    start: Expression,
+    single: Expression,
+    model: Model,
+    rules: tuple[str, str],
+    says_less: Callable[[Expression], bool],
+) -> tuple[Expression, tuple[Step, ...]]:
+    """The mean of a result over the examples: of the derivatives, with the result put in, over the whole batch."""
     n, count = example_names(model)
-    size, r = Ref(count), a.result
+    size = Ref(count)
     summed = mean_over_examples(r.expr, model, n, size)
     proof = _prove(r.expr, summed, model, n, count, r.indices)
-    start = D(objective(model), Ref(a.name))
-    split = div(Reduce("sum", D(Ref(model.loss, (Index(n),)), Ref(a.name)), (n,), None, (size,)), size)
-    result = mean_over_examples(_arrays(a), model, n, size)
-    steps = [
-        Step("mean of the gradients", start, split, proof=proof),
-        Step("gradient of one example", split, result, proof=proof),
-    ]
+    split = div(Reduce("sum", single, (n,), None, (size,)), size)
+    result = mean_over_examples(shown, model, n, size)
+    steps = [Step(rules[0], start, split, proof=proof), Step(rules[1], split, result, proof=proof)]
     whole = in_arrays(summed, r.indices, r.shape) if r.indices else None
-    if whole is not None and whole != result and not _says_less(whole):
+    if whole is not None and whole != result and not says_less(whole):
         steps.append(Step(ARRAY_NOTATION.name, result, whole, proof=_prove(r.expr, whole, model, n, count, r.indices)))
         result = whole
-    return BatchGradient(a.name, result, tuple(steps))
+    return result, tuple(steps)
 
 
 def _arrays(a: Adjoint) -> Expression:
@@ -164,6 +191,11 @@ def _says_less(e: Expression) -> bool:
     if isinstance(e, Call) and (e.options or e.function == "diag"):
         return bool(e.options) or contains(e.args[0], lambda node: isinstance(node, MatMul) and _says_less(node))
     return any(map(_says_less, children(e)))
+
+
+def _has_options(e: Expression) -> bool:
+    """A sum over an axis; in second derivatives a diagonal matrix between two others is the textbook's form."""
+    return contains(e, lambda node: isinstance(node, Call) and bool(node.options))
 
 
 def _prove(single: Expression, batch: Expression, model: Model, n: str, count: str, axes: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from derive.algebra.rational import alpha_normal
 from derive.derivation import Derivation, Step
-from derive.differentiate.batch import batch_gradients
+from derive.differentiate.batch import GRADIENT_RULES, batch_gradients
 from derive.errors import DeriveError
 from derive.expression.nodes import Expression, Index, Ref
 from derive.model import Model
@@ -14,12 +14,10 @@ from derive.rules.known_sums import says_a_sum
 from derive.rules.rule import Consumer, Context, Fact
 from derive.rules.table import RULES
 
-BATCH_RULES = ("mean of the gradients", "gradient of one example")
-
 
 def replay(derivation: Derivation, step: Step) -> Expression:
     """The result of the step's rule on its `before`, in the context that the derivation gives it."""
-    for batch in batch_gradients(derivation) if step.rule in BATCH_RULES else ():
+    for batch in batch_gradients(derivation) if step.rule in GRADIENT_RULES else ():
         for again in batch.steps:
             if (again.rule, again.before, again.after) == (step.rule, step.before, step.after):
                 return again.after

@@ -36,7 +36,7 @@ def agree_numerically(before: Expression, after: Expression, setting: Setting) -
     with mpmath.workdps(DIGITS):
         compared = 0
         for attempt in range(TRIES):
-            evaluator = _sample(before, after, setting, generator, attempt)
+            evaluator = sample(before, after, setting, generator, attempt)
             if evaluator is None:
                 continue
             outcome = _compare(before, after, setting, evaluator)
@@ -60,7 +60,7 @@ def _sizes(setting: Setting, attempt: int) -> dict[str, int]:
     return found
 
 
-def _sample(
+def sample(
     before: Expression, after: Expression, setting: Setting, generator: random.Random, attempt: int
 ) -> Evaluator | None:
     sizes = _sizes(setting, attempt)
@@ -224,12 +224,12 @@ def _positions(before: Expression, after: Expression, setting: Setting, evaluato
     free = dict.fromkeys((*setting.axes, *free_indices(before), *free_indices(after)))
     found: dict[str, list[int]] = {}
     for index in free:
-        size = _size_of(index, before, after, setting, evaluator)
+        size = size_of(index, before, after, setting, evaluator)
         found[index] = sorted({0, size // 2, size - 1})
     return found
 
 
-def _size_of(index: str, before: Expression, after: Expression, setting: Setting, evaluator: Evaluator) -> int:
+def size_of(index: str, before: Expression, after: Expression, setting: Setting, evaluator: Evaluator) -> int:
     if index in setting.ranges:
         return int(evaluator.number(setting.ranges[index]))
     for e in (before, after):
@@ -256,10 +256,10 @@ def _compare(before: Expression, after: Expression, setting: Setting, evaluator:
     seen = _sides(before, after, setting, evaluator, positions)
     if seen is None:
         return None
-    differing = {k: pair for k, pair in enumerate(seen) if _agree(*pair) is False}
+    differing = {k: pair for k, pair in enumerate(seen) if agree(*pair) is False}
     if differing and not _equal_after_all(before, after, setting, evaluator, positions, differing):
         return False
-    return True if any(_agree(*pair) for pair in seen) or differing else None
+    return True if any(agree(*pair) for pair in seen) or differing else None
 
 
 Pair = tuple[Any, Any]
@@ -273,9 +273,9 @@ def _sides(
         left = evaluator.value(before, positions)
     except (Undefined, ValueError):  # numpy's word for shapes that do not fit
         return None
-    left = _over_axes(left, setting, positions)
+    left = over_axes(left, setting, positions)
     try:
-        right = _over_axes(evaluator.value(after, positions), setting, positions)
+        right = over_axes(evaluator.value(after, positions), setting, positions)
         pairs = elementwise(np.frompyfunc(lambda u, v: (u, v), 2, 1), left, right)
     except (Undefined, ValueError):
         return [(entry, UNDEFINED) for entry in left.data.flat]
@@ -284,12 +284,12 @@ def _sides(
     return list(pairs.data.flat)
 
 
-def _over_axes(value: Named, setting: Setting, positions: Positions) -> Named:
+def over_axes(value: Named, setting: Setting, positions: Positions) -> Named:
     """Whole-array notation of the result, at the positions of its axes."""
     return name_axes(value, setting.axes, positions) if value.rank and value.rank == len(setting.axes) else value
 
 
-def _agree(left: Any, right: Any) -> bool | None:
+def agree(left: Any, right: Any) -> bool | None:
     """Of two entries; None where that says nothing."""
     if isinstance(left, Hole) or (isinstance(right, Hole) and not right.computed):
         return None
@@ -318,7 +318,7 @@ def _equal_after_all(
             again = _sides(before, after, setting, closer, positions)
             if again is None:
                 return True
-            fewer, differing = differing, {k: again[k] for k in differing if _agree(*again[k]) is False}
+            fewer, differing = differing, {k: again[k] for k in differing if agree(*again[k]) is False}
         if not differing:
             return True
         if any(_settled(fewer[k][0], now[0]) and _settled(fewer[k][1], now[1]) for k, now in differing.items()):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from derive.derivation import Adjoint, Derivation, Result, Step
-from derive.differentiate.batch import batch_gradients, objective
+from derive.derivation import Adjoint, Derivation, Hessian, Result, Step
+from derive.differentiate.batch import batch_gradients, batch_second, objective
 from derive.differentiate.updates import update_rules
 from derive.expression.collection import collection_paused
 from derive.expression.nodes import Expression
@@ -23,9 +23,20 @@ def to_dict(derivation: Derivation) -> dict[str, Any]:
         return _Printer(derivation.prove()).whole()
 
 
+def hessian_to_dict(hessian: Hessian) -> dict[str, Any]:
+    """The blocks of second derivatives, of one example and of the mean over the examples."""
+    with collection_paused():
+        return _Printer(hessian.derivation).second(hessian.blocks)
+
+
 def _shape(shape: Shape) -> list[Any]:
     """Sizes as numbers where they are, else as text."""
     return [int(text) if (text := str(size)).isdigit() else text for size in shape]
+
+
+def shown(block: Result) -> Expression:
+    """A block as its last step leaves it: in whole-array notation where that can say it."""
+    return block.steps[-1].after
 
 
 class _Printer:
@@ -94,6 +105,26 @@ class _Printer:
             for b in batch_gradients(self.derivation)
         ]
         return {"objective": str(objective(self.model)), "gradients": gradients}
+
+    def second(self, blocks: Sequence[Result]) -> dict[str, Any]:
+        batch = []
+        for b in blocks:
+            if self.model.per_example.isdisjoint((b.of, b.wrt)):
+                expr, steps = batch_second(b, shown(b), self.model)
+                printed = self.printed(expr, self.batched)
+                batch.append({"of": b.of, "wrt": b.wrt, **printed, "steps": self.steps(steps, self.batched)})
+        return {
+            "model": self.model.name,
+            "loss": self.model.loss,
+            "blocks": [self.block(b) for b in blocks],
+            "batch": {"objective": str(objective(self.model)), "blocks": batch},
+        }
+
+    def block(self, b: Result) -> dict[str, Any]:
+        found: dict[str, Any] = {"of": b.of, "wrt": b.wrt, **self.printed(shown(b)), "shape": _shape(b.shape)}
+        if b.indices and shown(b) == b.expr:
+            found["indices"] = list(b.indices)
+        return {**found, "steps": self.steps(b.steps, self.usual)}
 
     def steps(self, steps: Sequence[Step], conventions: Conventions) -> list[dict[str, Any]]:
         texts: dict[Expression, str] = {}

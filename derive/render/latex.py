@@ -151,6 +151,11 @@ class _Latex(Style):
         gap = "" if total else " "
         return Printed(rf"\frac{{{sign}}}{{{sign}{gap}{wrt}}}\left[{body}\right]", POWER)
 
+    def second_derivative(self, body: str, left: str, right: str, twice: str | None, total: bool) -> Printed:
+        sign, gap = (r"\mathrm{d}", "") if total else (r"\partial", " ")
+        below = f"{sign}{gap}{twice}" if twice else rf"{sign}{gap}{left}\,{sign}{gap}{right}"
+        return Printed(rf"\frac{{{sign}^{{2}}{gap}{body}}}{{{below}}}", POWER)
+
     def vector(self, items: Sequence[str]) -> str:
         return r"\begin{bmatrix} " + r" \\ ".join(items) + r" \end{bmatrix}"
 

@@ -221,10 +221,20 @@ class Printer:
     def derivative(self, e: D) -> Printed:
         if isinstance(e.body, Ref) and e.body.name == self.conventions.adjoints_of:
             return Printed(self.style.adjoint(e.wrt.name, [self.text(i) for i in e.wrt.indices]))
+        if isinstance(e.body, D) and isinstance(e.body.body, Ref):
+            return self.second_derivative(e.body.body, e.body, e.wrt)
         wrt, total = self.text(e.wrt), self.conventions.total(e)
         if isinstance(e.body, Ref):
             return self.style.derivative(self.text(e.body), wrt, total)
         return self.style.derivative_of(self.text(e.body), wrt, total)
+
+    def second_derivative(self, of: Ref, first: D, wrt: Ref) -> Printed:
+        """∂²L/∂u∂v; of two vectors ∂²L/∂u∂vᵀ."""
+        total, left = self.conventions.total(first), self.text(first.wrt)
+        vectors = self.rank(first.wrt) == 1 and self.rank(wrt) == 1
+        right = self.transpose_of(wrt).text if vectors else self.text(wrt)
+        twice = self.style.power(left, "2", False) if left == right else None
+        return self.style.second_derivative(self.text(of), left, right, twice, total)
 
     # Whole arrays.
 

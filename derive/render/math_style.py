@@ -124,6 +124,10 @@ class Style(ABC):
     def derivative_of(self, body: str, wrt: str, total: bool) -> Printed: ...
 
     @abstractmethod
+    def second_derivative(self, body: str, left: str, right: str, twice: str | None, total: bool) -> Printed:
+        """By two names, or `twice` by the same."""
+
+    @abstractmethod
     def vector(self, items: Sequence[str]) -> str: ...
 
     @abstractmethod

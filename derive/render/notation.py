@@ -113,7 +113,7 @@ class Notation:
             return True
         if of not in self.model.by_name:  # the objective over all examples
             return self._is_total(self.model.loss, wrt)
-        if of != self.model.loss:
+        if of != self.model.loss and wrt in names(self.model.by_name[of].body):
             return self._depends_on_one(self.model.by_name[of].body)
         return not self.model.shapes[wrt] and self._only_leaf(of, wrt)
 

@@ -149,6 +149,10 @@ class _Unicode(Style):
         sign = "d" if total else "∂"
         return Printed(f"{sign}/{sign}{wrt} [{body}]", POWER)
 
+    def second_derivative(self, body: str, left: str, right: str, twice: str | None, total: bool) -> Printed:
+        sign = "d" if total else "∂"
+        return Printed(f"{sign}²{body}/{sign}{twice}" if twice else f"{sign}²{body}/{sign}{left}{sign}{right}", POWER)
+
     def vector(self, items: Sequence[str]) -> str:
         return f"[{'; '.join(items)}]"
 
