@@ -15,6 +15,7 @@ from derive.expression.nodes import D, Expression, Index, Ref
 from derive.model import Model
 from derive.parse.expression import parse_expression
 from derive.render.catalogue import Words
+from derive.render.deltas import layer_deltas
 from derive.render.document import Inline, Inlines, Line, Math, Reference, says
 from derive.render.notation import Notation
 from derive.render.prose import joined, sentence
@@ -50,8 +51,13 @@ class Story:
         return Notation(self.model, self.language)
 
     @cached_property
+    def deltas(self) -> Notation:
+        """Adjoints by name: δ^{[l]}, δ_z."""
+        return self.notation.deltas(layer_deltas(self.derivation))
+
+    @cached_property
     def batch(self) -> Notation:
-        return self.notation.batch()
+        return self.deltas.batch()
 
     @cached_property
     def loss(self) -> Math:
