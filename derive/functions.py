@@ -352,7 +352,7 @@ REDUCTIONS = ("sum", "prod", "max", "min")
 # Whole-array operations that are understood while an equation is brought into index form.
 ARRAY_FUNCTIONS: dict[str, tuple[int, int]] = {
     "dot": (2, 2), "outer": (2, 2), "trace": (1, 1), "diag": (1, 1), "eye": (1, 1), "zeros": (1, 3), "ones": (1, 3),
-    "concatenate": (1, 1), "delta": (2, 2), "pad": (2, 3), "kron": (2, 2), "det": (1, 1), "logdet": (1, 1), "inv": (1, 1),
+    "concatenate": (1, 1), "delta": (2, 2), "pad": (2, 3), "kron": (2, 2), "tril": (1, 1), "triu": (1, 1), "det": (1, 1), "logdet": (1, 1), "inv": (1, 1),
     "solve": (2, 2), "matrix_power": (2, 2),
 }
 

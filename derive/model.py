@@ -30,7 +30,10 @@ class Variable:
     """A declared name.
 
     `value` is that of a constant or size, or the number a parameter starts at; `kind` is another way to start, or what
-    data it takes.  `structure` says of a square parameter which entries are free: symmetric, diagonal or lower.
+    data it takes.  `structure` says of a square parameter which entries are free: those with i >= j where it is
+    symmetric or lower (triangular), with i == j where it is diagonal.  Its gradient is by them, in the parameter's
+    shape: of a symmetric one with S[i, j] and S[j, i] moving together, G + G.T - diag(diag(G)); else diag(diag(G)) and
+    tril(G).
     """
 
     name: str
@@ -126,6 +129,11 @@ class Model:
         from derive.differentiate.derive import derive
 
         return derive(self, wrt)
+
+    @cached_property
+    def structures(self) -> dict[str, str]:
+        """The parameters of which only some entries are free, with their structure: symmetric, diagonal, lower."""
+        return {v.name: v.structure for v in self.variables.values() if v.structure is not None}
 
     @cached_property
     def by_name(self) -> dict[str, Equation]:

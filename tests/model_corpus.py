@@ -198,6 +198,10 @@ VECTOR = {
     "loss-max": "x: input[3]; w: parameter[3]; L: loss = max(w*x)",
     "loss-logsumexp": "x: input[3]; w: parameter[3]; L: loss = logsumexp(w*x)",
     "size-one": "x: input[3]; w: parameter[1]; L: loss = sum((w*x)**2)",
+    "symmetric": "x: input[2]; b: parameter[2]; S: parameter[2, 2] = symmetric; L: loss = x @ S @ x + b @ inv(S) @ b",
+    "symmetric-quadratic": "x: input[3]; w: parameter[3]; S: parameter[3, 3] = symmetric; L: loss = w @ S @ w + x @ w",
+    "diagonal": "x: input[3]; S: parameter[3, 3] = diagonal; z = S @ x; L: loss = sum(z**3)",
+    "lower-triangular": "x: input[2]; C: parameter[2, 2] = lower; K = C @ C.T; L: loss = sum(K**2) + sum(C @ x)",
     "bilinear": "x: input[2]; y: target[3]; A: parameter[2, 3]; u = x @ A; L: loss = u @ y + (x @ A @ y)**2",
     "tensor": "x: input[2]; T: parameter[2, 3, 2]; z[i, j] = sum(T[k, i, j]*x[k], k); L: loss = sum(z**2)",
 }
@@ -252,4 +256,14 @@ def numbers(model: Model, seed: int = 0, positive: tuple[str, ...] = ()) -> dict
                 values[v.name] /= values[v.name].sum()
         else:
             values[v.name] = generator.uniform(0.15, 1.3, shape) * generator.choice([-1, 1], shape)
+        values[v.name] = structured(values[v.name], v.structure)
     return values
+
+
+def structured(value: np.ndarray, structure: str | None) -> np.ndarray:
+    """The matrix with the entries that its structure leaves free, and those that they determine."""
+    if structure == "symmetric":
+        return np.tril(value) + np.tril(value, -1).T
+    if structure == "diagonal":
+        return value * np.eye(len(value))
+    return np.tril(value) if structure == "lower" else value

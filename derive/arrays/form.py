@@ -13,6 +13,7 @@ from derive.arrays.matrices import inverse, of_matrix
 from derive.arrays.products import delta, product
 from derive.arrays.reductions import reduction
 from derive.arrays.references import ref
+from derive.arrays.triangles import cases_of_entries
 from derive.expression.build import add, neg, number
 from derive.expression.nodes import (
     Add,
@@ -35,6 +36,7 @@ from derive.expression.nodes import (
 )
 from derive.expression.walk import children, contains, with_children
 from derive.rules.matrices import is_matrix_call
+from derive.rules.structures import of_entries
 from derive.rules.sums import is_delta
 
 
@@ -67,6 +69,8 @@ def _lay(layout: Layout, e: Expression, order: Axes) -> Laid:
             if loss.indices != e.wrt.indices[: len(loss.indices)]:
                 raise NoArrayForm
             return ref(layout, e.wrt, order, lambda indices: D(Ref(loss.name), Ref(e.wrt.name, indices)))
+        case Where() if of_entries(e) and (found := _entries(layout, e, order)) is not None:
+            return found
         case Add() | Div() | Pow() | Where() | Compare() | Both():
             if isinstance(e, Add) and contains(e, is_delta):
                 return layout.elementwise(e.terms, order, lambda parts: add(*parts))
@@ -95,6 +99,16 @@ def _lay(layout: Layout, e: Expression, order: Axes) -> Laid:
         case Reduce():
             return reduction(layout, e, order)
     raise NoArrayForm
+
+
+def _entries(layout: Layout, e: Where, order: Axes) -> Laid | None:
+    """A case distinction between a matrix's entries; in code there is always ``np.where`` too."""
+    try:
+        return cases_of_entries(layout, e, order)
+    except NoArrayForm:
+        if layout.in_code:
+            return None
+        raise
 
 
 def _position(axis: str, axes: tuple[str, ...]) -> Expression:

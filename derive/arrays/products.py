@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from derive.arrays.layout import Laid, Layout, NoArrayForm
 from derive.expression.build import ONE, ZERO, add, div, mul, neg
 from derive.expression.nodes import Add, Call, Compare, Div, Expression, Index, Mul, Neg, Where
-from derive.expression.walk import children, contains, rename_indices
+from derive.expression.walk import children, contains, free_indices, rename_indices
 from derive.parse.sizes import same_size
 from derive.rules.sums import is_delta
 
@@ -51,6 +51,10 @@ def diagonal(layout: Layout, kronecker: Expression, rest: list[Expression], orde
     a, b = (arg.name if isinstance(arg, Index) else "" for arg in children(kronecker))
     if a not in order or b not in order or not rest or not _square(layout, a, b):
         raise NoArrayForm
+    if any({a, b} <= set(free_indices(f)) for f in flat_factors(mul(*rest))):
+        whole = layout.lay(mul(*rest), (a, b))
+        if whole.axes == (a, b):
+            return Laid(Call("diag", (Call("diag", (whole.expr,)),)), tuple(i for i in order if i in (a, b)))
     inner = layout.lay(rename_indices(mul(*rest), {b: Index(a)}), order)
     axes = tuple(i for i in order if i in (a, b))
     if inner.axes == ():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from derive.arrays.contraction import Factor, Network, NoMatrixForm
 from derive.arrays.einsum import einsum, scattered
 from derive.arrays.layout import Laid, Layout, NoArrayForm
 from derive.arrays.products import flat_factors, over_and_under
-from derive.expression.build import ONE, ZERO, neg, number
+from derive.expression.build import ONE, ZERO, add, neg, number
 from derive.expression.nodes import (
     Add,
     Both,
@@ -24,6 +26,7 @@ from derive.expression.nodes import (
 )
 from derive.expression.walk import contains, free_indices, walk
 from derive.rules.expansion import written_out
+from derive.rules.structures import of_entries
 
 LEAST = Neg(Constant("inf"))
 NEUTRAL: dict[str, Expression] = {
@@ -45,6 +48,8 @@ def reduction(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid:
 
 
 def reduced(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid:
+    if e.op == "sum" and e.condition is None and isinstance(e.body, Where) and of_entries(e.body):
+        return layout.lay(_in_each_case(e, e.body), order)
     condition = own_condition(layout, e)
     if condition is not None:
         if not layout.in_code or e.op not in NEUTRAL:
@@ -57,6 +62,24 @@ def reduced(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid:
     if any(i in order for i in e.indices):
         raise NoArrayForm
     return over_bound_axes(layout, e, order)
+
+
+def _in_each_case(e: Reduce, body: Where) -> Expression:
+    """The sum of a case distinction between entries that the bound indices are not of."""
+    if set(e.indices) & set(free_indices(body.condition)):
+        raise NoArrayForm
+    return Where(body.condition, *(_summed_by_terms(u, e) for u in (body.then, body.otherwise)))
+
+
+def _summed_by_terms(u: Expression, e: Reduce) -> Expression:
+    terms = u.terms if isinstance(u, Add) else (u,)
+    return (
+        ZERO if u == ZERO else add(*(_signed(t, lambda v: Reduce("sum", v, e.indices, None, e.ranges)) for t in terms))
+    )
+
+
+def _signed(e: Expression, change: Callable[[Expression], Expression]) -> Expression:
+    return neg(change(e.arg)) if isinstance(e, Neg) else change(e)
 
 
 def over_bound_axes(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid:
@@ -108,7 +131,7 @@ def contraction(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | Non
         try:
             return over_bound_axes(layout, e, order)
         except NoArrayForm:
-            return _with_sums_written_out(layout, e, order)
+            return _term_by_term(layout, e, order) or _with_sums_written_out(layout, e, order)
     if isinstance(body, Reduce) and layout.in_code and body.op == "sum" and body.condition is None:
         both = (*e.indices, *body.indices), (*e.ranges, *body.ranges)
         return reduction(layout, Reduce("sum", body.body, both[0], None, both[1]), order)
@@ -123,6 +146,14 @@ def contraction(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | Non
     except (NoMatrixForm, NoArrayForm):
         return einsum(layout, e, order) if layout.in_code else _with_sums_written_out(layout, e, order)
     return Laid(expr, axes)
+
+
+def _term_by_term(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | None:
+    """The sum of a sum, each term summed by itself."""
+    try:
+        return layout.lay(_summed_by_terms(e.body, e), order)
+    except NoArrayForm:
+        return None
 
 
 def factors(layout: Layout, e: Expression, relevant: tuple[str, ...]) -> list[Factor]:

@@ -59,6 +59,8 @@ STEP = 1e-30
 def complex_step_gradient(model: Model, values: Mapping[str, ArrayLike], name: str) -> NDArray[np.float64]:
     """∂loss/∂name at the given values of one example, in the shape of `name`: a variable or the name of an equation.
 
+    Of a symmetric, diagonal or lower triangular parameter by its free entries, 0 where an entry is not free.
+
     >>> model = Model.parse("w: parameter" + chr(10) + "L: loss = w**3")
     >>> float(complex_step_gradient(model, {"w": 2.0}, "w"))
     12.0
@@ -69,7 +71,8 @@ def complex_step_gradient(model: Model, values: Mapping[str, ArrayLike], name: s
     later = _behind(model, name)
     gradient = np.zeros(found[name].shape)
     for position in np.ndindex(*gradient.shape):
-        gradient[position] = _rerun(model, found, name, position, later)[model.loss].imag / STEP
+        shifted = _rerun(found, name, _moving(model, name, position), later)
+        gradient[position] = shifted[model.loss].imag / STEP
     return gradient
 
 
@@ -142,11 +145,12 @@ def _run(model: Model, start: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _rerun(
-    model: Model, found: Mapping[str, Array], name: str, position: tuple[int, ...], later: Sequence[Equation]
+    found: Mapping[str, Array], name: str, places: Sequence[tuple[int, ...]], later: Sequence[Equation]
 ) -> dict[str, Array]:
-    """The equations behind a name again, one of its entries moved by i·STEP."""
+    """The equations behind a name again, the entries at `places` moved by i·STEP."""
     moved = np.array(found[name], dtype=complex)
-    moved[position] += 1j * STEP
+    for place in places:
+        moved[place] += 1j * STEP
     return _computed(later, {**found, name: moved})
 
 
@@ -157,6 +161,18 @@ def _computed(equations: Sequence[Equation], values: dict[str, Array]) -> dict[s
             shape = _concrete(equation.shape, values)
             values[equation.name] = evaluator.over(equation.body, equation.indices, shape)
     return values
+
+
+def _moving(model: Model, name: str, position: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The entries that change with a free one, of a structured parameter; none where the entry is not free."""
+    match model.structures.get(name):
+        case "symmetric":
+            return list({position, position[::-1]})
+        case "diagonal":
+            return [position] if position[0] == position[1] else []
+        case "lower":
+            return [position] if position[0] >= position[1] else []
+    return [position]
 
 
 class _Evaluator:

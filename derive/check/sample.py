@@ -123,7 +123,18 @@ def _draw(v: Variable, sizes: Mapping[str, int], rng: np.random.Generator, attem
     if v.role == "noise":
         return np.asarray(rng.random(shape) if v.kind == "uniform" else rng.standard_normal(shape))
     low, high = _RANGES[attempt % len(_RANGES)]
-    return np.asarray(rng.uniform(low, high, shape))
+    return _with_structure(v, np.asarray(rng.uniform(low, high, shape)))
+
+
+def _with_structure(v: Variable, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+    match v.structure:
+        case "symmetric":
+            return np.tril(drawn) + np.tril(drawn, -1).T
+        case "diagonal":
+            return np.diag(np.diag(drawn))
+        case "lower":
+            return np.tril(drawn)
+    return drawn
 
 
 def _argument(v: Variable, sizes: Mapping[str, int]) -> float:

@@ -19,7 +19,7 @@ from derive.arrays.form import in_arrays
 from derive.derivation import Adjoint, Derivation, Step
 from derive.differentiate.forms import Cache, placeholders, renamed
 from derive.expression.build import add, div, neg
-from derive.expression.nodes import Add, Call, D, Expression, Index, Neg, Reduce, Ref
+from derive.expression.nodes import Add, Call, D, Expression, Index, MatMul, Neg, Reduce, Ref, Where
 from derive.expression.walk import bottom_up, children, contains, index_names, names, walk
 from derive.model import Model
 from derive.prove.named import Hole, elementwise, name_axes, scalar
@@ -29,6 +29,7 @@ from derive.prove.sampling import draw_number
 from derive.prove.setting import ProofError, Setting
 from derive.rules.naming import displayed
 from derive.rules.notation import ARRAY_NOTATION
+from derive.rules.structures import of_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,8 @@ def objective(model: Model) -> Expression:
 
 def mean_over_examples(e: Expression, model: Model, n: str, count: Expression) -> Expression:
     """The mean over the examples: of the terms that depend on the data together, of the others each is its own."""
+    if isinstance(e, Where) and of_entries(e):
+        return Where(e.condition, *(mean_over_examples(u, model, n, count) for u in (e.then, e.otherwise)))
     inside: list[Expression] = []
     found: list[Expression] = []
     for term in terms(e):
@@ -141,7 +144,7 @@ def _of_batch(a: Adjoint, model: Model) -> BatchGradient:
         Step("gradient of one example", split, result, proof=proof),
     ]
     whole = in_arrays(summed, r.indices, r.shape) if r.indices else None
-    if whole is not None and whole != result and not contains(whole, _says_less):
+    if whole is not None and whole != result and not _says_less(whole):
         steps.append(Step(ARRAY_NOTATION.name, result, whole, proof=_prove(r.expr, whole, model, n, count, r.indices)))
         result = whole
     return BatchGradient(a.name, result, tuple(steps))
@@ -152,8 +155,15 @@ def _arrays(a: Adjoint) -> Expression:
 
 
 def _says_less(e: Expression) -> bool:
-    """A diagonal matrix between two others, or a sum over an axis, says less than the example index."""
-    return isinstance(e, Call) and (e.function == "diag" or bool(e.options))
+    """A diagonal matrix between two others, or a sum over an axis, says less than the example index.
+
+    What lies on the diagonal is another matter: ``G + G.T - diag(sum(U*X, axis=0))``.
+    """
+    if isinstance(e, MatMul):
+        return contains(e, lambda node: isinstance(node, Call) and (node.function == "diag" or bool(node.options)))
+    if isinstance(e, Call) and (e.options or e.function == "diag"):
+        return bool(e.options) or contains(e.args[0], lambda node: isinstance(node, MatMul) and _says_less(node))
+    return any(map(_says_less, children(e)))
 
 
 def _prove(single: Expression, batch: Expression, model: Model, n: str, count: str, axes: tuple[str, ...]) -> str:

@@ -50,16 +50,8 @@ def derive(model: Model, wrt: tuple[str, ...] = ()) -> Derivation:
 
     Raises DeriveError where a name is unknown or no rule differentiates an expression.
     """
-    _refuse_structures(model)
     with collection_paused():
         return _Sweep(model, wrt).derivation()
-
-
-def _refuse_structures(model: Model) -> None:
-    for v in model.of_role("parameter"):
-        if v.structure is not None:
-            message = f"the parameter '{v.name}' is {v.structure}: gradients of that structure are not supported yet"
-            raise DeriveError(message, v.place).within(model.text, model.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +140,10 @@ class _Sweep:
             if self.model.shapes.get(name)
         }
 
+    def structures_of(self, mapping: Mapping[str, str]) -> dict[str, str]:
+        """The structures of the parameters that placeholders stand for."""
+        return {p: s for name, p in mapping.items() if (s := self.model.structures.get(name)) is not None}
+
     def local_form(
         self, body: Expression, wrt: Ref, output: Ref, equation: Equation, named: bool
     ) -> tuple[_LocalForm, dict[str, str]]:
@@ -155,6 +151,7 @@ class _Sweep:
         mapping = self.with_sizes(mapping)
         canonical = (renamed(body, mapping), renamed(wrt, mapping), renamed(output, mapping))
         shapes = self.shapes_of(mapping)
+        structures = self.structures_of(mapping)
         ranges = {
             i: renamed(size, mapping)
             for i, size in (
@@ -167,18 +164,24 @@ class _Sweep:
             own, x, out = canonical
             if not isinstance(x, Ref) or not isinstance(out, Ref):
                 raise TypeError("a name stays a name")
-            expr, steps = differentiate(own, x, out if named else None, ranges, shapes)
+            expr, steps = differentiate(own, x, out if named else None, ranges, shapes, structures)
             axes, sizes = tuple(ranges), tuple(ranges.values())
             whole = in_arrays(expr, axes, sizes) if axes else None
             if whole is not None and whole != expr:
                 steps = (*steps, Step(ARRAY_NOTATION.name, expr, whole))
-            setting = Setting(equations=((out, own),), shapes=shapes, ranges=ranges, axes=axes)
+            setting = Setting(
+                equations=((out, own),),
+                shapes=shapes,
+                ranges=ranges,
+                axes=axes,
+                structures=structures,
+            )
             return _LocalForm(expr, Form(steps, setting))
 
         try:
-            return _LOCAL.get(
-                (canonical, named, str(canonical[0]), tuple(shapes.items()), tuple(ranges.items())), compute
-            ), {v: k for k, v in mapping.items()}
+            tables = (tuple(table.items()) for table in (shapes, ranges, structures))
+            key = (canonical, named, str(canonical[0]), *tables)
+            return _LOCAL.get(key, compute), {v: k for k, v in mapping.items()}
         except DeriveError as error:
             back = {v: k for k, v in mapping.items()}
             for placeholder, name in back.items():
@@ -272,6 +275,7 @@ class _Sweep:
             self.topological([*users, *others]),
             tuple(cast(Compare, own(a)) for a in self.model.assumptions),
             tuple(self.shapes_of(inside).items()),
+            tuple(self.structures_of(mapping).items()),
         )
         known = tuple(
             Later(mapping[a.name], Fact(a.result.indices, own(a.result.expr)),

@@ -23,14 +23,16 @@ def differentiate(
     output: Ref | None,
     ranges: Mapping[str, Expression] | None = None,
     shapes: Mapping[str, tuple[Expression, ...]] | None = None,
+    structures: Mapping[str, str] | None = None,
 ) -> tuple[Expression, tuple[Step, ...]]:
     """∂body/∂wrt with its steps; `output` is the name that the right-hand side defines, if it has one; `ranges` are the
-    sizes that free indices run over, `shapes` those of the names.
+    sizes that free indices run over, `shapes` those of the names, `structures` of parameters.
 
     Raises DeriveError where no rule applies.
     """
     node = None if output is None else (output, body)
-    chain = Chain(D(body, wrt), Context(output=node, ranges=ranges or {}, shapes=shapes or {}))
+    context = Context(output=node, ranges=ranges or {}, shapes=shapes or {}, structures=structures or {})
+    chain = Chain(D(body, wrt), context)
     chain.apply(ELEMENTWISE)
     unfold(chain, body, wrt)
     carry_out(chain)

@@ -51,7 +51,10 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node with its consumers; `others` are equations around it, `order` sorts all of them topologically."""
+    """A node with its consumers; `others` are equations around it, `order` sorts all of them topologically.
+
+    `structures` are those of parameters, also of such as stand in the consumers' adjoints alone.
+    """
 
     start: D
     users: tuple[User, ...]
@@ -59,6 +62,7 @@ class Node:
     order: tuple[int, ...]
     assumptions: tuple[Compare, ...]
     shapes: tuple[tuple[str, Shape], ...]
+    structures: tuple[tuple[str, str], ...] = ()
 
     @property
     def equations(self) -> tuple[Equation, ...]:
@@ -160,6 +164,7 @@ def _context(node: Node, adjoints: Mapping[tuple[str, str], Fact]) -> Context:
         ranges=node.ranges,
         shapes=dict(node.shapes),
         equations=node.equations,
+        structures=dict(node.structures),
     )
 
 
@@ -182,6 +187,7 @@ def _setting(node: Node, later: tuple[Later, ...], shapes: Mapping[str, Shape]) 
         shapes,
         node.axes,
         node.ranges,
+        dict(node.structures),
     )
 
 

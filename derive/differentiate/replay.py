@@ -46,7 +46,11 @@ def _contexts(derivation: Derivation) -> list[Context]:
         for name, users in model.consumers.items()
     }
     common = Context(
-        loss=model.loss, facts=facts, consumers={k: v for k, v in consumers.items() if v}, assumptions=model.assumptions
+        loss=model.loss,
+        facts=facts,
+        consumers={k: v for k, v in consumers.items() if v},
+        assumptions=model.assumptions,
+        structures=model.structures,
     )
     found = [common]
     for e in model.equations:

@@ -26,6 +26,7 @@ from derive.rules.identities import IDENTITIES
 from derive.rules.known_sums import KNOWN_SUM, NAME_QUOTIENT
 from derive.rules.rule import Context, Rule
 from derive.rules.sharing import may_cancel, may_shorten
+from derive.rules.structures import FREE_ENTRIES, SYMMETRY
 from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, PULL_OUT, SPLIT
 
 LONGEST = 400  # steps of one chain; more would mean that rules undo each other
@@ -123,7 +124,7 @@ def denominators(e: Expression) -> int:
 
 
 TENSOR_RULES = (DISTRIBUTE, SPLIT, CONTRACT, MERGE_SUMS, PULL_OUT)
-TIDY_RULES = (ARITHMETIC, *IDENTITIES, CANCEL, MERGE_FRACTIONS)
+TIDY_RULES = (ARITHMETIC, FREE_ENTRIES, SYMMETRY, *IDENTITIES, CANCEL, MERGE_FRACTIONS)
 
 # Ways to a shorter form; the first that gives the shortest is taken.
 ROADS: tuple[tuple[Rule, ...], ...] = (
@@ -171,7 +172,7 @@ def tidy_up(chain: Chain) -> None:
     while done != len(chain.steps):
         done = len(chain.steps)
         if any(isinstance(node, Reduce) for node in walk(chain.expr)):
-            chain.exhaust((ARITHMETIC, *TENSOR_RULES))
+            chain.exhaust((ARITHMETIC, FREE_ENTRIES, *TENSOR_RULES))
         chain.exhaust(TIDY_RULES)
 
 

@@ -1,4 +1,8 @@
-"""How parameters start: as the model says, else biases at 0 and all else from a Glorot-scaled normal distribution."""
+"""How parameters start: as the model says, else biases at 0 and all else from a Glorot-scaled normal distribution.
+
+A symmetric, diagonal or lower triangular parameter starts at the unit matrix, which has each of these structures and
+an inverse, and is positive definite.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,8 @@ def initial_values(model: Model, name: Callable[[str], str], dtype: str) -> list
 def _value(v: Variable, model: Model, printer: NumpyPrinter, dtype: str) -> str:
     shape = _shape(v, printer)
     cast = "" if dtype == "float64" or not v.shape else f".astype(np.{dtype})"
+    if v.structure is not None:
+        return f"np.eye({printer.code(v.shape[0])}{_dtype(dtype)})"
     if v.value is not None:
         start = repr(number_value(v.value) or 0.0)
         return f"np.full({shape}, {start}{_dtype(dtype)})" if v.shape else start

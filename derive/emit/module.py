@@ -110,6 +110,7 @@ class _Module:
             "csv_scalars": _tuple_code([v.name for v in data if v.role != "noise" and not v.shape]),
             "quiet": self.needs_quiet(),
             "update_rule": [f"{p} ← {p} - lr * dJ/d{p}" for p in model.parameters],
+            "symmetric": _tuple_code([p for p, s in model.structures.items() if s == "symmetric"]),
             "has_options": bool(self.constants() or model.of_role("size")),
             "defaults": training_defaults(model, self.is_classifier()),
         }

@@ -43,6 +43,8 @@ _ALONG_AN_AXIS = {
 _OF_ARRAYS = {
     "outer": "np.outer",
     "diag": "np.diag",
+    "tril": "np.tril",
+    "triu": "np.triu",
     "eye": "np.eye",
     "arange": "np.arange",
     "trace": "np.trace",
@@ -139,6 +141,8 @@ class NumpyPrinter:
         if e.function in ("broadcast_to", "transpose"):
             rest = ", ".join(args[1:])
             return f"np.{e.function}({args[0]}, ({rest}{',' if len(args) == 2 else ''}))", ATOM
+        if e.function in ("ones", "zeros"):
+            return f"np.{e.function}(({', '.join(args)}{',' if len(args) == 1 else ''}))", ATOM
         if e.function == "einsum":
             many = ", optimize=True" if len(args) > 2 else ""
             return f'np.einsum("{e.options[0][1]}", {", ".join(args)}{many})', ATOM

@@ -15,7 +15,7 @@ from derive.differentiate.batch import depends_on_data, example_names, over_exam
 from derive.differentiate.derive import derive
 from derive.errors import DeriveError
 from derive.expression.build import add, div, neg
-from derive.expression.nodes import Call, D, Expression, Neg, Reduce, Ref
+from derive.expression.nodes import Call, D, Expression, Neg, Reduce, Ref, Where
 from derive.expression.walk import names, transform, walk
 from derive.functions import AXIS_FUNCTIONS
 from derive.lower.known import Known
@@ -24,6 +24,7 @@ from derive.lower.restate import activations, hazards, known_of, restated_model
 from derive.lower.stable import in_code, restated, with_norms
 from derive.model import Equation, Model
 from derive.rules.naming import whole_arrays
+from derive.rules.structures import of_entries
 from derive.rules.sums import pulled_out
 
 
@@ -144,6 +145,8 @@ class _Lowering:
     def mean(self, e: Expression) -> Expression:
         """The mean over the examples, term by term; what no example enters is its own mean."""
         model = self.model
+        if isinstance(e, Where) and of_entries(e):
+            return Where(e.condition, self.mean(e.then), self.mean(e.otherwise))
         found: list[Expression] = []
         for term in terms(e):
             sign, bare = (True, term.arg) if isinstance(term, Neg) else (False, term)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from derive.errors import DeriveError
 from derive.expression.build import ONE, ZERO, mul
-from derive.expression.nodes import Call
+from derive.expression.nodes import Call, Compare, Where
 from derive.parse.matrices import determinant, inverse, matrix_power, solve
 from derive.parse.products import dot, outer, trace
 from derive.parse.scope import Array, Scope, scalar
@@ -47,6 +47,13 @@ def diag(_e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:
     return Array(inner.shape[:1], lambda i: inner.at((i[0], i[0])))
 
 
+def triangle(e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:
+    """What lies on the diagonal and below it, or above it; else 0."""
+    (inner,) = arrays
+    op = ">=" if e.function == "tril" else "<="
+    return Array(inner.shape, lambda i: Where(Compare(op, *i), inner.at(i), ZERO))
+
+
 def eye(e: Call, _arrays: tuple[Array, ...], scope: Scope) -> Array:
     size = scope.size(e.args[0], 1)
     return Array((size, size), lambda i: Call("delta", i))
@@ -66,6 +73,8 @@ TABLE = {
     "outer": ArrayFunction(outer, ((1, 1),)),
     "trace": ArrayFunction(trace, ((2,),)),
     "diag": ArrayFunction(diag, ((1,), (2,))),
+    "tril": ArrayFunction(triangle, ((2,),)),
+    "triu": ArrayFunction(triangle, ((2,),)),
     "eye": ArrayFunction(eye, ((0,),)),
     "zeros": ArrayFunction(filled, ((0,), (0, 0), (0, 0, 0))),
     "ones": ArrayFunction(filled, ((0,), (0, 0), (0, 0, 0))),

@@ -7,6 +7,7 @@ of what nothing uses.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 
 from derive.errors import DeriveError
@@ -106,6 +107,9 @@ class _Resolver:
         for assumption in self.statements.assumptions:
             call, place = assumption.call, self.source.place(assumption.call)
             e = None
+            if call.args and isinstance(call.args[0], ast.Call) and getattr(call.args[0].func, "id", "") == "spd":
+                hint = "a symmetric parameter is `S: parameter[n, n] = symmetric`, a positive definite one `L @ L.T`"
+                raise DeriveError("assume(spd(…)) is not supported yet", place, hint)
             if len(call.args) == 1 and not call.keywords:
                 e = self.naming.read(call.args[0], layers=assumption.layers)
             if not isinstance(e, Compare):

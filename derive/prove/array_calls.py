@@ -66,6 +66,18 @@ def _diag(value: Named) -> Named:
     return elementwise(np.multiply, Named(value.data[..., None], value.axes), Named(unit))
 
 
+def _triangle(relation: Callable[[Any, Any], Any]) -> Callable[[Named], Named]:
+    """The entries whose row and column stand in the relation, 0 elsewhere."""
+
+    def apply(value: Named) -> Named:
+        if value.rank != 2:
+            raise Undefined
+        rows, columns = np.indices(value.shape)
+        return Named(np.where(relation(rows, columns), value.data, 0), value.axes)
+
+    return apply
+
+
 def _trace(value: Named) -> Named:
     return _over(np.add)(_diag(value))
 
@@ -114,6 +126,8 @@ ARRAY_CALLS: dict[str, Callable[..., Named]] = {
     "zeros": _filled(0),
     "ones": _filled(1),
     "diag": _diag,
+    "tril": _triangle(np.greater_equal),
+    "triu": _triangle(np.less_equal),
     "trace": _trace,
     "sum": _over(np.add),
     "prod": _over(np.multiply),

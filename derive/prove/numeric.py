@@ -356,7 +356,7 @@ class Evaluator:
             return _renamed(found, {v: k for k, v in clash.items()})
         with mpmath.workdps(digits * 7 // 3):  # so that the differences' cancellation costs nothing
             step = mpmath.mpf(10) ** -(digits * 5 // 12)  # the formula's error is its fourth power
-            moved = self.moved(self.stored(name), subscripts, step)
+            moved = self.moved(self.stored(name), subscripts, step, self.setting.structures.get(name))
             inner = Evaluator(self.setting, {**self.values, name: moved}, self.adjoints)
             value = inner.value(body, at)
             if STEPS not in value.axes:
@@ -367,8 +367,11 @@ class Evaluator:
             found = np.frompyfunc(lambda *entries: _five_points(entries, step), 5, 1)(*points)
             return Named(np.asarray(found, dtype=object), kept)
 
-    def moved(self, whole: Named, subscripts: list[Named], step: Any) -> Named:
-        """The array with a small step, twice to each side, at one entry; the entry and the step are named axes."""
+    def moved(self, whole: Named, subscripts: list[Named], step: Any, structure: str | None = None) -> Named:
+        """The array with a small step, twice to each side, at one entry; the entry and the step are named axes.
+
+        Of a structured matrix the entries that the one determines move with it, and none where it is not free.
+        """
         axes = (*union([whole, *subscripts]), STEPS)
         steps = Named(np.array([k * step for k in (-2, -1, 0, 1, 2)], dtype=object), (STEPS,))
         here = np.ones((1,) * (len(axes) + whole.rank), dtype=bool)
@@ -376,12 +379,22 @@ class Evaluator:
             place = spread(subscript, axes, 0)
             entry = np.arange(size).reshape([-1 if j == k else 1 for j in range(whole.rank)])
             here = here & np.asarray(place[(..., *[None] * whole.rank)] == entry, dtype=bool)
+        if structure is not None:
+            here = _with_it(here, structure)
         data = spread(whole, axes, whole.rank)
         change = np.where(here, spread(steps, axes, 0)[(..., *[None] * whole.rank)], 0)
         return Named(data + change, axes)
 
 
 STEPS = "steps of the slope"
+
+
+def _with_it(here: np.ndarray, structure: str) -> np.ndarray:
+    """Which entries move: `here` is true at one of them, the rows and columns its last two axes."""
+    if structure == "symmetric":
+        return np.asarray(here | here.swapaxes(-1, -2))
+    rows, columns = np.indices(here.shape[-2:])
+    return np.asarray(here & (rows == columns if structure == "diagonal" else rows >= columns))
 
 
 def _renamed(value: Named, apart: Mapping[str, str]) -> Named:

@@ -81,7 +81,8 @@ def _sample(
         for name in wanted:
             shape = _concrete(setting.shapes.get(name, ()), evaluator)
             if name not in sizes and name not in computed:
-                evaluator.values[name] = _random(shape, generator, attempt, exact)
+                drawn = _random(shape, generator, attempt, exact)
+                evaluator.values[name] = _structured(drawn, name, setting)
                 if name in subscripts:
                     evaluator.values[name] = _each_in(shape, generator, evaluator, subscripts[name])
             adjoints[name] = _random(shape, generator, 0, exact)
@@ -127,6 +128,18 @@ def _random(shape: tuple[int, ...], generator: random.Random, attempt: int, exac
     for position in np.ndindex(*shape):
         out[position] = draw_number(generator, attempt, exact)
     return out
+
+
+def _structured(drawn: Any, name: str, setting: Setting) -> Any:
+    """A random matrix with the structure that a name has."""
+    match setting.structures.get(name):
+        case "symmetric":
+            return np.where(np.tri(len(drawn), dtype=bool), drawn, drawn.T)
+        case "diagonal":
+            return np.where(np.eye(len(drawn), dtype=bool), drawn, 0 * drawn)
+        case "lower":
+            return np.where(np.tri(len(drawn), dtype=bool), drawn, 0 * drawn)
+    return drawn
 
 
 def draw_number(generator: random.Random, attempt: int, exact: bool) -> Any:

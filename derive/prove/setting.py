@@ -23,6 +23,8 @@ class Setting:
     adjoint times the derivative of their equation, read off the equations.  `adjoints`: what is known of the consumers'
     adjoints, at generic indices.  `shapes` of all names; a name without one is a scalar.
     `axes` are the free indices of the result, `ranges` the sizes that free indices run over.
+    `structures` of parameters (symmetric, diagonal, lower): a derivative by such an entry moves the entries that it
+    determines together.
     """
 
     equations: tuple[tuple[Ref, Expression], ...] = ()
@@ -34,6 +36,7 @@ class Setting:
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     axes: tuple[str, ...] = ()
     ranges: Mapping[str, Expression] = field(default_factory=dict)
+    structures: Mapping[str, str] = field(default_factory=dict)
 
     def key(self, *sides: Expression) -> tuple[object, ...]:
         """What two settings have in common in which the same is true of a step, known adjoints apart."""
@@ -41,6 +44,7 @@ class Setting:
         used = {name for e in speaking for name in names(e)}
         return (
             self.equations, self.loss, self.node, self.consumers, self.assumptions, self.axes,
+            tuple(sorted(self.structures.items())),
             tuple(str(body) for _, body in self.equations),
             tuple((name, shape) for name, shape in sorted(self.shapes.items()) if name in used),
             tuple(sorted((index, str(size)) for index, size in self.ranges.items())),

@@ -230,6 +230,8 @@ class Converter:
 
     def slope(self, body: Expression, x: Ref) -> Any:
         """The derivative by one element, where the right-hand side has no other element of that tensor."""
+        if x.name in self.setting.structures:
+            raise Unconvertible  # other entries move with it
         elements = [node for node in walk(body) if isinstance(node, Ref) and node.name == x.name]
         bound = set(index_names(body)) - set(free_indices(body))
         if any(node != x for node in elements) or bound & set(index_names(x)):

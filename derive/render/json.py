@@ -84,7 +84,9 @@ class _Printer:
     def gradient(self, a: Adjoint) -> dict[str, Any]:
         node = self.node(a)
         chain = [f"d{of}/d{wrt}" for of, wrt in a.chain]
-        return {"wrt": node.pop("name"), "terms": node.pop("terms"), "chain": chain, **node}
+        structure = self.model.structures.get(a.name)
+        own = {} if structure is None else {"structure": structure}
+        return {"wrt": node.pop("name"), **own, "terms": node.pop("terms"), "chain": chain, **node}
 
     def batch(self) -> dict[str, Any]:
         gradients = [

@@ -89,13 +89,14 @@ def conventions(story: Story) -> list[Block]:
             Paragraph(story.say("assumptions intro")),
             List(tuple((story.math(a),) for a in story.model.assumptions)),
         ]
-    kinks = _kinks(story)
+    kinks, structures = _kinks(story), dict.fromkeys(story.model.structures.values())
+    if kinks or structures:
+        blocks.append(Section(says(story.words["conventions"]), anchor="conventions"))
     if kinks:
-        blocks += [
-            Section(says(story.words["conventions"]), anchor="conventions"),
-            Paragraph(story.say("conventions intro")),
-            List(tuple(says(kink) for kink in kinks)),
-        ]
+        blocks += [Paragraph(story.say("conventions intro")), List(tuple(says(kink) for kink in kinks))]
+    if structures:
+        told = tuple(says(story.words.sentence(f"{structure} gradient")) for structure in structures)
+        blocks += [Paragraph(story.say("structures intro")), List(told)]
     return blocks
 
 

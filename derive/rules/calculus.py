@@ -33,6 +33,7 @@ from derive.functions import FUNCTIONS, Function
 from derive.parse.expression import parse_expression
 from derive.rules.matrices import MATRIX_RULES
 from derive.rules.rule import Context, Rule, at_every_place
+from derive.rules.structures import STRUCTURED_VARIABLES
 
 
 def is_constant(e: Expression, x: Ref) -> bool:
@@ -44,10 +45,12 @@ Differentiation = Callable[[Expression, Ref], Expression | None]
 RULES: list[Rule] = []
 
 
-def _rule(name: str, statement: str, *heads: type) -> Callable[[Differentiation], Differentiation]:
+def _rule(name: str, statement: str, *heads: type, free: bool = False) -> Callable[[Differentiation], Differentiation]:
+    """`free`: of a variable whose entries are all free, none determined by another as in a symmetric matrix."""
+
     def register(differentiate: Differentiation) -> Differentiation:
-        def change(node: Expression, _: Context) -> Expression | None:
-            if not isinstance(node, D):
+        def change(node: Expression, context: Context) -> Expression | None:
+            if not isinstance(node, D) or (free and node.wrt.name in context.structures):
                 return None
             return differentiate(node.body, node.wrt)
 
@@ -57,7 +60,7 @@ def _rule(name: str, statement: str, *heads: type) -> Callable[[Differentiation]
     return register
 
 
-@_rule("elementwise", "D(f(x[i]), x[k]) = D(f(x[i]), x[i])*delta(i, k)")
+@_rule("elementwise", "D(f(x[i]), x[k]) = D(f(x[i]), x[i])*delta(i, k)", free=True)
 def _elementwise(e: Expression, x: Ref) -> Expression | None:
     """Where x occurs at one place of indices alone, other entries of x do not matter."""
     found = {node for node in walk(e) if isinstance(node, Ref) and node.name == x.name}
@@ -246,7 +249,7 @@ def _constant(e: Expression, x: Ref) -> Expression | None:
     return ZERO if is_constant(e, x) else None
 
 
-@_rule("variable", "D(x, x) = 1, and D(x[j], x[i]) = delta(j, i)", Ref)
+@_rule("variable", "D(x, x) = 1, and D(x[j], x[i]) = delta(j, i)", Ref, free=True)
 def _variable(e: Expression, x: Ref) -> Expression | None:
     if not isinstance(e, Ref) or e.name != x.name:
         return None
@@ -370,5 +373,6 @@ ORDER: tuple[Rule, ...] = (
     *(r for r in RULES if r.name not in ("constant", "variable")),
     *FUNCTION_RULES,
     *MATRIX_RULES,
+    *STRUCTURED_VARIABLES,
     *(r for r in RULES if r.name in ("constant", "variable")),
 )

@@ -39,7 +39,8 @@ class Context:
     `output`: the node whose equation is being differentiated, as (element, right-hand side).  `facts`: results found
     before, by (of, with respect to).  `consumers`: of each name.  `assumptions`: what the author stated.  `axes`,
     `sizes`: the axes of the result, for whole-array notation.  `ranges`: the sizes that free indices run over.
-    `shapes`: of the names.  `equations`: of nodes around, as (element, right-hand side).
+    `shapes`: of the names.  `equations`: of nodes around, as (element, right-hand side).  `structures`: of parameters
+    that have one (symmetric, diagonal, lower).
     """
 
     output: tuple[Ref, Expression] | None = None
@@ -52,6 +53,7 @@ class Context:
     ranges: Mapping[str, Expression] = field(default_factory=dict)
     shapes: Mapping[str, tuple[Expression, ...]] = field(default_factory=dict)
     equations: tuple[tuple[Ref, Expression], ...] = ()
+    structures: Mapping[str, str] = field(default_factory=dict)
 
 
 Rewrite = Callable[[Expression, Context], Expression | None]

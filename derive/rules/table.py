@@ -23,6 +23,7 @@ from derive.rules.naming import NAME_FUNCTION
 from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
 from derive.rules.rule import Rule
+from derive.rules.structures import FREE_ENTRIES, STRUCTURED_VARIABLES, SYMMETRY
 from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, PULL_OUT, SPLIT
 
 ALL_RULES: tuple[Rule, ...] = (
@@ -31,6 +32,9 @@ ALL_RULES: tuple[Rule, ...] = (
     *DEFINITION_RULES.values(),
     *INVERSE_RULES.values(),
     *MATRIX_RULES,
+    *STRUCTURED_VARIABLES,
+    FREE_ENTRIES,
+    SYMMETRY,
     CHAIN_RULE,
     LOCAL_RESULTS,
     ADJOINTS,
