@@ -164,9 +164,7 @@ class _Sweep:
             own, x, out = canonical
             if not isinstance(x, Ref) or not isinstance(out, Ref):
                 raise TypeError("a name stays a name")
-            expr, steps = differentiate(
-                own, x, out if named else None, ranges, shapes, structures
-            )
+            expr, steps = differentiate(own, x, out if named else None, ranges, shapes, structures)
             axes, sizes = tuple(ranges), tuple(ranges.values())
             whole = in_arrays(expr, axes, sizes) if axes else None
             if whole is not None and whole != expr:

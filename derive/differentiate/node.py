@@ -51,7 +51,10 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node with its consumers; `others` are equations around it, `order` sorts all of them topologically."""
+    """A node with its consumers; `others` are equations around it, `order` sorts all of them topologically.
+
+    `structures` are those of parameters, also of such as stand in the consumers' adjoints alone.
+    """
 
     start: D
     users: tuple[User, ...]
