@@ -119,7 +119,7 @@ def test_the_two_layer_report_tells_the_story_of_the_article() -> None:
         "= (a^[2] − y)·w^[2]·(1 − a^[1]²)·x₁",
         "quotient rule",
         "w^[2] ← w^[2] − η·(a^[2] − y)·a^[1]",
-        "δ_z^[1] = δ_a^[1] · (1 − a^[1]²)",
+        "δ^[1] = δ_a^[1]·(1 − a^[1]²)",
         "symbolically",
     ):
         assert said in text, said

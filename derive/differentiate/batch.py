@@ -28,6 +28,7 @@ from derive.prove.numeric import DIGITS, Evaluator
 from derive.prove.primitives import Undefined
 from derive.prove.sampling import draw_number
 from derive.prove.setting import ProofError, Setting
+from derive.prove.steps import prove
 from derive.rules.naming import displayed
 from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.structures import of_entries
@@ -35,11 +36,15 @@ from derive.rules.structures import of_entries
 
 @dataclass(frozen=True, slots=True)
 class BatchGradient:
-    """The gradient of the mean over the examples, written with the example index."""
+    """The gradient of the mean over the examples, written with the example index.
+
+    `by_adjoints`: the same by the adjoints of the examples, then in matrices where that can be said.
+    """
 
     wrt: str
     expr: Expression
     steps: tuple[Step, ...]
+    by_adjoints: tuple[Expression, ...] = ()
 
 
 @lru_cache(maxsize=8)
@@ -136,11 +141,11 @@ def batch_gradients(derivation: Derivation) -> list[BatchGradient]:
 
 
 def _of_batch(a: Adjoint, model: Model) -> BatchGradient:
-    n, _ = example_names(model)
+    n, count = example_names(model)
     start = D(objective(model), Ref(a.name))
     single = D(Ref(model.loss, (Index(n),)), Ref(a.name))
     expr, steps = _mean_of(a.result, _arrays(a), start, single, model, GRADIENT_RULES, _says_less)
-    return BatchGradient(a.name, expr, steps)
+    return BatchGradient(a.name, expr, steps, _by_adjoints(a, model, n, count))
 
 
 def batch_second(r: Result, shown: Expression, model: Model) -> tuple[Expression, tuple[Step, ...]]:
@@ -175,6 +180,44 @@ def _mean_of(
         steps.append(Step(ARRAY_NOTATION.name, result, whole, proof=_prove(r.expr, whole, model, n, count, r.indices)))
         result = whole
     return result, tuple(steps)
+
+
+def _by_adjoints(a: Adjoint, model: Model, n: str, count: str) -> tuple[Expression, ...]:
+    """The mean of the gradients by the adjoints, and in matrices; nothing where it has no adjoint."""
+    r, size = a.result, Ref(count)
+    if not contains(a.compact, lambda node: isinstance(node, D)):
+        return ()
+    found = [mean_over_examples(displayed(a.compact, r.indices, r.shape), model, n, size)]
+    whole = in_arrays(mean_over_examples(a.compact, model, n, size), r.indices, r.shape) if r.indices else None
+    if whole is not None and whole not in found and not _says_less(whole):
+        found.append(whole)
+    for form in found:
+        _prove(a.compact, form, model, n, count, r.indices)
+    return tuple(found)
+
+
+def batch_adjoint(a: Adjoint, model: Model) -> Expression | None:
+    """The adjoints of all examples, one in each row, in matrices; None where that cannot be said.
+
+    The adjoint is that of the loss of one example, not of the mean.
+    """
+    if a.name not in model.per_example:
+        return None
+    n, count = example_names(model)
+    r, size = a.result, Ref(count)
+    axes, shape = (n, *r.indices), (size, *r.shape)
+    rows = over_examples(a.compact, model, n)
+    whole = in_arrays(rows, axes, shape)
+    if whole is None or _says_less(whole):
+        return None
+    shapes = {name: (size, *s) if name in model.per_example else s for name, s in model.shapes.items()}
+    prove(
+        rows,
+        whole,
+        Setting(loss=model.loss, shapes=shapes, axes=axes, ranges=dict(zip(axes, shape, strict=True))),
+        ARRAY_NOTATION.name,
+    )
+    return whole
 
 
 def _arrays(a: Adjoint) -> Expression:

@@ -19,7 +19,6 @@ def learning_rate(model: Model) -> str:
 
 def update_rules(derivation: Derivation) -> list[tuple[str, Expression]]:
     """For each parameter its name and ``w - eta*gradient``."""
-    eta = Ref(learning_rate(derivation.model))
     found: list[tuple[str, Expression]] = []
     for a in derivation.gradients:
         if a.name not in derivation.model.parameters:
@@ -28,8 +27,13 @@ def update_rules(derivation: Derivation) -> list[tuple[str, Expression]]:
         whole = whole_arrays(r.expr, r.indices, r.shape) if r.indices else r.expr
         gradient = r.expr if whole is None else whole
         element = Ref(a.name) if whole is not None else Ref(a.name, tuple(Index(i) for i in r.indices))
-        sign = isinstance(gradient, Neg)
-        body = gradient.arg if isinstance(gradient, Neg) else gradient
-        step = mul(eta, *body.factors) if isinstance(body, Mul) else mul(eta, body)
-        found.append((a.name, add(element, step if sign else neg(step))))
+        found.append((a.name, descent(element, gradient, derivation.model)))
     return found
+
+
+def descent(element: Expression, gradient: Expression, model: Model) -> Expression:
+    """``w - eta*gradient``; the sign of a negated gradient is the sum's."""
+    eta = Ref(learning_rate(model))
+    body = gradient.arg if isinstance(gradient, Neg) else gradient
+    step = mul(eta, *body.factors) if isinstance(body, Mul) else mul(eta, body)
+    return add(element, step if isinstance(gradient, Neg) else neg(step))

@@ -301,7 +301,7 @@ class Evaluator:
         if wrt.name == self.setting.node:
             return self.adjoint_of_node([self.value(i, at) for i in wrt.indices])
         whole, indices = self.adjoint(wrt.name), wrt.indices
-        if loss.indices and len(indices) < whole.rank:
+        if loss.indices and loss.indices != indices[: len(loss.indices)] and len(indices) < whole.rank:
             indices = (*loss.indices, *indices)
         return gather(whole, [self.value(i, at) for i in indices])
 

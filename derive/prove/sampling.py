@@ -25,7 +25,8 @@ from derive.prove.setting import Setting
 SECOND_LOOKS = (600, 6000)  # digits, where two sides seem to differ: subtraction may have eaten those there were
 POINTS = 12  # points at which both sides are compared
 TRIES = 600  # points tried to find them
-TOLERANCE = mpmath.mpf(10) ** -30
+AGREEING_DIGITS = 30
+TOLERANCE = mpmath.mpf(10) ** -AGREEING_DIGITS
 RANGES = ((-2, 2), (0, 1), (-1, 1), (0, 4), (-12, 12), (1, 30), (20, 400), (-400, -20), (300, 9000))
 PRIMES = (3, 5, 2, 7, 11, 13)
 
@@ -64,7 +65,7 @@ def sample(
     before: Expression, after: Expression, setting: Setting, generator: random.Random, attempt: int
 ) -> Evaluator | None:
     sizes = _sizes(setting, attempt)
-    exact = _polynomial(before) and _polynomial(after) and not setting.equations
+    exact = is_exact(before, after, setting)
     computed = {element.name for element, _ in setting.equations}
     wanted = dict.fromkeys(names(before)) | dict.fromkeys(names(after))
     for element, body in setting.equations:
@@ -209,6 +210,11 @@ def _solve(assumption: Compare, evaluator: Evaluator) -> None:
         if _close(residual(x), evaluator.lift(0)):
             return
     raise Undefined
+
+
+def is_exact(before: Expression, after: Expression, setting: Setting) -> bool:
+    """Whether both sides are compared in fractions, without rounding."""
+    return _polynomial(before) and _polynomial(after) and not setting.equations
 
 
 def _polynomial(e: Expression) -> bool:

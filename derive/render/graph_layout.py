@@ -19,7 +19,12 @@ from derive.render.graph_order import Net, assign_layers, make_net
 
 _ROW_GAP, _MARGIN, _DUMMY_HEIGHT = 18.0, 12.0, 6.0
 
+LABEL_HEIGHT = 16.0
+# Where on the last curve a label may stand: nearer to the source, where edges into one target are still apart.
+_ALONG = (0.4, 0.3, 0.5, 0.2, 0.6, 0.1, 0.7, 0.0)
+
 Point = tuple[float, float]
+Box = tuple[float, float, float, float]  # centre, width and height
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +104,12 @@ def layout(graph: Graph) -> Layout:
     nodes = []
     for node, layer, (width, height), y in zip(graph.nodes, layer_of, sizes, rows, strict=False):
         nodes.append(PlacedNode(node, layer, sum(columns[layer]) / 2, y, width, height))
-    edges = []
+    edges: list[PlacedEdge] = []
+    taken = [(n.x, n.y, n.width, n.height) for n in nodes]
     for edge, path in zip(graph.edges, net.paths, strict=True):
-        edges.append(_placed_edge(edge, path, nodes, rows, columns))
+        edges.append(_placed_edge(edge, path, nodes, rows, columns, taken))
+        if edge.label:
+            taken.append((*edges[-1].label_at, edge_label_width(edge.label), LABEL_HEIGHT))
     bottom = max([0.0, *(n.y + n.height / 2 for n in nodes), *rows[net.real :]])
     right = columns[-1][1] if columns else 0.0
     return Layout(tuple(nodes), tuple(edges), right + _MARGIN, bottom + _MARGIN)
@@ -211,18 +219,37 @@ def _placed_edge(
     nodes: Sequence[PlacedNode],
     rows: Sequence[float],
     columns: Sequence[tuple[float, float]],
+    taken: Sequence[Box],
 ) -> PlacedEdge:
-    """Straight through the columns, bending only between them."""
+    """Straight through the columns, bending only between them; the label keeps clear of what is `taken`."""
     source, target = nodes[path[0]], nodes[path[-1]]
     points = [(source.x + source.width / 2, source.y)]
     for k, (one, next_) in enumerate(pairwise(path), source.layer):
         points += [(columns[k][1], rows[one]), (columns[k + 1][0], rows[next_])]
     points.append((target.x - target.width / 2, target.y))
-    (left, y), (right, end) = points[-3], points[-2]
-    # the cubic at t = 0.4, nearer to the source, where edges into one target are still apart
-    label_at = (round(left + 0.424 * (right - left), 2), round(y + 0.352 * (end - y), 2))
+    label_at = _label_place(edge, points[-3], points[-2], taken)
     # without the points in which nothing bends: those that coincide, or lie on a line with their neighbours
     distinct = list(dict.fromkeys((round(x, 2), round(y, 2)) for x, y in points))
     triples = zip(distinct, distinct[1:], distinct[2:], strict=False)
     bends = [b for a, b, c in triples if not a[1] == b[1] == c[1]]
     return PlacedEdge(edge, (distinct[0], *bends, distinct[-1]), label_at)
+
+
+def _label_place(edge: GraphEdge, start: Point, end: Point, taken: Sequence[Box]) -> Point:
+    """The first place on the curve at which the label overlaps nothing; the usual one where there is none."""
+    size = edge_label_width(edge.label), LABEL_HEIGHT
+    places = [_on_curve(start, end, t) for t in _ALONG]
+    return next((p for p in places if not any(_overlap((*p, *size), box) for box in taken)), places[0])
+
+
+def _on_curve(start: Point, end: Point, t: float) -> Point:
+    """The cubic whose ends are horizontal and whose control points lie halfway."""
+    middle, late = 1.5 * t * (1 - t), t * t * (3 - 2 * t)
+    return (
+        round(start[0] + (middle + t**3) * (end[0] - start[0]), 2),
+        round(start[1] + late * (end[1] - start[1]), 2),
+    )
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return abs(one[0] - other[0]) < (one[2] + other[2]) / 2 and abs(one[1] - other[1]) < (one[3] + other[3]) / 2

@@ -101,9 +101,7 @@ class _Printer:
         sections = list(document.sections())
         if len(sections) < 3:
             return []
-        return [
-            Entry(s.level, self._id(s), self.numbering.number(s), self.inlines(s.title)) for s in sections
-        ]
+        return [Entry(s.level, self._id(s), self.numbering.number(s), self.inlines(s.title)) for s in sections]
 
     def block(self, block: Block) -> Markup:
         match block:
@@ -132,9 +130,7 @@ class _Printer:
             case Table():
                 return self._table(block)
             case List(items, ordered):
-                return _fill(
-                    "list", tag="ol" if ordered else "ul", items=[self.inlines(item) for item in items]
-                )
+                return _fill("list", tag="ol" if ordered else "ul", items=[self.inlines(item) for item in items])
             case CodeBlock(language, text):
                 return _fill("code_block", language=language, text=text.rstrip("\n"))
         assert_never(block)
@@ -189,7 +185,7 @@ class _Printer:
     def _line(self, item: Equation) -> HtmlLine:
         number = self.numbering.number(item)
         return HtmlLine(
-            _math(item.left.latex, display=True),
+            _math(item.left.latex, display=True) if item.left.latex else Markup(""),
             _math(RELATIONS[item.relation]),
             _math(item.right.latex, display=True),
             self.inlines(item.note),

@@ -13,7 +13,7 @@ from derive.expression.nodes import Call, D, Div, Expression, Neg, Number, Ref
 from derive.functions import fill
 from derive.render.math_printer import Printer
 from derive.render.math_style import ATOM, POWER, PRODUCT, SUM, Conventions, Printed, Shapes, Style
-from derive.render.names import latex_name
+from derive.render.names import joined_indices, latex_name
 
 # What stands higher than a line of letters: parentheses round it must grow.
 _TALL = re.compile(r"\\(frac|sum|prod|max_|min_|begin|left|sqrt)|\^\{[^{}]*[\^{]")
@@ -125,14 +125,20 @@ class _Latex(Style):
             return rf"\operatorname{{{_word(op)}}}_{{{low}}}" + self.parentheses(body)
         return _REDUCTIONS[op] + (f"_{{{low}}}" if low else "") + f" {body}"
 
-    def delta(self, i: str, j: str) -> str:
-        return latex_name("delta", (i, j))
+    def delta(self, indices: Sequence[str]) -> str:
+        return latex_name("delta", indices)
+
+    def held(self, derivative: str, names: Sequence[str]) -> str:
+        return rf"\left.{derivative}\right|_{{{', '.join(names)}}}"
+
+    def ones(self) -> str:
+        return r"\mathbf{1}"
 
     def outer(self, left: str, right: Printed) -> str:
         return rf"{left}\, {right.text}"
 
-    def adjoint(self, name: str, indices: Sequence[str]) -> str:
-        return latex_name("delta", (self.name(name, ()), *indices))
+    def adjoint(self, delta: str, name: str, indices: Sequence[str]) -> str:
+        return latex_name(delta, (",".join([self.name(name, ()), *indices]),))
 
     def cases(self, rows: Sequence[tuple[str, str]], otherwise: bool) -> str:
         high = any(r"\frac" in value for value, _ in rows)
@@ -166,7 +172,7 @@ class _Latex(Style):
         return f"I_{{{size}}}"
 
     def subscripted(self, base: str, indices: Sequence[str]) -> str:
-        return f"{base}_{{{', '.join(indices)}}}"
+        return f"{base}_{{{joined_indices(indices)}}}"
 
 
 def _word(name: str) -> str:

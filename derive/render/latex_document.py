@@ -49,7 +49,6 @@ from derive.render.templates import fill, template
 
 COMMANDS = {1: "section", 2: "subsection", 3: "subsubsection"}
 BABEL = {"en": "english", "es": "spanish"}
-ROWS_PER_PAGE = 24  # a table does not break across pages by itself
 CODE_COLUMNS = 88  # of footnotesize typewriter letters on a line
 WORDY_CELL = 42  # characters in a cell beyond which its column is set as a paragraph
 
@@ -200,11 +199,10 @@ class _Printer:
             "table",
             columns=_columns(table),
             header=" & ".join(rf"\textbf{{{self.inlines(cell)}}}" for cell in table.header),
-            parts=[rows[i : i + ROWS_PER_PAGE] for i in range(0, len(rows), ROWS_PER_PAGE)],
+            rows=rows,
             anchor=_anchor(table.anchor),
             label=f"{self.words['table']} {self.numbering.number(table)}.",
             caption=self.inlines(table.caption),
-            continued=self.words["continued"],
         )
 
 
@@ -225,13 +223,12 @@ def _anchor(anchor: str) -> str:
 
 
 def _columns(table: Table) -> str:
-    """`l` for each column, or a paragraph column where a cell is wordy."""
-    wordy = [
-        max((len(plain(row[i])) for row in table.rows), default=0) > WORDY_CELL
-        for i in range(len(table.header))
-    ]
+    """The preamble of the alignment: a cell as it is, or as a paragraph where the column is wordy."""
+    wordy = [max((len(plain(row[i])) for row in table.rows), default=0) > WORDY_CELL for i in range(len(table.header))]
     width = 0.62 / max(1, sum(wordy))
-    return "".join(rf"p{{{width:.2f}\linewidth}}" if w else "l" for w in wordy)
+    paragraph = rf"\vtop{{\hsize={width:.2f}\linewidth\raggedright\noindent\strut#\strut\par}}"
+    cells = [paragraph if w else r"\strut#\hfil" for w in wordy]
+    return r"\tabskip=1.5em&".join(cells)
 
 
 def _code_lines(text: str) -> list[str]:

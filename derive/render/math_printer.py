@@ -7,9 +7,12 @@ is what the tree says, so nothing is simplified here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
-from derive.expression.build import ONE, add, mul, power
+from derive.arrays.contraction import transposed
+from derive.arrays.form import in_arrays
+from derive.expression.build import ONE, ZERO, add, mul, neg, number, power
 from derive.expression.nodes import (
     Add,
     Both,
@@ -35,6 +38,7 @@ from derive.expression.nodes import (
     Where,
 )
 from derive.expression.text import spell_number
+from derive.expression.walk import free_indices
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS, REDUCTIONS
 from derive.render.math_rank import rank
 from derive.render.math_style import (
@@ -49,6 +53,7 @@ from derive.render.math_style import (
     Style,
 )
 
+_AXES = {ZERO: False, ONE: True, neg(ONE): True, number(-2): False}  # which axis of a matrix is the second
 OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
@@ -87,7 +92,10 @@ class Printer:
         return Printed(self.style.name(self.conventions.index(e.name), ()))
 
     def ref(self, e: Ref) -> Printed:
-        return Printed(self.style.name(e.name, [self.text(i) for i in e.indices]))
+        return Printed(self.style.name(self.spelled(e), [self.text(i) for i in e.indices]))
+
+    def spelled(self, e: Ref) -> str:
+        return e.name if e.indices else self.conventions.whole(e.name)
 
     def slice(self, e: Slice) -> Printed:
         start, stop, step = ("" if part is None else self.text(part) for part in (e.start, e.stop, e.step))
@@ -114,11 +122,16 @@ class Printer:
         out = texts[0]
         for k in range(1, len(factors)):
             (left, _), (right, nested) = factors[k - 1], factors[k]
+            left, right = self.bare(left), self.bare(right)
             if arrays[k] and any(arrays[:k]):
                 out += self.style.elementwise + texts[k]
             else:
                 out += self.style.between(left, texts[k - 1], right, texts[k], nested) + texts[k]
         return Printed(out, PRODUCT)
+
+    def bare(self, factor: Expression) -> Expression:
+        """An adjoint with the name δ stands in a product as any name does."""
+        return factor.wrt if isinstance(factor, D) and self.is_adjoint(factor) else factor
 
     def least(self, factor: Expression, elementwise: bool, last: bool) -> int:
         """How tightly a factor must bind: sums over an index may stand last, matrix products alone."""
@@ -130,12 +143,18 @@ class Printer:
         if self.rank(e.denominator) > 0:
             parts = self.at(e.numerator, POWER), self.at(e.denominator, POWER)
             return Printed(self.style.divided(*parts), PRODUCT)
-        if isinstance(e.numerator, Reduce) and isinstance(e.denominator, (Ref, Number)):
+        if isinstance(e.denominator, (Ref, Number)) and (
+            isinstance(e.numerator, Reduce) or self.is_matrix(e.numerator)
+        ):
             part = self.style.fraction("1", self.text(e.denominator)).text
             return Printed(part + self.style.before_sum + self.text(e.numerator), REDUCTION)
         return self.style.fraction(
             self.at(e.numerator, self.style.numerator), self.at(e.denominator, self.style.denominator)
         )
+
+    def is_matrix(self, e: Expression) -> bool:
+        """A product that is a vector or a matrix: (1/N) XᵀY."""
+        return _is_matrix_product(e) and self.rank(e) > 0
 
     def pow(self, e: Pow) -> Printed:
         exponent = self.exponent(e.exponent)
@@ -170,7 +189,12 @@ class Printer:
         return [self.exponent(a) if e.function == "exp" else self.text(a) for a in e.args]
 
     def whole_reduction(self, e: Call) -> Printed:
-        """``sum(y*log(p))`` over all axes."""
+        """``sum(y*log(p))`` over all axes; over one axis of a matrix A the sums are A 1 and Aᵀ 1."""
+        if e.function == "sum" and len(e.args) == 1:
+            axis = dict(e.options).get("axis")
+            if len(e.options) == 1 and self.rank(e.args[0]) == 2 and axis in _AXES:
+                matrix = e.args[0] if _AXES[axis] else transposed(e.args[0])
+                return Printed(self.at_product(matrix) + self.style.matrix + self.style.ones(), PRODUCT)
         if e.options or len(e.args) != 1:
             options = [(name, self.text(value)) for name, value in e.options]
             return self.style.named(e.function, [self.text(a) for a in e.args], options)
@@ -185,11 +209,18 @@ class Printer:
         return Printed(self.style.reduction(e.op, subscripts, [self.text(c) for c in conditions], body), REDUCTION)
 
     def delta(self, e: Call) -> Printed:
-        return Printed(self.style.delta(*(self.text(a) for a in e.args)))
+        texts = [self.text(a) for a in e.args]
+        if self.conventions.iverson:
+            return Printed(f"[{' = '.join(texts)}]")
+        return Printed(self.style.delta(texts))
 
     def outer(self, e: Call) -> Printed:
         left, right = e.args
-        return Printed(self.style.outer(self.at(left, POWER), self.transpose_of(right)), PRODUCT)
+        return Printed(self.style.outer(self.at_product(left), self.transpose_of(right)), PRODUCT)
+
+    def at_product(self, e: Expression) -> str:
+        """A factor of a matrix product: products of matrices need no parentheses there, elementwise ones do."""
+        return self.text(e) if _is_matrix_product(e) else self.at(e, POWER)
 
     def dot(self, e: Call) -> Printed:
         return self.matmul(MatMul(*e.args))
@@ -219,11 +250,16 @@ class Printer:
     # Derivatives.
 
     def derivative(self, e: D) -> Printed:
-        if isinstance(e.body, Ref) and e.body.name == self.conventions.adjoints_of:
-            return Printed(self.style.adjoint(e.wrt.name, [self.text(i) for i in e.wrt.indices]))
+        if self.is_adjoint(e):
+            return self.adjoint(e.wrt)
         if isinstance(e.body, D) and isinstance(e.body.body, Ref):
             return self.second_derivative(e.body.body, e.body, e.wrt)
         wrt, total = self.text(e.wrt), self.conventions.total(e)
+        direct = self.conventions.direct(e)
+        if direct is not None:
+            loss, held = direct
+            plain = self.style.derivative(self.style.name(loss, ()), wrt, total).text
+            return Printed(self.style.held(plain, [self.style.name(name, ()) for name in held]) if held else plain)
         if isinstance(e.body, Ref):
             return self.style.derivative(self.text(e.body), wrt, total)
         return self.style.derivative_of(self.text(e.body), wrt, total)
@@ -236,9 +272,34 @@ class Printer:
         twice = self.style.power(left, "2", False) if left == right else None
         return self.style.second_derivative(self.text(of), left, right, twice, total)
 
+    def is_adjoint(self, e: D) -> bool:
+        """Whether it has the name δ: the loss of one example by a node of the same example, if they have an index."""
+        if not isinstance(e.body, Ref) or e.body.name != self.conventions.adjoints_of:
+            return False
+        return e.body.indices == e.wrt.indices[: len(e.body.indices)]
+
+    def adjoint(self, wrt: Ref) -> Printed:
+        """δ^{[1]} for the δ of a layer, else δ_z; capital for a whole batch."""
+        indices = [self.text(i) for i in wrt.indices]
+        if wrt.name in self.conventions.deltas:
+            return Printed(self.style.name(self.delta_name(wrt), indices))
+        return Printed(self.style.adjoint(self.delta_name(wrt), wrt.name, indices))
+
+    def delta_name(self, wrt: Ref) -> str:
+        named = self.conventions.deltas.get(wrt.name, "delta")
+        return named if self.spelled(wrt) == wrt.name else named.capitalize()
+
+    def transposed_adjoint(self, wrt: Ref) -> Printed:
+        name = self.delta_name(wrt)
+        indices = [self.text(i) for i in wrt.indices]
+        return self.style.transposed(self.adjoint(wrt), name if wrt.name in self.conventions.deltas else None, indices)
+
     # Whole arrays.
 
     def component_tensor(self, e: ComponentTensor) -> Printed:
+        whole = None if set(free_indices(e.body)) - set(e.indices) else in_arrays(e.body, e.indices)
+        if whole is not None:
+            return self.printed(whole)
         subscripts = [self.style.name(self.conventions.index(i), ()) for i in e.indices]
         return Printed(self.style.subscripted(self.style.brackets(self.text(e.body)), subscripts), POWER)
 
@@ -248,35 +309,52 @@ class Printer:
     def determinant(self, e: Call) -> Printed:
         return self.style.determinant(e.function == "logdet", self.text(e.args[0]))
 
-    def repeated(self, e: MatMul) -> Printed | None:
-        """A matrix times itself as a power."""
-        factors = _matrix_factors(e)
-        if len(set(factors)) > 1 or self.rank(factors[0]) != 2:
-            return None
-        return Printed(self.style.power(self.at(factors[0], ATOM), str(len(factors)), False), POWER)
+    def matrix_power(self, e: Call) -> Printed:
+        return Printed(self.style.power(self.at(e.args[0], ATOM), self.text(e.args[1]), False), POWER)
+
+    def trace(self, e: Call) -> Printed:
+        return self.style.call(r"\operatorname{tr}\left(#0\right)", [self.text(e.args[0])])
+
+    def solve(self, e: Call) -> Printed:
+        return Printed(self.inverse(e).text + self.style.matrix + self.at_product(e.args[1]), PRODUCT)
 
     def matmul(self, e: MatMul) -> Printed:
-        power = self.repeated(e)
-        if power is not None:
-            return power
-        left, right = self.rank(e.left), self.rank(e.right)
-        if left == 1 and right == 2:  # vectors are columns
-            return Printed(self.transpose_of(e.right).text + self.style.matrix + self.at(e.left, POWER), PRODUCT)
-        last = self.at(e.right, POWER)
-        if left == 1:
-            return Printed(self.transpose_of(e.left).text + self.style.matrix + last, PRODUCT)
-        first = self.printed(e.left)
-        chained = isinstance(e.left, MatMul) and right == 2
-        text = first.text if chained or first.binding >= POWER else self.style.parentheses(first.text)
-        return Printed(text + self.style.matrix + last, PRODUCT)
+        """Vectors are columns: ``u @ W`` is Wᵀu.  Products are associative; equal neighbours are a power."""
+        factors = self.matrix_factors(e)
+        if factors is None:
+            left = self.rank(e.left)
+            if left == 1 and self.rank(e.right) == 2:
+                return Printed(self.transpose_of(e.right).text + self.style.matrix + self.at_product(e.left), PRODUCT)
+            first = self.transpose_of(e.left).text if left == 1 else self.at_product(e.left)
+            return Printed(first + self.style.matrix + self.at_product(e.right), PRODUCT)
+        powers = [(factor, len(list(group))) for factor, group in groupby(factors)]
+        texts = [
+            self.style.power(self.at(factor, ATOM), str(count), False) if count > 1 else self.at_product(factor)
+            for factor, count in powers
+        ]
+        return Printed(self.style.matrix.join(texts), PRODUCT if len(texts) > 1 else POWER)
+
+    def matrix_factors(self, e: Expression) -> list[Expression] | None:
+        """The matrices of a product of matrices alone, whose last factor may be a vector."""
+        if not isinstance(e, MatMul):
+            return [e]
+        if self.rank(e.left) != 2:
+            return None
+        left, right = self.matrix_factors(e.left), self.matrix_factors(e.right)
+        return None if left is None or right is None else [*left, *right]
 
     def transpose_of(self, e: Expression) -> Printed:
+        if isinstance(e, MatMul) and self.rank(e.left) == 1 and self.rank(e.right) == 2:  # of Wᵀu
+            text = self.transpose_of(e.left).text + self.style.matrix + self.at_product(e.right)
+            return Printed(text, PRODUCT)
         if isinstance(e, Call) and e.function == "inv":
             return Printed(self.style.power(self.at(e.args[0], ATOM), self.style.inverse_transposed, False), POWER)
         if isinstance(e, Transpose):
             return Printed(self.at(e.arg, POWER), POWER)
+        if isinstance(e, D) and self.is_adjoint(e):
+            return self.transposed_adjoint(e.wrt)
         if isinstance(e, Ref):
-            return self.style.transposed(self.printed(e), e.name, [self.text(i) for i in e.indices])
+            return self.style.transposed(self.printed(e), self.spelled(e), [self.text(i) for i in e.indices])
         return self.style.transposed(Printed(self.at(e, ATOM)), None, ())
 
     def transpose(self, e: Transpose) -> Printed:
@@ -305,8 +383,8 @@ def _flat(e: Mul) -> list[tuple[Expression, bool]]:
     return found
 
 
-def _matrix_factors(e: Expression) -> list[Expression]:
-    return [*_matrix_factors(e.left), *_matrix_factors(e.right)] if isinstance(e, MatMul) else [e]
+def _is_matrix_product(e: Expression) -> bool:
+    return isinstance(e, MatMul) or (isinstance(e, Call) and e.function in ("outer", "dot", "solve"))
 
 
 def _opposite(e: Expression) -> Expression:
@@ -348,5 +426,6 @@ _SPECIAL: dict[str, Callable[[Printer, Call], Printed]] = {
     **dict.fromkeys(REDUCTIONS, Printer.whole_reduction),
     "delta": Printer.delta, "outer": Printer.outer, "dot": Printer.dot, "eye": Printer.eye,
     "inv": Printer.inverse, "det": Printer.determinant, "logdet": Printer.determinant,
+    "matrix_power": Printer.matrix_power, "trace": Printer.trace, "solve": Printer.solve,
     **dict.fromkeys(_REWRITTEN, Printer.rewritten),
 }  # fmt: skip

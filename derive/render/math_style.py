@@ -31,7 +31,10 @@ class Conventions:
 
     `shapes`: of every name, for transposes and elementwise products.  `total`: whether a derivative is written with d.
     `index`: how an index is spelt.  `decimal`: the decimal sign.  `otherwise`: the words of a last case.
-    `adjoints_of`: the loss whose derivatives are called δ, if they are.
+    `adjoints_of`: the loss whose derivatives are called δ, if they are; `deltas`: the δ with a name of their own.
+    `direct`: the loss's name and the nodes held, for its derivative by its own equation alone.
+    `whole`: how a name without indices is spelt: the batch's matrices in capital letters.
+    `iverson`: δ_{ij} is spelt [i = j], where δ means something else.
     """
 
     shapes: Shapes = field(default_factory=dict)
@@ -40,6 +43,10 @@ class Conventions:
     decimal: str = "."
     otherwise: str = "otherwise"
     adjoints_of: str | None = None
+    deltas: Mapping[str, str] = field(default_factory=dict)
+    direct: Callable[[D], tuple[str, tuple[str, ...]] | None] = lambda derivative: None
+    whole: Callable[[str], str] = lambda name: name
+    iverson: bool = False
 
 
 class Style(ABC):
@@ -106,13 +113,19 @@ class Style(ABC):
     def reduction(self, op: str, subscripts: Sequence[str], conditions: Sequence[str], body: str) -> str: ...
 
     @abstractmethod
-    def delta(self, i: str, j: str) -> str: ...
+    def delta(self, indices: Sequence[str]) -> str: ...
+
+    @abstractmethod
+    def held(self, derivative: str, names: Sequence[str]) -> str: ...
+
+    @abstractmethod
+    def ones(self) -> str: ...
 
     @abstractmethod
     def outer(self, left: str, right: Printed) -> str: ...
 
     @abstractmethod
-    def adjoint(self, name: str, indices: Sequence[str]) -> str: ...
+    def adjoint(self, delta: str, name: str, indices: Sequence[str]) -> str: ...
 
     @abstractmethod
     def cases(self, rows: Sequence[tuple[str, str]], otherwise: bool) -> str: ...

@@ -68,7 +68,7 @@ def latex_name(name: str, indices: Sequence[str] = (), superscript: str = "") ->
     if parts.accent:
         printed = rf"\{parts.accent}{{{printed}}}"
     above = (f"[{parts.layer}]" if parts.layer else "") + superscript
-    below = _joined([*map(_latex_word, parts.components), *indices], bool(parts.components))
+    below = joined_indices([*map(_latex_word, parts.components), *indices], bool(parts.components))
     return printed + (f"^{{{above}}}" if above else "") + (f"_{{{below}}}" if below else "")
 
 
@@ -84,11 +84,11 @@ def unicode_name(name: str, indices: Sequence[str] = ()) -> str:
         printed = unicodedata.normalize("NFC", printed + _ACCENTS[parts.accent])
     printed += f"^[{parts.layer}]" if parts.layer else ""
     for component in parts.components:
-        low = _lowered(_letter(component))
+        low = lowered(_letter(component))
         printed += low or f"_{_letter(component)}"
     if not indices:
         return printed
-    low = "" if parts.components else _lowered("".join(indices))
+    low = "" if parts.components else lowered("".join(indices))
     return printed + (low or f"[{', '.join(indices)}]")
 
 
@@ -108,11 +108,12 @@ def _letter(word: str) -> str:
     return GREEK.get(word, word)
 
 
-def _lowered(text: str) -> str:
+def lowered(text: str) -> str:
+    """The text as subscripts, or "" where there are none for it."""
     return "".join(SUBSCRIPTS[c] for c in text) if all(c in SUBSCRIPTS for c in text) else ""
 
 
-def _joined(subscripts: list[str], apart: bool) -> str:
+def joined_indices(subscripts: Sequence[str], apart: bool = False) -> str:
     """W_{ij}, but W_{i,2} and x_{1,i}."""
     short = not apart and all(re.fullmatch(r"[A-Za-z]'*|\\[a-z]+", s) for s in subscripts)
     return (" " if short and any("\\" in s for s in subscripts) else "" if short else ",").join(subscripts)

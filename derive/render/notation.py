@@ -8,8 +8,8 @@ loss, where the loss depends on nothing else once that name is held as a leaf.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from derive.differentiate.batch import example_names
@@ -21,6 +21,7 @@ from derive.render.catalogue import Words
 from derive.render.document import Math
 from derive.render.latex import latex
 from derive.render.math_style import Conventions, Shapes
+from derive.render.names import split_name
 from derive.render.unicode import unicode_math
 
 FIXED = ("constant", "size", "index", "examples")  # roles whose values are held: no derivative is taken along them
@@ -40,15 +41,23 @@ class Notation:
     language: str = "en"
     batched: bool = False
     named_adjoints: bool = False
+    layer_deltas: Mapping[str, str] = field(default_factory=dict)
     _cache: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
 
     def batch(self) -> Notation:
         """The notation of the whole batch: what depends on the data has an axis more, the examples."""
-        return Notation(self.model, self.language, batched=True)
+        return replace(self, batched=True)
 
-    def deltas(self) -> Notation:
-        """The notation in which an adjoint ∂L/∂z is called δ_z."""
-        return Notation(self.model, self.language, self.batched, named_adjoints=True)
+    def deltas(self, of_layers: Mapping[str, str] | None = None) -> Notation:
+        """The notation in which an adjoint ∂L/∂z is called δ_z, or as `of_layers` has it: ``{"z1": "delta1"}``.
+
+        Where δ is a name of the model's own, ∂L/∂z stays as it is.
+        """
+        return self if self.has_delta else replace(self, named_adjoints=True, layer_deltas=of_layers or {})
+
+    @cached_property
+    def has_delta(self) -> bool:
+        return any(split_name(name).head.lower() == "delta" for name in self.model.shapes)
 
     def element(self, name: str, indices: Sequence[str]) -> Ref:
         """One entry of an array."""
@@ -73,8 +82,41 @@ class Notation:
             index=self.index,
             decimal="{,}" if self.language == "es" else ".",
             adjoints_of=self.model.loss if self.named_adjoints else None,
+            deltas=self.layer_deltas,
+            direct=(lambda derivative: None) if of is not None else self.direct,
+            whole=self.capital,
+            iverson=self.named_adjoints or self.has_delta,
             otherwise=Words(self.language)["otherwise"],
         )
+
+    def capital(self, name: str) -> str:
+        """A batch of vectors is a matrix, whose rows are the examples: X, where that name is free."""
+        if not self.batched or name not in self.model.per_example or len(self.model.shapes[name]) != 1:
+            return name
+        head = split_name(name).head
+        found = head.upper() + name[len(head) :]
+        free = found not in {*self.model.shapes, *example_names(self.model), "I", "J"}
+        return found if len(head) == 1 and head.islower() and free else name
+
+    def direct(self, derivative: D) -> tuple[str, tuple[str, ...]] | None:
+        """For the derivative of the loss by its own equation alone: the loss, and the nodes that are held."""
+        loss = self.model.by_name[self.model.loss]
+        if isinstance(derivative.body, Ref) or set(names(derivative.body)) != set(names(loss.body)):
+            return None
+        name = derivative.wrt.name
+        return loss.name, tuple(n for n in names(loss.body) if n in self.model.by_name and name in self._leads_to(n))
+
+    def _leads_to(self, name: str) -> set[str]:
+        """What a node is computed from, directly or through others."""
+        seen: set[str] = set()
+        pending = [name]
+        while pending:
+            for n in names(self.model.by_name[pending.pop()].body):
+                if n not in seen:
+                    seen.add(n)
+                    if n in self.model.by_name:
+                        pending.append(n)
+        return seen
 
     def index(self, name: str) -> str:
         """An index that was renamed because the model has its letter prints with a prime: k_0 is k'."""

@@ -4,34 +4,44 @@ from __future__ import annotations
 
 from derive.derivation import Adjoint
 from derive.differentiate.updates import learning_rate
-from derive.expression.nodes import D, Expression, Ref
-from derive.expression.walk import walk
-from derive.render.document import Algorithm, Block, Equation, Group, Math, Paragraph, Section, says
+from derive.expression.nodes import Ref
+from derive.expression.walk import contains
+from derive.render.deltas import needed, trained
+from derive.render.document import Algorithm, Block, Equation, Group, Inlines, Math, Paragraph, Section, says
+from derive.render.latex import LATEX
 from derive.render.model_graph import left_side
+from derive.render.prose import joined
+from derive.render.report_steps import brackets_in_results
 from derive.render.story import Story, adjoint_of
-from derive.rules.naming import whole_arrays
+from derive.render.told import delta_line, in_matrices, naming
+from derive.render.unicode import UNICODE
+from derive.rules.sums import is_delta
+
+MOST_NAMES = 8
+ONES, ONES_IN_TEXT = LATEX.ones(), UNICODE.ones()
 
 
 def algorithm(story: Story) -> list[Block]:
     """One step of gradient descent; the adjoints that are used again are named δ."""
     words, model = story.words, story.model
-    trained = [a for a in story.derivation.gradients if a.name in model.parameters and a.terms]
-    if not trained:
+    found = trained(story.derivation)
+    if not found:
         return []
-    deltas = _needed(story, trained)
+    deltas = needed(story.derivation, found)
     forward = [Equation(story.math(left_side(e)), story.math(e.written)) for e in model.equations]
-    backward = [_line(story, a, named) for found, named in ((deltas, True), (trained, False)) for a in found]
+    backward = [*(delta_line(story, a) for a in deltas), *(_gradient(story, a) for a in found)]
     groups = [
         Group(words["forward pass"], tuple(forward)),
         Group(words["backward pass"], tuple(backward)),
-        Group(words["parameter update"], tuple(_update(story, a) for a in trained)),
+        Group(words["parameter update"], tuple(_update(story, a) for a in found)),
     ]
     after: list[Block] = [Paragraph(story.say("same parameters"))]
-    if deltas:
-        first = deltas[0]
-        delta = _delta_math(story, adjoint_of(model.loss, first.name))
-        shown = story.math(adjoint_of(model.loss, first.name))
-        after.insert(0, Paragraph(story.say("deltas", delta=delta, derivative=shown)))
+    if any(contains(a.compact, is_delta) for a in (*deltas, *found)) and not brackets_in_results(story):
+        after.insert(0, Paragraph(story.say("iverson", bracket=Math("[i = j]", "[i = j]"))))
+    if any(ONES in line.right.latex for line in (*forward, *backward)):
+        after.insert(0, Paragraph(story.say("ones", ones=Math(ONES, ONES_IN_TEXT))))
+    if deltas and not story.notation.has_delta:
+        after.insert(0, Paragraph(story.say("deltas", names=_names(story, deltas))))
     return [
         Section(says(words["algorithm"]), anchor="algorithm"),
         Algorithm(says(words["training step"]), tuple(groups), anchor="algorithm-box"),
@@ -39,28 +49,17 @@ def algorithm(story: Story) -> list[Block]:
     ]
 
 
-def _needed(story: Story, trained: list[Adjoint]) -> list[Adjoint]:
-    """The adjoints that the gradients use, and those that these use, from the loss backwards."""
-    wanted: set[str] = set()
-    pending = [a.compact for a in trained]
-    while pending:
-        for node in walk(pending.pop()):
-            if isinstance(node, D) and node.body == Ref(story.model.loss) and node.wrt.name not in wanted:
-                wanted.add(node.wrt.name)
-                pending.append(story.adjoints[node.wrt.name].compact)
-    return [a for a in story.derivation.nodes if a.name in wanted]
+def _names(story: Story, deltas: list[Adjoint]) -> Inlines:
+    """δ^{[2]} = ∂L/∂z^{[2]}, …; of many the first and the last."""
+    names: list[Inlines] = [(naming(story, a),) for a in deltas]
+    return joined(names if len(names) <= MOST_NAMES else [*names[:2], says("…"), names[-1]])
 
 
-def _line(story: Story, a: Adjoint, named: bool) -> Equation:
-    r = a.result
-    whole = whole_arrays(a.compact, r.indices, r.shape) if r.indices else a.compact
-    left = adjoint_of(story.model.loss, a.name, () if whole is not None else r.indices)
-    right = _delta_math(story, whole if whole is not None else a.compact)
-    return Equation(_delta_math(story, left) if named else story.math(left), right)
-
-
-def _delta_math(story: Story, e: Expression) -> Math:
-    return story.notation.deltas().math(e)
+def _gradient(story: Story, a: Adjoint) -> Equation:
+    """∂L/∂w by the δ."""
+    whole = in_matrices(a, a.compact)
+    left = adjoint_of(story.model.loss, a.name, a.result.indices if whole is None else ())
+    return Equation(story.math(left), story.deltas.math(a.compact if whole is None else whole))
 
 
 def _update(story: Story, a: Adjoint) -> Equation:

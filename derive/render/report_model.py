@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from derive.expression.nodes import Call, Expression, MatMul, Reduce, Ref
-from derive.expression.walk import contains
+from derive.expression.walk import contains, walk
 from derive.model import Equation as ModelEquation
 from derive.model import Shape, Variable
 from derive.render.document import (
@@ -37,9 +37,10 @@ def model_section(story: Story) -> list[Block]:
         blocks.append(Paragraph(story.say("one example")))
     if shown:
         blocks.append(_declarations(story, shown))
-    if model.functions:
+    functions = _used_functions(story)
+    if functions:
         blocks.append(Paragraph(story.say("functions")))
-        blocks.append(Equations(tuple(item for name in model.functions for item in _function(story, name))))
+        blocks.append(Equations(tuple(item for name in functions for item in _function(story, name))))
     blocks.append(Paragraph(story.say("equations")))
     blocks.append(Equations(tuple(item for e in model.equations for item in _equation(story, e))))
     return blocks
@@ -99,6 +100,18 @@ def _value(story: Story, v: Variable) -> Inlines:
         value = (story.math(v.value),)
         return joined([says(words["initial value"]), value], " ") if v.role in ("parameter", "state") else value
     return says(words["given with the data"]) if v.role == "constant" else ()
+
+
+def _used_functions(story: Story) -> list[str]:
+    """The author's functions that an equation calls, directly or through others."""
+    own, pending = story.model.functions, [e.written for e in story.model.equations]
+    found: set[str] = set()
+    while pending:
+        for node in walk(pending.pop()):
+            if isinstance(node, Call) and node.function in own and node.function not in found:
+                found.add(node.function)
+                pending += [value for _, value in own[node.function].lines] + [own[node.function].result]
+    return [name for name in own if name in found]
 
 
 def _function(story: Story, name: str) -> list[Equation]:

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from derive.derivation import Adjoint
 from derive.derivation import Derivation as Derived
-from derive.differentiate.batch import batch_gradients, example_names, objective
-from derive.differentiate.updates import learning_rate, update_rules
+from derive.differentiate.batch import (
+    BatchGradient,
+    batch_adjoint,
+    batch_gradients,
+    example_names,
+    objective,
+    over_examples,
+)
+from derive.differentiate.forms import RenamedSteps
+from derive.differentiate.updates import descent, learning_rate
 from derive.expression.nodes import Call, D, Index, Reduce, Ref
-from derive.expression.walk import walk
+from derive.expression.walk import free_indices, operations, walk
 from derive.functions import FUNCTIONS
+from derive.model import Model
+from derive.prove.numeric import DIGITS
+from derive.prove.sampling import AGREEING_DIGITS, is_exact
+from derive.prove.setting import Setting
+from derive.render.deltas import needed, trained
 from derive.render.document import (
     Block,
     Equation,
     Equations,
     List,
+    Math,
     Paragraph,
     Reference,
     Section,
@@ -23,20 +38,20 @@ from derive.render.document import (
     says,
 )
 from derive.render.report_model import shape_of
-from derive.render.report_steps import result
-from derive.render.story import Story
-from derive.rules.naming import whole_arrays
+from derive.render.story import Story, adjoint_of
+from derive.render.told import in_matrices, told
 
+SHORT_IN_BATCH = 6  # operations up to which a gradient of the batch is shown without δ
 OBJECTIVES = ("J", "C", "Q", "objective")
 
 
 def updates(story: Story) -> list[Block]:
     """w ← w − η ∂L/∂w for every parameter."""
-    rules = [(name, e) for name, e in update_rules(story.derivation) if story.adjoints[name].terms]
-    if not rules:
+    found = trained(story.derivation)
+    if not found:
         return []
     eta = story.math(Ref(learning_rate(story.model)))
-    items = tuple(Equation(story.math(Ref(name)), story.math(e), "←") for name, e in rules)
+    items = tuple(_update(story, a) for a in found)
     return [
         Section(says(story.words["updates"]), anchor="updates"),
         Paragraph(story.say("update intro", eta=eta)),
@@ -44,19 +59,70 @@ def updates(story: Story) -> list[Block]:
     ]
 
 
+def _update(story: Story, a: Adjoint) -> Equation:
+    """Both sides with the indices of the gradient, where no array notation says it."""
+    shown = told(story, a)
+    step = descent(shown.wrt, shown.expr, story.model)
+    return Equation(story.math(shown.wrt), story.deltas.math(step), "←")
+
+
 def batch(story: Story) -> list[Block]:
-    """The objective over all examples, and its gradients."""
+    """The objective over all examples, and its gradients: the mean over the examples, then in matrices."""
     model = story.model
     found = batch_gradients(story.derivation)
     if model.loss not in model.per_example or not found:
         return []
     n, count = example_names(model)
-    name = next((o for o in OBJECTIVES if o not in model.shapes), "objective_")
     notation = story.batch
-    items = [Equation(notation.math(Ref(name)), notation.math(objective(model)), note=says(story.words["objective"]))]
-    items += [Equation(notation.math(D(Ref(name), Ref(b.wrt))), notation.math(b.expr)) for b in found]
+    j = Ref(objective_name(model))
+    about = Equation(notation.math(j), notation.math(objective(model)), note=says(story.words["objective"]))
     intro = story.say("batch intro", count=notation.math(Ref(count)), index=notation.math(Index(n)))
-    return [Section(says(story.words["batch"]), anchor="batch"), Paragraph(intro), Equations(tuple(items))]
+    deltas = [a for a in needed(story.derivation, trained(story.derivation)) if a.name in model.per_example]
+    capital = next((name for name in model.shapes if notation.capital(name) != name), None)
+    rows = [_batch_delta(story, a) for a in deltas] if capital else []
+    lines = [line for b in found for line in _batch_lines(story, j, b)]
+    matrices: list[Block] = []
+    if capital:
+        row = notation.math(Ref(capital, (Index(n),)))
+        rule = story.say("rows", matrix=notation.math(Ref(capital)), row=row, index=notation.math(Index(n)))
+        matrices = [Paragraph(rule), *([Equations(tuple(rows))] if rows else [])]
+    return [
+        Section(says(story.words["batch"]), anchor="batch"),
+        Paragraph(intro),
+        Equations((about,)),
+        *matrices,
+        Equations(tuple(lines)),
+    ]
+
+
+def objective_name(model: Model) -> str:
+    return next((o for o in OBJECTIVES if o not in model.shapes), "objective_")
+
+
+def _batch_delta(story: Story, a: Adjoint) -> Equation:
+    """Δ = …, one row for each example; where matrices cannot say it, one row alone: δ_n = …."""
+    loss, notation = story.model.loss, story.batch
+    whole = batch_adjoint(a, story.model) if len(a.result.shape) < 2 else None
+    if whole is not None:
+        return Equation(notation.math(adjoint_of(loss, a.name)), notation.math(whole))
+    n, _ = example_names(story.model)
+    in_arrays = in_matrices(a, a.compact)
+    left = adjoint_of(loss, a.name, a.result.indices if in_arrays is None else ())
+    sides = (left, a.compact if in_arrays is None else in_arrays)
+    left_side, right_side = (notation.math(over_examples(e, story.model, n)) for e in sides)
+    return Equation(left_side, right_side)
+
+
+def _batch_lines(story: Story, j: Ref, b: BatchGradient) -> list[Equation]:
+    """(1/N) Σ δ_n x_nᵀ = (1/N) Δᵀ X, and without δ where that is short."""
+    steps = [step.after for step in b.steps[1:]]
+    short = [e for e in steps[-1:] if operations(e) <= SHORT_IN_BATCH]
+    shown = dict.fromkeys((*b.by_adjoints, *short)) if b.by_adjoints else dict.fromkeys(steps)
+    maths = dict.fromkeys(story.batch.math(e) for e in shown or (b.expr,))
+    letters = [i for i in story.adjoints[b.wrt].result.indices if i in free_indices((*shown, b.expr)[0])]
+    left = story.batch.math(D(j, Ref(b.wrt, tuple(map(Index, letters)))))
+    sides = [left, *(Math("", "") for _ in maths)]
+    return [Equation(side, right) for side, right in zip(sides, maths, strict=False)]
 
 
 def summary(story: Story) -> list[Block]:
@@ -67,17 +133,13 @@ def summary(story: Story) -> list[Block]:
         return []
     rows = []
     for a in found:
-        _, right = result(story, a)
-        name = story.math(Ref(a.name, tuple(Index(i) for i in a.result.indices) if _in_indices(a) else ()))
+        shown = told(story, a)
+        right = story.deltas.math(shown.expr)
+        name = story.math(shown.wrt)
         rows.append(((name,), (right,), shape_of(story, a.result.shape), (Reference(story.adjoint_anchor(a.name)),)))
     header = (says(words["name"]), says(words["gradient"]), says(words["shape"]), says(words["equation"]))
     table = Table(header, tuple(rows), story.say("summary caption", loss=story.loss), anchor="table-results")
     return [Section(says(words["summary"]), anchor="summary"), table]
-
-
-def _in_indices(a: Adjoint) -> bool:
-    """Whether whole-array notation cannot say the gradient."""
-    return bool(a.result.indices) and whole_arrays(a.result.expr, a.result.indices, a.result.shape) is None
 
 
 def conventions(story: Story) -> list[Block]:
@@ -115,24 +177,31 @@ def _kinks(story: Story) -> list[str]:
 
 def proofs(story: Story) -> list[Block]:
     """How many steps were proved, and how."""
-    counts = _proof_counts(story.derivation)
+    counts = Counter(_proofs(story.derivation))
     total = sum(counts.values())
     if not total or None in counts:
         return []
-    how = {kind: str(counts[kind]) for kind in ("symbolic", "numeric")}
-    if counts["numeric"]:
-        told = story.words.sentence("proved", count=str(total)) + " " + story.words.sentence("proved how", **how)
-    else:
-        told = story.words.sentence("all symbolic", count=str(total))
+    words = story.words
+    parts = [words.sentence("proved", count=str(total))]
+    for kind in ("symbolic", "exact", "numeric"):
+        if counts[kind]:
+            told_by = "one" if counts[kind] == 1 else "several"
+            agreed = str(AGREEING_DIGITS)
+            parts.append(words.sentence(f"{kind} {told_by}", count=str(counts[kind]), digits=str(DIGITS), agree=agreed))
+    if counts["symbolic"] == total:
+        parts = [words.sentence("all symbolic", count=str(total))]
     return [
-        Section(says(story.words["proofs"]), anchor="proofs"),
-        Paragraph(says(told)),
+        Section(says(words["proofs"]), anchor="proofs"),
+        Paragraph(says(" ".join(parts))),
         Paragraph(story.say("proof intro")),
     ]
 
 
-def _proof_counts(derivation: Derived) -> Counter[str | None]:
+def _proofs(derivation: Derived) -> Iterator[str | None]:
+    """How each step was proved: "symbolic", "exact" (in fractions) or "numeric"."""
     results = [*derivation.local, *(a.result for a in (*derivation.nodes, *derivation.gradients))]
-    steps = [step for r in results for step in r.steps]
-    steps += [step for lemma in derivation.lemmas.values() for step in lemma]
-    return Counter(step.proof for step in steps)
+    for steps in (*(r.steps for r in results), *derivation.lemmas.values()):
+        setting = steps.form.setting if isinstance(steps, RenamedSteps) else Setting()
+        for step in steps:
+            exact = step.proof == "numeric" and is_exact(step.before, step.after, setting)
+            yield "exact" if exact else step.proof

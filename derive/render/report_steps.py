@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from itertools import takewhile
 
 from derive.derivation import Adjoint, Result, Step
+from derive.differentiate.forms import placeholders
 from derive.expression.nodes import Call, D, Expression, Ref
-from derive.expression.walk import names, replace, walk
+from derive.expression.walk import contains, names, rename, replace, walk
 from derive.functions import FUNCTIONS
+from derive.render.deltas import needed
 from derive.render.document import (
     Block,
     Derivation,
@@ -25,9 +28,11 @@ from derive.render.document import (
 from derive.render.document import Result as Boxed
 from derive.render.latex import latex
 from derive.render.math_style import Conventions
+from derive.render.shape_words import why_shapes_fit
 from derive.render.story import Sources, Story, adjoint_of
+from derive.render.told import delta_line, has_deltas, in_matrices, naming, sides, told
 from derive.render.unicode import unicode_math
-from derive.rules.naming import whole_arrays
+from derive.rules.sums import is_delta
 
 LONG = 12  # factors of a chain that are all shown
 SHORT = 2  # steps up to which a derivation is shown although an equal one stands before it
@@ -43,6 +48,8 @@ def chain_rule(story: Story) -> list[Block]:
     divided = [a for a in story.adjoints.values() if len(a.terms) > 1]
     if divided:
         blocks.append(Paragraph(story.say("several paths")))
+    if any(_held(story, a) for a in divided):
+        blocks.append(Paragraph(story.say("direct part", loss=story.loss)))
     shown = [*divided, *(a for a in derivation.gradients if len(a.terms) == 1 and len(a.terms[0]) > 1)]
     if not shown:
         return []
@@ -52,6 +59,11 @@ def chain_rule(story: Story) -> list[Block]:
         left = adjoint_of(model.loss, a.name, a.result.indices if len(a.terms) > 1 else ())
         items.append(Equation(story.math(left), _product(story, a.chain) if a.chain else _first(story, a, steps)))
     return [*blocks, Equations(tuple(items))]
+
+
+def _held(story: Story, a: Adjoint) -> bool:
+    """Whether the loss depends on it directly and through other nodes too."""
+    return any(len(term) == 1 for term in a.terms) and any(len(term) > 1 for term in a.terms)
 
 
 def _first(story: Story, a: Adjoint, steps: Sequence[Step]) -> Math:
@@ -122,14 +134,22 @@ def local_derivatives(story: Story) -> list[Block]:
         Section(says(story.words["local derivatives"]), anchor="local-derivatives"),
         Paragraph(story.say("local intro")),
     ]
+    if any(len(r.shape) > 1 for r in story.derivation.local):
+        blocks.append(Paragraph(story.say("local shapes")))
     order = {e.name: k for k, e in enumerate(story.model.equations)}
-    seen: dict[int, str] = {}
+    seen: dict[Hashable, str] = {}
     for r in sorted(story.derivation.local, key=lambda r: -order[r.of]):
-        form = id(getattr(r.steps, "form", r))
-        anchor = story.local_anchor(r.of, r.wrt)
+        form = _form(r.steps)
         blocks.append(_local(story, r, seen.get(form, "")))
-        seen.setdefault(form, anchor)
+        seen.setdefault(form, story.local_anchor(r.of, r.wrt))
     return blocks
+
+
+def _form(steps: Sequence[Step]) -> Hashable:
+    """What equal derivations have in common: the rules, and the lines up to the names of the quantities."""
+    lines = [e for step in steps for e in (step.before, step.after)]
+    mapping = placeholders(*lines)
+    return tuple(step.rule for step in steps), tuple(str(rename(e, mapping)) for e in lines)
 
 
 def _local(story: Story, r: Result, same: str) -> Block:
@@ -165,6 +185,12 @@ def adjoints(story: Story) -> list[Block]:
         Section(says(story.words["adjoints"]), anchor="adjoints"),
         Paragraph(story.say("adjoint intro", loss=story.loss)),
     ]
+    if any(map(has_deltas, story.derivation.gradients)) and not story.notation.has_delta:
+        first = needed(story.derivation, story.derivation.gradients)[0]
+        shown = adjoint_of(story.model.loss, first.name)
+        blocks.append(
+            Paragraph(story.say("named deltas", delta=story.deltas.math(shown), derivative=story.math(shown)))
+        )
     return blocks + _derivations(story, reached)
 
 
@@ -180,38 +206,69 @@ def gradients(story: Story) -> list[Block]:
     ]
     if story.detail == "brief":
         return blocks
-    return [*blocks, Boxed(tuple(Equation(*result(story, a)) for a in found))]
+    if brackets_in_results(story):
+        blocks.append(Paragraph(story.say("iverson", bracket=Math("[i = j]", "[i = j]"))))
+    return [*blocks, Boxed((*result_deltas(story), *(Equation(*sides(story, a)) for a in found)))]
+
+
+def brackets_in_results(story: Story) -> bool:
+    """Whether [u = j] stands in the results for what is δ_{uj} elsewhere."""
+    shown = [told(story, a) for a in story.derivation.gradients]
+    return any(contains(t.expr, is_delta) for t in shown) and story.detail != "brief"
+
+
+def result_deltas(story: Story) -> list[Equation]:
+    """The δ that the results are told by."""
+    found = [a for a in story.derivation.gradients if told(story, a).by_deltas]
+    return [delta_line(story, a) for a in needed(story.derivation, found)]
 
 
 def _derivations(story: Story, found: Sequence[Adjoint]) -> list[Block]:
     blocks: list[Block] = []
-    seen: dict[int, str] = {}
+    seen: dict[Hashable, str] = {}
     for a in found:
-        form = id(getattr(a.result.steps, "form", a))
+        form = _form(_steps(story, a))
         blocks += _adjoint(story, a, seen.get(form, ""))
         seen.setdefault(form, story.adjoint_anchor(a.name))
     return blocks
 
 
-def _adjoint(story: Story, a: Adjoint, same: str) -> list[Block]:
-    r = a.result
-    left = story.math(adjoint_of(story.model.loss, a.name, r.indices))
-    steps = [s for s in r.steps if s.rule != "array notation"]
+def _steps(story: Story, a: Adjoint) -> list[Step]:
+    """The steps in index form; where δ tell the result, those up to the line that has them."""
+    steps = list(takewhile(lambda step: step.rule != "array notation", a.result.steps))
     direct = [t for t in a.terms if len(t) == 1]
     if direct and len(a.terms) == 1 and story.detail != "full" and len(steps) > 1:
         steps = steps[1:]  # the node stands in the loss alone: the chain rule has nothing to say
+    if story.detail != "full" and told(story, a).by_deltas and a.compact == a.by_adjoint:
+        steps = list(takewhile(lambda step: step.rule != "adjoints", steps)) or steps
+    return steps
+
+
+def _adjoint(story: Story, a: Adjoint, same: str) -> list[Block]:
+    r = a.result
+    left = story.math(adjoint_of(story.model.loss, a.name, r.indices))
+    steps = _steps(story, a)
     sources = _sources(story, a)
     lines = story.lines(steps, None, sources)
-    if story.detail == "brief" or (same and len(steps) > SHORT + 1 and story.detail == "normal"):
+    if story.detail == "brief" or (same and len(steps) > SHORT and story.detail == "normal"):
         lines = _shortened(story, a, steps, lines, same)
     title = _title(story, story.model.loss, a.name)
     blocks: list[Block] = [Derivation(left, lines, story.adjoint_anchor(a.name), title)]
-    whole = whole_arrays(r.expr, r.indices, r.shape)
-    if whole is not None:
-        array = says(story.words["array form"])
-        sides = story.math(adjoint_of(story.model.loss, a.name)), story.math(whole)
-        blocks.append(Equations((Equation(*sides, note=array),)))
-    return blocks
+    return blocks + _array_form(story, a, bool(same))
+
+
+def _array_form(story: Story, a: Adjoint, same: bool) -> list[Block]:
+    """The result in whole-array notation, by the δ and without them where that is short, and why the shapes fit."""
+    compact, whole = in_matrices(a, a.compact), in_matrices(a, a.result.expr)
+    found = [e for e in dict.fromkeys((compact, whole)) if e is not None]
+    if not found:
+        return []
+    shown = found if told(story, a).by_deltas is False or len(found) == 1 else found[:1]
+    left = naming(story, a) if a.name in story.named else story.math(adjoint_of(story.model.loss, a.name))
+    lines = [Equation(left, story.deltas.math(shown[0]), note=says(story.words["array form"]))]
+    lines += [Equation(Math("", ""), story.deltas.math(e)) for e in shown[1:]]
+    why = () if same or story.detail == "brief" else why_shapes_fit(story, shown[0], a.name, story.deltas)
+    return [Equations(tuple(lines)), *([Paragraph(why)] if why else [])]
 
 
 def _shortened(story: Story, a: Adjoint, steps: Sequence[Step], lines: tuple[Line, ...], same: str) -> tuple[Line, ...]:
@@ -237,12 +294,3 @@ def _sources(story: Story, a: Adjoint) -> Sources:
     if story.detail == "brief":
         return Sources()
     return Sources(tuple(filter(None, local)), tuple(filter(None, later)))
-
-
-def result(story: Story, a: Adjoint) -> tuple[Math, Math]:
-    """The gradient's two sides, in whole-array notation where that can say it."""
-    r = a.result
-    whole = whole_arrays(r.expr, r.indices, r.shape)
-    if whole is not None:
-        return story.math(adjoint_of(story.model.loss, a.name)), story.math(whole)
-    return story.math(adjoint_of(story.model.loss, a.name, r.indices)), story.math(r.expr)

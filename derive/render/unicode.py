@@ -12,7 +12,7 @@ from derive.expression.nodes import D, Expression
 from derive.functions import fill
 from derive.render.math_printer import Printer
 from derive.render.math_style import ATOM, POWER, PRODUCT, Conventions, Printed, Shapes, Style
-from derive.render.names import SUBSCRIPTS, SUPERSCRIPTS, unicode_name
+from derive.render.names import SUBSCRIPTS, SUPERSCRIPTS, lowered, unicode_name
 
 _REDUCTIONS = {"sum": "∑", "prod": "∏", "max": "max", "min": "min"}
 _TEMPLATES = {  # the LaTeX of the function table, piece by piece
@@ -129,14 +129,20 @@ class _Unicode(Style):
             head += low
         return f"{head} {body}"
 
-    def delta(self, i: str, j: str) -> str:
-        return unicode_name("delta", [i.replace("'", "′"), j.replace("'", "′")])
+    def delta(self, indices: Sequence[str]) -> str:
+        return unicode_name("delta", [i.replace("'", "′") for i in indices])
+
+    def held(self, derivative: str, names: Sequence[str]) -> str:
+        return f"({derivative})|[{', '.join(names)}]"
+
+    def ones(self) -> str:
+        return "𝟏"
 
     def outer(self, left: str, right: Printed) -> str:
         return f"{left} {right.text}"
 
-    def adjoint(self, name: str, indices: Sequence[str]) -> str:
-        return f"δ_{self.name(name, ())}" + (f"[{', '.join(indices)}]" if indices else "")
+    def adjoint(self, delta: str, name: str, indices: Sequence[str]) -> str:
+        return f"{unicode_name(delta)}_{self.name(name, ())}" + (f"[{', '.join(indices)}]" if indices else "")
 
     def cases(self, rows: Sequence[tuple[str, str]], otherwise: bool) -> str:
         return "{" + "; ".join(f"{value}, {condition}" for value, condition in rows) + "}"
@@ -163,7 +169,7 @@ class _Unicode(Style):
         return unicode_name("I", [size])
 
     def subscripted(self, base: str, indices: Sequence[str]) -> str:
-        return f"{base}[{', '.join(indices)}]"
+        return base + (lowered("".join(indices).replace("'", "′")) or f"[{', '.join(indices)}]")
 
 
 def _enclosed(text: str) -> bool:
