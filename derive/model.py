@@ -140,11 +140,6 @@ class Model:
         return {v.name: v.structure for v in self.variables.values() if v.structure is not None}
 
     @cached_property
-    def structures(self) -> dict[str, str]:
-        """The parameters of which only some entries are free, with their structure: symmetric, diagonal, lower."""
-        return {v.name: v.structure for v in self.variables.values() if v.structure is not None}
-
-    @cached_property
     def by_name(self) -> dict[str, Equation]:
         return {equation.name: equation for equation in self.equations}
 

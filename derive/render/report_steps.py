@@ -10,7 +10,7 @@ from derive.differentiate.forms import placeholders
 from derive.expression.nodes import Call, D, Expression, Ref
 from derive.expression.walk import contains, names, rename, replace, walk
 from derive.functions import FUNCTIONS
-from derive.render.deltas import needed, trained
+from derive.render.deltas import needed
 from derive.render.document import (
     Block,
     Derivation,
@@ -264,8 +264,7 @@ def _array_form(story: Story, a: Adjoint, same: bool) -> list[Block]:
     if not found:
         return []
     shown = found if told(story, a).by_deltas is False or len(found) == 1 else found[:1]
-    named = a.name in {n.name for n in needed(story.derivation, trained(story.derivation))}
-    left = naming(story, a) if named else story.math(adjoint_of(story.model.loss, a.name))
+    left = naming(story, a) if a.name in story.named else story.math(adjoint_of(story.model.loss, a.name))
     lines = [Equation(left, story.deltas.math(shown[0]), note=says(story.words["array form"]))]
     lines += [Equation(Math("", ""), story.deltas.math(e)) for e in shown[1:]]
     why = () if same or story.detail == "brief" else why_shapes_fit(story, shown[0], a.name, story.deltas)

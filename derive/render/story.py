@@ -7,7 +7,7 @@ Invariant: a line is what a step says; steps are only left out or joined, never 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from derive.derivation import Adjoint, Derivation, Result, Step
@@ -15,7 +15,7 @@ from derive.expression.nodes import D, Expression, Index, Ref
 from derive.model import Model
 from derive.parse.expression import parse_expression
 from derive.render.catalogue import Words
-from derive.render.deltas import layer_deltas
+from derive.render.deltas import layer_deltas, needed, trained
 from derive.render.document import Inline, Inlines, Line, Math, Reference, says
 from derive.render.notation import Notation
 from derive.render.prose import joined, sentence
@@ -37,6 +37,12 @@ class Story:
     derivation: Derivation
     language: str
     detail: str
+    long: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)  # looked up by `told`, once a report
+
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """The nodes whose adjoints have the name δ: those that the gradients use."""
+        return frozenset(a.name for a in needed(self.derivation, trained(self.derivation)))
 
     @property
     def model(self) -> Model:

@@ -31,8 +31,10 @@ class Told:
 def told(story: Story, a: Adjoint) -> Told:
     """What a table or a box shows of a gradient."""
     gradients = story.derivation.gradients
-    alike = gradients if a in gradients else (a,)  # the parameters all in one way
-    if has_deltas(a) and any(has_deltas(b) and _is_long(b) for b in alike):
+    alike = any(b is a for b in gradients)  # the parameters all in one way
+    if alike and "" not in story.long:
+        story.long[""] = any(has_deltas(b) and _is_long(b) for b in gradients)
+    if has_deltas(a) and (story.long[""] if alike else _is_long(a)):
         return _told(a, a.compact, in_matrices(a, a.compact), True)
     return _told(a, a.result.expr, in_matrices(a, a.result.expr), has_deltas(a) and not a.expanded)
 
