@@ -130,7 +130,7 @@ def batch_gradients(derivation: Derivation) -> list[BatchGradient]:
     """For each gradient that of the batch; proved by evaluating both, on a batch of random examples."""
     model = derivation.model
     if model.loss not in model.per_example:
-        return [BatchGradient(a.name, _arrays(a), ()) for a in derivation.gradients]
+        return [BatchGradient(a.name, _arrays(a, model), ()) for a in derivation.gradients]
     # the gradient by an input belongs to one example
     return [_of_batch(a, model) for a in derivation.gradients if a.name not in model.per_example]
 
@@ -139,7 +139,7 @@ def _of_batch(a: Adjoint, model: Model) -> BatchGradient:
     n, _ = example_names(model)
     start = D(objective(model), Ref(a.name))
     single = D(Ref(model.loss, (Index(n),)), Ref(a.name))
-    expr, steps = _mean_of(a.result, _arrays(a), start, single, model, GRADIENT_RULES, _says_less)
+    expr, steps = _mean_of(a.result, _arrays(a, model), start, single, model, GRADIENT_RULES, _says_less)
     return BatchGradient(a.name, expr, steps)
 
 
@@ -170,15 +170,16 @@ def _mean_of(
     split = div(Reduce("sum", single, (n,), None, (size,)), size)
     result = mean_over_examples(shown, model, n, size)
     steps = [Step(rules[0], start, split, proof=proof), Step(rules[1], split, result, proof=proof)]
-    whole = in_arrays(summed, r.indices, r.shape) if r.indices else None
+    examples = {name: ((size,) if name in model.per_example else ()) + shape for name, shape in model.shapes.items()}
+    whole = in_arrays(summed, r.indices, r.shape, examples) if r.indices else None
     if whole is not None and whole != result and not says_less(whole):
         steps.append(Step(ARRAY_NOTATION.name, result, whole, proof=_prove(r.expr, whole, model, n, count, r.indices)))
         result = whole
     return result, tuple(steps)
 
 
-def _arrays(a: Adjoint) -> Expression:
-    return displayed(a.result.expr, a.result.indices, a.result.shape)
+def _arrays(a: Adjoint, model: Model) -> Expression:
+    return displayed(a.result.expr, a.result.indices, a.result.shape, model.shapes)
 
 
 def _says_less(e: Expression) -> bool:

@@ -53,7 +53,7 @@ def _needed(story: Story, trained: list[Adjoint]) -> list[Adjoint]:
 
 def _line(story: Story, a: Adjoint, named: bool) -> Equation:
     r = a.result
-    whole = whole_arrays(a.compact, r.indices, r.shape) if r.indices else a.compact
+    whole = whole_arrays(a.compact, r.indices, r.shape, story.model.shapes) if r.indices else a.compact
     left = adjoint_of(story.model.loss, a.name, () if whole is not None else r.indices)
     right = _delta_math(story, whole if whole is not None else a.compact)
     return Equation(_delta_math(story, left) if named else story.math(left), right)

@@ -68,16 +68,17 @@ def summary(story: Story) -> list[Block]:
     rows = []
     for a in found:
         _, right = result(story, a)
-        name = story.math(Ref(a.name, tuple(Index(i) for i in a.result.indices) if _in_indices(a) else ()))
+        name = story.math(Ref(a.name, tuple(Index(i) for i in a.result.indices) if _in_indices(a, story) else ()))
         rows.append(((name,), (right,), shape_of(story, a.result.shape), (Reference(story.adjoint_anchor(a.name)),)))
     header = (says(words["name"]), says(words["gradient"]), says(words["shape"]), says(words["equation"]))
     table = Table(header, tuple(rows), story.say("summary caption", loss=story.loss), anchor="table-results")
     return [Section(says(words["summary"]), anchor="summary"), table]
 
 
-def _in_indices(a: Adjoint) -> bool:
+def _in_indices(a: Adjoint, story: Story) -> bool:
     """Whether whole-array notation cannot say the gradient."""
-    return bool(a.result.indices) and whole_arrays(a.result.expr, a.result.indices, a.result.shape) is None
+    r = a.result
+    return bool(r.indices) and whole_arrays(r.expr, r.indices, r.shape, story.model.shapes) is None
 
 
 def conventions(story: Story) -> list[Block]:

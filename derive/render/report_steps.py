@@ -206,7 +206,7 @@ def _adjoint(story: Story, a: Adjoint, same: str) -> list[Block]:
         lines = _shortened(story, a, steps, lines, same)
     title = _title(story, story.model.loss, a.name)
     blocks: list[Block] = [Derivation(left, lines, story.adjoint_anchor(a.name), title)]
-    whole = whole_arrays(r.expr, r.indices, r.shape)
+    whole = whole_arrays(r.expr, r.indices, r.shape, story.model.shapes)
     if whole is not None:
         array = says(story.words["array form"])
         sides = story.math(adjoint_of(story.model.loss, a.name)), story.math(whole)
@@ -242,7 +242,7 @@ def _sources(story: Story, a: Adjoint) -> Sources:
 def result(story: Story, a: Adjoint) -> tuple[Math, Math]:
     """The gradient's two sides, in whole-array notation where that can say it."""
     r = a.result
-    whole = whole_arrays(r.expr, r.indices, r.shape)
+    whole = whole_arrays(r.expr, r.indices, r.shape, story.model.shapes)
     if whole is not None:
         return story.math(adjoint_of(story.model.loss, a.name)), story.math(whole)
     return story.math(adjoint_of(story.model.loss, a.name, r.indices)), story.math(r.expr)
