@@ -166,6 +166,18 @@ VECTOR = {
     "norm-of-weights": "w: parameter[3]; L: loss = norm(w) + logsumexp(w)",
     "chain-of-matrices": "A: parameter[2, 3]; B: parameter[3, 4]; C: parameter[4, 2]; x: input; L: loss = x*trace(A @ B @ C)",
     "shifted": "x: input[4]; w: parameter[4]; d[i] = w[i + 1] - w[i]; L: loss = sum(d**2) + sum(w*x)",
+    "guarded": "x: input[5]; w: parameter[5]; d[i] = where(i > 0, w[i]*x[i] - w[i-1], 0); L: loss = sum(d**2)",
+    "guarded-sum": "w: parameter[5]; L: loss = sum(where(i > 0, w[i] - w[i-1], 0)**2, i) + sum(w[i]*w[i-2], i, i >= 2)",
+    "guarded-twice": "w: parameter[5]; A: parameter[4, 2]; d[i, j] = where(i > 1, A[i-2, j], where(j != 0, A[i, j-1], w[i])); "
+    "L: loss = sum(d**3)",
+    "min-over-two": "C: input[2, 4]; X: input[4, 4, 3]; P: parameter[2, 3, 4]; "
+    "L: loss = sum(min(X[q, r, s]*P[p, s, r], r, s)*C[p, q], p, q, p < q)",
+    "prod-over-two": "x: input[3, 2]; P: parameter[2, 3]; L: loss = prod(P) + prod(P[i, j]*x[j, i], i, j, i < j)",
+    "softmax-under-sum": "x: input[3]; w: parameter[3]; u[p] = w[p]*sum(softmax(w[p]**2, p)*x[p], p, p < 2); L: loss = sum(u)",
+    "part-of-a-vector": "x: input[5]; w: parameter[4]; v: parameter[6]; L: loss = sin(w) @ x[0:4] + sin(w) @ v[0:4]",
+    "array": "x: input; A: parameter[2, 3]; L: loss = logdet(array(sum(A[p, j]*A[q, j], j) + delta(p, q), p, q))*x",
+    "letters-nested": "C: input[3, 3]; P: parameter[3, 3]; L: loss = sum(max(C[p, q]*sum(P[r, q], r, r > p), q)*C[p, p], p)",
+    "trace-of-inverse": "B: input[2, 3]; A: parameter[2, 3]; L: loss = trace(inv(A @ A.T + B @ B.T + eye(2)))",
     "convolution": "x: input[5]; K: parameter[2]; z[i] = sum(K[p]*x[i + p], p); L: loss = sum(z**2)",
     "slice": "x: input[4]; w: parameter[4]; L: loss = sum(w[1:3]*x[0:2])",
     "slice-of-one": "x: input[5]; w: parameter; L: loss = w*sum(x[0:2])",

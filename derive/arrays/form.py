@@ -45,13 +45,15 @@ def in_arrays(
     axes: Axes,
     sizes: tuple[Expression, ...] = (),
     shapes: Mapping[str, tuple[Expression, ...]] | None = None,
+    in_code: bool = False,
 ) -> Expression | None:
     """The expression over `axes`, of the given sizes, in whole-array notation, or None.
 
-    With the `shapes` of the names, everything that numpy can say is allowed: new axes, slices, index arrays.
+    The `shapes` of the names tell where an index runs over less than an axis.  In code everything that numpy can say
+    is allowed: new axes, slices, index arrays.
     """
     try:
-        return Layout(_lay, dict(zip(axes, sizes, strict=False)), shapes).whole(e, axes)
+        return Layout(_lay, dict(zip(axes, sizes, strict=False)), shapes, in_code).whole(e, axes)
     except NoArrayForm:
         return None
 

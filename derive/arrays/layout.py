@@ -25,18 +25,19 @@ class Laid:
 
 
 class Layout:
-    """`meaning` lays out one node; `sizes` are those of the axes; with the `shapes` of the names it is for code."""
+    """`meaning` lays out one node; `sizes` are those of the axes; the `shapes` are those of the names."""
 
     def __init__(
         self,
         meaning: Callable[[Layout, Expression, Axes], Laid],
         sizes: dict[str, Expression],
         shapes: Mapping[str, tuple[Expression, ...]] | None,
+        in_code: bool,
     ) -> None:
         self.meaning = meaning
         self.sizes = sizes
         self.shapes = shapes
-        self.in_code = shapes is not None
+        self.in_code = in_code
         self.writing_out = False  # while sums inside of factors are written out, none is again
 
     def whole(self, e: Expression, axes: Axes) -> Expression:

@@ -36,7 +36,8 @@ def inverse(layout: Layout, e: Item, order: tuple[str, ...]) -> Laid:
     if len(plain) < len(e.indices) or set(plain) & set(whole.axes):
         raise NoArrayForm
     if len(set(plain)) < len(plain):
-        if whole.axes:
+        if whole.axes and not layout.in_code:
             raise NoArrayForm
-        return Laid(Call("diag", (whole.expr,)), plain[:1])
+        diagonal = Call("diagonal" if whole.axes else "diag", (whole.expr,))
+        return layout.ordered(Laid(diagonal, (*whole.axes, plain[0])), order)
     return layout.ordered(Laid(whole.expr, (*whole.axes, *plain)), order)

@@ -24,7 +24,7 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
-from derive.expression.walk import contains, free_indices, walk
+from derive.expression.walk import bound_apart, contains, free_indices, walk
 from derive.rules.expansion import written_out
 from derive.rules.structures import of_entries
 
@@ -39,6 +39,9 @@ NEUTRAL: dict[str, Expression] = {
 
 
 def reduction(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid:
+    if layout.in_code and set(e.indices) & set(order):  # a letter that an index around has too
+        apart = bound_apart(e, dict.fromkeys((*order, *layout.sizes)))
+        e = apart if isinstance(apart, Reduce) else e
     outer = layout.sizes
     layout.sizes = outer | dict(zip(e.indices, e.ranges, strict=False))
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from derive.arrays.contraction import WHOLE
 from derive.arrays.layout import Laid, Layout, NoArrayForm
 from derive.expression.build import ZERO, add
-from derive.expression.nodes import Add, Expression, Index, Ref, Slice
+from derive.expression.nodes import Add, Call, Expression, Index, Neg, Ref, Slice
 from derive.expression.walk import free_indices
 from derive.parse.sizes import plus, same_size
 
@@ -18,10 +18,11 @@ def ref(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
     plain = tuple(i.name for i in e.indices if isinstance(i, Index))
     fixed = [k for k, i in enumerate(e.indices) if not isinstance(i, Index)]
     twice = len(set(plain)) != len(plain)
-    if layout.shapes is not None and (
-        fixed or twice or any(map(lambda i, n: is_part(layout, i, n), e.indices, layout.shapes.get(e.name, ())))
-    ):
+    in_part = any(map(lambda i, n: is_part(layout, i, n), e.indices, (layout.shapes or {}).get(e.name, ())))
+    if layout.in_code and (fixed or twice or in_part):
         return part(layout, e, order, make)
+    if in_part:
+        raise NoArrayForm
     if any(free_indices(e.indices[k]) for k in fixed) or fixed != list(range(len(fixed))) or twice:
         raise NoArrayForm
     return layout.ordered(Laid(make(e.indices[: len(fixed)]), plain), order)
@@ -42,6 +43,8 @@ def part(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
         if not free:
             subscripts.append(index)
         elif len(free) == 1 and free[0] not in axes and (start := start_of(index, free[0])) is not None:
+            if may_be_negative(start):
+                return gathered(layout, e, order, make)
             whole = start == ZERO and not is_part(layout, Index(free[0]), size)
             stop = plus(add(start, layout.size(free[0])), 0)
             subscripts.append(WHOLE if whole else Slice(None if start == ZERO else start, stop, None))
@@ -58,12 +61,25 @@ def gathered(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid
     if not _contiguous(plain):
         plain = [False] * len(plain)
     places = [k for k, alone in enumerate(plain) if not alone]
-    laid = {k: layout.lay(e.indices[k], order) for k in places}
+    laid = {k: not_below_zero(layout.lay(e.indices[k], order), e.indices[k]) for k in places}
     axes = tuple(i for i in order if any(i in part.axes for part in laid.values()))
     subscripts = [WHOLE if alone else layout.broadcast(laid[k], axes) for k, alone in enumerate(plain)]
     before = tuple(str(i) for i in e.indices[: places[0]])
     behind = tuple(str(i) for i in e.indices[places[-1] + 1 :])
     return layout.ordered(Laid(make(tuple(subscripts[: places[-1] + 1])), (*before, *axes, *behind)), order)
+
+
+def not_below_zero(positions: Laid, index: Expression) -> Laid:
+    """Positions, those at 0 that a case distinction around excludes: ``x[i - 1]`` where i > 0 must not wrap around."""
+    starts = [start_of(index, name) for name in free_indices(index)]
+    if not any(start is not None and may_be_negative(start) for start in starts):
+        return positions
+    return Laid(Call("maximum", (positions.expr, ZERO)), positions.axes)
+
+
+def may_be_negative(start: Expression) -> bool:
+    terms = start.terms if isinstance(start, Add) else (start,)
+    return any(isinstance(term, Neg) for term in terms)
 
 
 def _stands_alone(layout: Layout, e: Ref, k: int, size: Expression) -> bool:

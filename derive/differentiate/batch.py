@@ -22,7 +22,7 @@ from derive.differentiate.forms import Cache, placeholders, renamed
 from derive.expression.build import add, div, neg
 from derive.expression.nodes import Add, Call, D, Expression, Index, MatMul, Neg, Reduce, Ref, Where
 from derive.expression.walk import bottom_up, children, contains, index_names, names, walk
-from derive.model import Model
+from derive.model import Model, Shape
 from derive.prove.named import Hole, elementwise, name_axes, scalar
 from derive.prove.numeric import DIGITS, Evaluator
 from derive.prove.primitives import Undefined
@@ -135,7 +135,7 @@ def batch_gradients(derivation: Derivation) -> list[BatchGradient]:
     """For each gradient that of the batch; proved by evaluating both, on a batch of random examples."""
     model = derivation.model
     if model.loss not in model.per_example:
-        return [BatchGradient(a.name, _arrays(a), ()) for a in derivation.gradients]
+        return [BatchGradient(a.name, _arrays(a, model), ()) for a in derivation.gradients]
     # the gradient by an input belongs to one example
     return [_of_batch(a, model) for a in derivation.gradients if a.name not in model.per_example]
 
@@ -144,7 +144,7 @@ def _of_batch(a: Adjoint, model: Model) -> BatchGradient:
     n, _ = example_names(model)
     start = D(objective(model), Ref(a.name))
     single = D(Ref(model.loss, (Index(n),)), Ref(a.name))
-    expr, steps = _mean_of(a.result, _arrays(a), start, single, model, GRADIENT_RULES, _says_less)
+    expr, steps = _mean_of(a.result, _arrays(a, model), start, single, model, GRADIENT_RULES, _says_less)
     return BatchGradient(a.name, expr, steps, _by_adjoints(a, model, *example_names(model)))
 
 
@@ -175,7 +175,7 @@ def _mean_of(
     split = div(Reduce("sum", single, (n,), None, (size,)), size)
     result = mean_over_examples(shown, model, n, size)
     steps = [Step(rules[0], start, split, proof=proof), Step(rules[1], split, result, proof=proof)]
-    whole = in_arrays(summed, r.indices, r.shape) if r.indices else None
+    whole = in_arrays(summed, r.indices, r.shape, _over_batch(model, size)) if r.indices else None
     if whole is not None and whole != result and not says_less(whole):
         steps.append(Step(ARRAY_NOTATION.name, result, whole, proof=_prove(r.expr, whole, model, n, count, r.indices)))
         result = whole
@@ -187,8 +187,9 @@ def _by_adjoints(a: Adjoint, model: Model, n: str, count: str) -> tuple[Expressi
     r, size = a.result, Ref(count)
     if not contains(a.compact, lambda node: isinstance(node, D)):
         return ()
-    found = [mean_over_examples(displayed(a.compact, r.indices, r.shape), model, n, size)]
-    whole = in_arrays(mean_over_examples(a.compact, model, n, size), r.indices, r.shape) if r.indices else None
+    found = [mean_over_examples(displayed(a.compact, r.indices, r.shape, model.shapes), model, n, size)]
+    summed = mean_over_examples(a.compact, model, n, size)
+    whole = in_arrays(summed, r.indices, r.shape, _over_batch(model, size)) if r.indices else None
     if whole is not None and whole not in found and not _says_less(whole):
         found.append(whole)
     for form in found:
@@ -207,10 +208,10 @@ def batch_adjoint(a: Adjoint, model: Model) -> Expression | None:
     r, size = a.result, Ref(count)
     axes, shape = (n, *r.indices), (size, *r.shape)
     rows = over_examples(a.compact, model, n)
-    whole = in_arrays(rows, axes, shape)
+    shapes = _over_batch(model, size)
+    whole = in_arrays(rows, axes, shape, shapes)
     if whole is None or _says_less(whole):
         return None
-    shapes = {name: (size, *s) if name in model.per_example else s for name, s in model.shapes.items()}
     prove(
         rows,
         whole,
@@ -220,8 +221,13 @@ def batch_adjoint(a: Adjoint, model: Model) -> Expression | None:
     return whole
 
 
-def _arrays(a: Adjoint) -> Expression:
-    return displayed(a.result.expr, a.result.indices, a.result.shape)
+def _over_batch(model: Model, count: Expression) -> dict[str, Shape]:
+    """The shapes with the examples in front."""
+    return {name: (count, *s) if name in model.per_example else s for name, s in model.shapes.items()}
+
+
+def _arrays(a: Adjoint, model: Model) -> Expression:
+    return displayed(a.result.expr, a.result.indices, a.result.shape, model.shapes)
 
 
 def _says_less(e: Expression) -> bool:

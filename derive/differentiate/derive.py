@@ -166,7 +166,7 @@ class _Sweep:
                 raise TypeError("a name stays a name")
             expr, steps = differentiate(own, x, out if named else None, ranges, shapes, structures)
             axes, sizes = tuple(ranges), tuple(ranges.values())
-            whole = in_arrays(expr, axes, sizes) if axes else None
+            whole = in_arrays(expr, axes, sizes, shapes) if axes else None
             if whole is not None and whole != expr:
                 steps = (*steps, Step(ARRAY_NOTATION.name, expr, whole))
             setting = Setting(

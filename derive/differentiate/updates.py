@@ -24,7 +24,7 @@ def update_rules(derivation: Derivation) -> list[tuple[str, Expression]]:
         if a.name not in derivation.model.parameters:
             continue
         r = a.result
-        whole = whole_arrays(r.expr, r.indices, r.shape) if r.indices else r.expr
+        whole = whole_arrays(r.expr, r.indices, r.shape, derivation.model.shapes) if r.indices else r.expr
         gradient = r.expr if whole is None else whole
         element = Ref(a.name) if whole is not None else Ref(a.name, tuple(Index(i) for i in r.indices))
         found.append((a.name, descent(element, gradient, derivation.model)))

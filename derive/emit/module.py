@@ -182,7 +182,7 @@ class _Module:
                 lines.append(f"{self.names(v.name)} = np.asarray({self.names(v.name)}, dtype=np.{self.dtype})")
         if self.count and data and (self.program.count in used):
             lines.append(f"{self.count} = len({self.names(data[0].name)})")
-        for size, where in self.size_sources(data).items():
+        for size, where in self.size_sources(data, used).items():
             if size in used or any(v.role == "noise" for v in data):
                 lines.append(f"{self.names(size)} = {where}")
         for v in data:
@@ -214,16 +214,17 @@ class _Module:
             return f"({rng}.random({size}) < {self.printer.code(v.kind_argument)}).astype(float)"
         return f"{rng}.{'random' if v.kind == 'uniform' else 'normal'}({size})"
 
-    def size_sources(self, data: list[Variable]) -> dict[str, str]:
-        """For each size, an array's dimension that tells it, or its value."""
+    def size_sources(self, data: list[Variable], used: set[str]) -> dict[str, str]:
+        """For each size, an array's dimension that tells it (of an array in scope if there is one), or its value."""
         model = self.model
         found: dict[str, str] = {}
-        for v in (*model.of_role("parameter"), *model.of_role("constant"), *data):
+        arrays = (*model.of_role("parameter"), *model.of_role("constant"), *data)
+        for v in sorted(arrays, key=lambda v: v.name not in used):
             offset = 0 if v.role in ("parameter", "constant") else 1
             for axis, size in enumerate(model.entry_shape(v)):
                 text = str(size)
                 if text in model.variables and text not in found:
-                    found[text] = f"{self.names(v.name)}.shape[{axis + offset}]"
+                    found[text] = f"{self.shape_of(v, v.name in used)}[{axis + offset}]"
         for v in model.of_role("size"):
             if v.name not in found and v.value is not None:
                 found[v.name] = self.default(v)
@@ -231,6 +232,12 @@ class _Module:
         if model.examples is not None and given:
             found[model.examples] = f"len({self.names(given[0].name)})"
         return found
+
+    def shape_of(self, v: Variable, in_scope: bool) -> str:
+        """The code for an array's shape; what no line uses has not been made an array."""
+        if in_scope:
+            return f"{self.names(v.name)}.shape"
+        return f'params["{v.name}"].shape' if v.role == "parameter" else f"np.shape({self.names(v.name)})"
 
     def bound_sizes(self) -> list[str]:
         """How `train` learns the sizes from the data: the lengths of axes, else what ``integer(size)`` needs."""

@@ -146,6 +146,8 @@ class NumpyPrinter:
         if e.function == "einsum":
             many = ", optimize=True" if len(args) > 2 else ""
             return f'np.einsum("{e.options[0][1]}", {", ".join(args)}{many})', ATOM
+        if e.function == "diagonal":
+            return f"np.diagonal({args[0]}, axis1=-2, axis2=-1)", ATOM
         if e.function in _OF_ARRAYS:
             return self._used(f"{_OF_ARRAYS[e.function]}({', '.join(args)})"), ATOM
         if e.function not in FUNCTIONS:

@@ -195,8 +195,9 @@ def rename_indices(e: Expression, mapping: Mapping[str, Expression]) -> Expressi
             taken = incoming | set(index_names(e)) | set(names(e)) | set(inner)
             new = list(e.indices)
             for name in clash:
-                new[new.index(name)] = fresh(taken, name)
-                taken.add(new[-1])
+                letter = fresh(taken, name)
+                new[new.index(name)] = letter
+                taken.add(letter)
             inner |= {old: Index(n) for old, n in zip(e.indices, new, strict=True) if old != n}
             e = with_indices(e, tuple(new))
         return with_children(e, tuple(rename_indices(c, inner) for c in children(e)))

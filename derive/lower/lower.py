@@ -88,7 +88,7 @@ class _Lowering:
         stable = with_norms(restated(a.compact, Known(), self.inside(a)), self.known)
         forms = (in_code(stable), a.compact)
         value, _ = self.first_in_arrays(forms, self.adjoint_over_batch(a.name), axes, sizes, a.name)
-        shown = whole_arrays(a.compact, a.result.indices, a.result.shape)
+        shown = whole_arrays(a.compact, a.result.indices, a.result.shape, model.shapes)
         mean = (
             "mean of "
             if a.name not in model.per_example and depends_on_data(a.compact, model, adjoints_of_the_mean=True)
@@ -118,7 +118,7 @@ class _Lowering:
     ) -> tuple[Expression, Expression]:
         """The first of the forms that arrays can say, in array notation, and that form."""
         for form in forms:
-            found = in_arrays(over_batch(form), axes, sizes, self.shapes)
+            found = in_arrays(over_batch(form), axes, sizes, self.shapes, in_code=True)
             if found is not None:
                 return found, form
         raise DeriveError(f"no array code is known for the equation of '{name}': {over_batch(forms[-1])}")

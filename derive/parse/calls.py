@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 
 from derive.errors import did_you_mean
-from derive.expression.nodes import Both, Call, Compare, D, Expression, Reduce, Ref, Where
+from derive.expression.nodes import Both, Call, Compare, ComponentTensor, D, Expression, Reduce, Ref, Where
 from derive.functions import ALIASES, ARRAY_FUNCTIONS, AXIS_FUNCTIONS, FUNCTIONS, PLANNED, REDUCTIONS, known_functions
 from derive.parse.operators import flat
 from derive.parse.reader import Reader
@@ -165,8 +165,17 @@ def _axis(reader: Reader, node: ast.Call, name: str) -> tuple[tuple[str, Express
     return tuple(("axis", reader.read(word.value)) for word in node.keywords)
 
 
+def _array(reader: Reader, node: ast.Call, name: str) -> Expression:
+    """``array(body, i, j)``, as derived matrices print: the array with these entries."""
+    indices = _bound_indices(reader, node, name)
+    if not indices or len(indices) != len(node.args) - 1 or node.keywords:
+        raise reader.fail(node, "'array' takes an entry and its indices", "as in array(x[i]*y[j], i, j)")
+    return ComponentTensor(reader.read(node.args[0]), indices, place=reader.source.place(node))
+
+
 _SPECIAL: dict[str, Callable[[Reader, ast.Call, str], Expression]] = {
     "where": _where,
     "D": _derivative,
+    "array": _array,
     **dict.fromkeys((*REDUCTIONS, *AXIS_FUNCTIONS), _reduction),
 }

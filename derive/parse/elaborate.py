@@ -17,6 +17,7 @@ from derive.expression.nodes import (
     Both,
     Call,
     Compare,
+    ComponentTensor,
     Constant,
     D,
     Div,
@@ -41,7 +42,7 @@ from derive.parse.array_functions import array_function
 from derive.parse.broadcasting import elementwise
 from derive.parse.products import matmul, transpose
 from derive.parse.ranges import check_below_zero, ranges_of
-from derive.parse.reductions import over_axes, over_indices
+from derive.parse.reductions import component_tensor, over_axes, over_indices
 from derive.parse.scope import Array, Body, Scope, Shape, scalar
 from derive.parse.sizes import check_entries, same_size
 from derive.parse.stacks import stack
@@ -129,6 +130,7 @@ _MEANINGS: dict[type[Expression], Callable[[Any, Scope], Array]] = {
     Compare: lambda e, scope: elementwise(e, (e.left, e.right), lambda c: Compare(e.op, *c), scope),
     Both: lambda e, scope: elementwise(e, e.conditions, Both, scope),
     Reduce: over_indices,
+    ComponentTensor: component_tensor,
     MatMul: matmul,
     Transpose: transpose,
     Item: item,

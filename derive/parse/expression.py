@@ -11,7 +11,7 @@ import ast
 from collections.abc import Callable, Iterator
 
 from derive.errors import DeriveError, Place
-from derive.expression.nodes import Both, Call, Compare, Expression, Index, Item, Reduce, Ref, Where
+from derive.expression.nodes import Binder, Both, Call, Compare, Expression, Index, Item, Reduce, Ref, Where
 from derive.expression.walk import bottom_up, children, walk
 from derive.parse import limits
 from derive.parse.atoms import CONSTANTS, attribute, name, number, slice_of, stack, subscript
@@ -102,7 +102,7 @@ def _tell_indices(e: Expression, names: Names) -> Expression:
     """Turns the names that are indices from `Ref` into `Index`."""
     marked = set(names.indices)
     for node in walk(e):
-        if isinstance(node, Reduce):
+        if isinstance(node, Binder):
             marked |= set(node.indices)
         elif names.tensors is None:
             marked |= set(_subscript_names(node))

@@ -1,7 +1,7 @@
 """Limits on what a stranger's text may ask for.  Each is far beyond what a person writes."""
 
 TEXT = 1_000_000  # characters of a model
-DEPTH = 150  # nested operations in one expression
+DEPTH = 50  # nested operations in one expression
 NODES = 20_000  # operations in one expression, functions of the author written out
 DIGITS = 400  # digits of a number
 EXPONENT = 1_000  # size of a constant exponent

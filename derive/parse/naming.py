@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from derive.errors import DeriveError, did_you_mean
-from derive.expression.nodes import Div, Expression, Reduce, Ref
+from derive.expression.nodes import Binder, Div, Expression, Ref
 from derive.expression.walk import walk
 from derive.functions import known_functions
 from derive.parse.expression import Names, read_expression
@@ -39,7 +39,7 @@ class Naming:
         for part in walk(e):
             if isinstance(part, Ref) and part.name not in known:
                 raise self._unknown(part, known)
-            if isinstance(part, Reduce):
+            if isinstance(part, Binder):
                 _check_bound(part, known)
             if isinstance(part, Div) and constant_value(part.denominator) == 0:
                 raise DeriveError("this divides by zero", part.denominator.place or self.source.place(node))
@@ -64,7 +64,7 @@ def _examples(statements: Statements) -> str | None:
     return found[0].name if found else None
 
 
-def _check_bound(e: Reduce, known: frozenset[str]) -> None:
+def _check_bound(e: Binder, known: frozenset[str]) -> None:
     for index in e.indices:
         if index in known:
             hint = "after its first argument, a reduction takes indices and comparisons"

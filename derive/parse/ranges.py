@@ -8,13 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from math import ceil, floor
 
 from derive.errors import DeriveError, Place
 from derive.expression.build import add, mul, number
-from derive.expression.nodes import Add, Binder, Call, ComponentTensor, Expression, Index, Item, Mul, Neg, Ref
-from derive.expression.walk import walk
+from derive.expression.nodes import (
+    Add,
+    Binder,
+    Both,
+    Call,
+    Compare,
+    ComponentTensor,
+    Expression,
+    Index,
+    Item,
+    Mul,
+    Neg,
+    Reduce,
+    Ref,
+    Where,
+)
+from derive.expression.walk import children, walk
 from derive.parse.numbers import constant_value
 from derive.parse.sizes import plus, polynomial, same_size
+
+OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 Shape = tuple[Expression, ...]
 
@@ -67,14 +86,52 @@ def _shape_of(e: Expression, shapes: Mapping[str, Shape]) -> Shape:
     return ()
 
 
-def check_below_zero(e: Expression, place: Place | None) -> None:
-    """Refuses ``x[i - 1]``, where i begins at 0: an index does not wrap around."""
-    for node in walk(e):
-        for index in node.indices if isinstance(node, (Ref, Item)) else ():
-            name, offset = _shifted(index)
-            if offset < 0:
-                message = f"the subscript {index} is negative where {name} is 0"
-                raise DeriveError(message, node.place or place, f"shift the other side: x[{name}] beside y[{name} + 1]")
+Least = Mapping[str, int]  # the least value of an index, where a condition around says more than 0
+
+
+def check_below_zero(e: Expression, place: Place | None, least: Least | None = None) -> None:
+    """Refuses ``x[i - 1]`` where i begins at 0: an index does not wrap around.  A condition ``i > 0`` allows it."""
+    least = least or {}
+    for index in e.indices if isinstance(e, (Ref, Item)) else ():
+        name, offset = _shifted(index) if isinstance(index, Expression) else ("", 0)
+        if offset + least.get(name, 0) < 0:
+            message = f"the subscript {index} is negative where {name} is {least.get(name, 0)}"
+            hint = f"shift the other side: x[{name}] beside y[{name} + 1], or use where({name} > {-offset - 1}, …, 0)"
+            raise DeriveError(message, e.place or place, hint)
+    for child, known in _guarded(e, least):
+        check_below_zero(child, place, known)
+
+
+def _guarded(e: Expression, least: Least) -> list[tuple[Expression, Least]]:
+    """The parts of an expression, and what is known of the indices in each."""
+    match e:
+        case Where():
+            then, otherwise = (_said(e.condition, least, holds) for holds in (True, False))
+            return [(e.condition, least), (e.then, then), (e.otherwise, otherwise)]
+        case Reduce(condition=Compare() | Both() as condition):
+            own = {name: value for name, value in least.items() if name not in e.indices}
+            return [(condition, own), (e.body, _said(condition, own, holds=True))]
+    return [(child, least) for child in children(e)]
+
+
+def _said(condition: Expression, least: Least, holds: bool) -> Least:
+    """The least values of indices where a condition holds, or where it does not."""
+    if isinstance(condition, Both):
+        for part in condition.conditions if holds else ():
+            least = _said(part, least, holds)
+        return least
+    if not isinstance(condition, Compare):
+        return least
+    op = condition.op if holds else OPPOSITE[condition.op]
+    left, right = condition.left, condition.right
+    if not isinstance(left, Index):
+        left, right, op = right, left, MIRRORED[op]
+    bound = constant_value(right)
+    if not isinstance(left, Index) or bound is None:
+        return least
+    now = least.get(left.name, 0)
+    from_here = {">": floor(bound) + 1, ">=": ceil(bound), "==": ceil(bound), "!=": now + (bound == now)}
+    return {**least, left.name: max(now, from_here.get(op, now))}
 
 
 def _line(e: Expression) -> dict[str, Fraction] | None:

@@ -6,8 +6,17 @@ from collections.abc import Mapping
 
 from derive.errors import DeriveError
 from derive.expression.build import ZERO
-from derive.expression.nodes import Call, Compare, Expression, Index, Reduce
-from derive.expression.walk import free_indices, rename_indices
+from derive.expression.nodes import Binder, Call, Compare, ComponentTensor, Expression, Index, Reduce
+from derive.expression.walk import (
+    children,
+    free_indices,
+    fresh,
+    index_names,
+    names,
+    rename_indices,
+    with_children,
+    with_indices,
+)
 from derive.functions import AXIS_FUNCTIONS
 from derive.parse.axis_functions import AxisFunctionUse, flat_conditions, reduced
 from derive.parse.numbers import constant_value
@@ -21,10 +30,10 @@ OF_A_SCALAR = ("sum", "prod", "max", "min", "mean", "logsumexp", "cumsum")  # th
 def over_indices(e: Reduce, scope: Scope) -> Array:
     """A reduction over named indices; what is left of the body's axes stays."""
     renamed = _bound_names(e, scope)
-    swap = {old: Index(new) for old, new in renamed.items() if old != new}
+    swap = {old: new for old, new in renamed.items() if old != new}
     indices = tuple(renamed.values())
-    inner = scope.array(rename_indices(e.body, swap))
-    test = None if e.condition is None else scope.element(rename_indices(e.condition, swap))
+    inner = scope.array(_with_other_letters(e.body, swap))
+    test = None if e.condition is None else scope.element(_with_other_letters(e.condition, swap))
     probe = inner.at(tuple(Index(f"axis {k}") for k in range(inner.rank)))
     ranges = _limits(test, indices) | ranges_of(probe, scope.shapes, indices)
     for old, new in renamed.items():
@@ -37,12 +46,52 @@ def over_indices(e: Reduce, scope: Scope) -> Array:
     return Array(inner.shape, lambda i: reduced(e.op, inner.at(i), indices, scope, test))
 
 
-def _bound_names(e: Reduce, scope: Scope) -> Mapping[str, str]:
+def component_tensor(e: ComponentTensor, scope: Scope) -> Array:
+    """``array(x[i]*y[j], i, j)``: the array with these entries."""
+    renamed = _bound_names(e, scope)
+    inner = scope.array(_with_other_letters(e.body, {old: new for old, new in renamed.items() if old != new}))
+    if inner.rank:
+        raise DeriveError("'array' takes an expression of one entry", e.place, "index it: array(A[i, j], i, j)")
+    entry = inner.at(())
+    ranges = ranges_of(entry, scope.shapes, tuple(renamed.values()))
+    for old, new in renamed.items():
+        if new not in ranges:
+            message = f"nothing fixes the range of the index '{old}'"
+            raise DeriveError(message, e.place, "it must stand as a subscript")
+    scope.bound.update(ranges)
+    shape = tuple(ranges[new] for new in renamed.values())
+    return Array(shape, lambda i: rename_indices(entry, dict(zip(renamed.values(), i, strict=True))))
+
+
+def _bound_names(e: Binder, scope: Scope) -> Mapping[str, str]:
     """The indices under names that are free in the equation; those of softmax and its kin are the result's own."""
-    keeps = e.op in AXIS_FUNCTIONS and AXIS_FUNCTIONS[e.op].keeps_axis
-    names = {name: scope.new_index(name) if name in scope.taken and not keeps else name for name in e.indices}
-    scope.taken.update(names.values())
-    return names
+    keeps = isinstance(e, Reduce) and e.op in AXIS_FUNCTIONS and AXIS_FUNCTIONS[e.op].keeps_axis
+    letters = {i: scope.new_index(i) if i in scope.taken and not keeps else i for i in e.indices}
+    scope.taken.update(letters.values())
+    return letters
+
+
+def _with_other_letters(e: Expression, swap: Mapping[str, str]) -> Expression:
+    """Renames free indices, and among them those along which softmax and its kin run: they are the result's own."""
+    if not swap:
+        return e
+    if isinstance(e, Index):
+        return Index(swap.get(e.name, e.name))
+    if isinstance(e, Binder):
+        if not (isinstance(e, Reduce) and e.op in AXIS_FUNCTIONS and AXIS_FUNCTIONS[e.op].keeps_axis):
+            swap = _without_capture(e, {old: new for old, new in swap.items() if old not in e.indices})
+        e = with_indices(e, tuple(swap.get(i, i) for i in e.indices))
+    return with_children(e, tuple(_with_other_letters(child, swap) for child in children(e)))
+
+
+def _without_capture(e: Binder, swap: dict[str, str]) -> dict[str, str]:
+    """The renaming with other letters for what `e` binds, where it would bind a letter that comes in."""
+    taken = {*index_names(e), *names(e), *swap.values()}
+    for index in e.indices:
+        if index in swap.values():
+            swap = swap | {index: fresh(taken, index)}
+            taken.add(swap[index])
+    return swap
 
 
 def _limits(condition: Expression | None, wanted: tuple[str, ...]) -> dict[str, Expression]:
@@ -100,11 +149,11 @@ def over_axes(e: Call, scope: Scope) -> Array:
         summed = list(own)
         for axis, index in zip(axes, bound, strict=True):
             summed[axis] = index
-        body, names = inner.at(tuple(summed)), tuple(index.name for index in bound)
+        body, letters = inner.at(tuple(summed)), tuple(index.name for index in bound)
         if e.function not in AXIS_FUNCTIONS:
-            return reduced(e.function, body, names, scope)
+            return reduced(e.function, body, letters, scope)
         element = inner.at(tuple(own)) if keeps else body
-        use = AxisFunctionUse(e.function, element, body, names, sizes, own[axes[0]])
+        use = AxisFunctionUse(e.function, element, body, letters, sizes, own[axes[0]])
         return use.written_out(scope)
 
     return Array(shape, at)

@@ -194,6 +194,8 @@ def divide(u: Any, v: Any) -> Any:
 
 
 def power(u: Any, v: Any) -> Any:
+    if abs(v) > max(MOST_POWER, 10_000):  # before anything counts its digits
+        raise Uncomputed
     whole = v.denominator == 1 if isinstance(v, Fraction) else v == int(v) if mpmath.isfinite(v) else False
     if u == 0 and v <= 0:
         raise Undefined

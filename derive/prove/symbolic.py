@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache, partial
 from itertools import product
+from math import comb, prod
 from typing import Any
 
 import sympy
@@ -50,6 +51,7 @@ from derive.prove.sums import Sums, alpha_normal
 MOST_OPERATIONS = 300
 MOST_TENSOR_OPERATIONS = 40
 MOST_CONDITIONS = 4
+MOST_TERMS = 3000  # that multiplying out may give
 
 
 def _scaled_i(k: Any, u: Any) -> Any:
@@ -268,6 +270,18 @@ class Converter:
         return e.xreplace(table) if table else e
 
 
+def _terms(e: Any) -> int:
+    """About how many terms an expression has, multiplied out: of itself or of an argument in it."""
+    if isinstance(e, sympy.Add):
+        return sum(map(_terms, e.args))
+    if isinstance(e, sympy.Mul):
+        return prod(map(_terms, e.args))
+    if isinstance(e, sympy.Pow):
+        times = int(abs(e.exp)) if e.exp.is_Integer else 1
+        return comb(_terms(e.base) + times - 1, times) if times < MOST_TERMS else MOST_TERMS + 1
+    return max(map(_terms, e.args), default=1)
+
+
 def prove_symbolically(before: Expression, after: Expression, setting: Setting) -> bool:
     """Whether SymPy shows that the two sides are equal; False says nothing."""
     if operations(before) + operations(after) > MOST_OPERATIONS:
@@ -342,9 +356,15 @@ def _vanishes(before: Expression, after: Expression, setting: Setting) -> bool:
     for by_name in (True, False):
         convert = Converter(setting, by_name)
         difference = convert(before) - convert(after)
-        if difference == 0 or sympy.expand(difference) == 0:
+        if difference == 0:
+            return True
+        if _terms(difference) > MOST_TERMS:
+            return False
+        if sympy.expand(difference) == 0:
             return True
     numerator = sympy.fraction(sympy.together(difference))[0]
+    if _terms(numerator) > MOST_TERMS:
+        return False
     expanded = sympy.expand(numerator)
     if expanded == 0:
         return True

@@ -67,7 +67,7 @@ class _Printer:
         return {"expr": str(e), "latex": latex(e, conventions=conventions or self.usual)}
 
     def result(self, result: Result) -> dict[str, Any]:
-        expr = displayed(result.expr, result.indices, result.shape)
+        expr = displayed(result.expr, result.indices, result.shape, self.model.shapes)
         found: dict[str, Any] = {**self.printed(expr), "shape": _shape(result.shape)}
         if result.indices and expr == result.expr:
             found["indices"] = list(result.indices)  # the free indices of what no array notation can say
@@ -89,8 +89,8 @@ class _Printer:
     def in_the_form_of(self, a: Adjoint) -> Expression:
         """By the adjoints: in whole-array notation where the result is, else in index form with the same indices."""
         r = a.result
-        in_index_form = displayed(r.expr, r.indices, r.shape) == r.expr
-        return a.by_adjoint if in_index_form else displayed(a.by_adjoint, r.indices, r.shape)
+        in_index_form = displayed(r.expr, r.indices, r.shape, self.model.shapes) == r.expr
+        return a.by_adjoint if in_index_form else displayed(a.by_adjoint, r.indices, r.shape, self.model.shapes)
 
     def gradient(self, a: Adjoint) -> dict[str, Any]:
         node = self.node(a)

@@ -57,7 +57,7 @@ def _names(story: Story, deltas: list[Adjoint]) -> Inlines:
 
 def _gradient(story: Story, a: Adjoint) -> Equation:
     """∂L/∂w by the δ."""
-    whole = in_matrices(a, a.compact)
+    whole = in_matrices(story, a, a.compact)
     left = adjoint_of(story.model.loss, a.name, a.result.indices if whole is None else ())
     return Equation(story.math(left), story.deltas.math(a.compact if whole is None else whole))
 

@@ -106,7 +106,7 @@ def _batch_delta(story: Story, a: Adjoint) -> Equation:
     if whole is not None:
         return Equation(notation.math(adjoint_of(loss, a.name)), notation.math(whole))
     n, _ = example_names(story.model)
-    in_arrays = in_matrices(a, a.compact)
+    in_arrays = in_matrices(story, a, a.compact)
     left = adjoint_of(loss, a.name, a.result.indices if in_arrays is None else ())
     sides = (left, a.compact if in_arrays is None else in_arrays)
     left_side, right_side = (notation.math(over_examples(e, story.model, n)) for e in sides)

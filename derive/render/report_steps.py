@@ -259,7 +259,7 @@ def _adjoint(story: Story, a: Adjoint, same: str) -> list[Block]:
 
 def _array_form(story: Story, a: Adjoint, same: bool) -> list[Block]:
     """The result in whole-array notation, by the δ and without them where that is short, and why the shapes fit."""
-    compact, whole = in_matrices(a, a.compact), in_matrices(a, a.result.expr)
+    compact, whole = in_matrices(story, a, a.compact), in_matrices(story, a, a.result.expr)
     found = [e for e in dict.fromkeys((compact, whole)) if e is not None]
     if not found:
         return []

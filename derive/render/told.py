@@ -33,14 +33,14 @@ def told(story: Story, a: Adjoint) -> Told:
     gradients = story.derivation.gradients
     alike = any(b is a for b in gradients)  # the parameters all in one way
     if alike and "" not in story.long:
-        story.long[""] = any(has_deltas(b) and _is_long(b) for b in gradients)
-    if has_deltas(a) and (story.long[""] if alike else _is_long(a)):
-        return _told(a, a.compact, in_matrices(a, a.compact), True)
-    return _told(a, a.result.expr, in_matrices(a, a.result.expr), has_deltas(a) and not a.expanded)
+        story.long[""] = any(has_deltas(b) and _is_long(story, b) for b in gradients)
+    if has_deltas(a) and (story.long[""] if alike else _is_long(story, a)):
+        return _told(a, a.compact, in_matrices(story, a, a.compact), True)
+    return _told(a, a.result.expr, in_matrices(story, a, a.result.expr), has_deltas(a) and not a.expanded)
 
 
-def _is_long(a: Adjoint) -> bool:
-    whole = in_matrices(a, a.result.expr)
+def _is_long(story: Story, a: Adjoint) -> bool:
+    whole = in_matrices(story, a, a.result.expr)
     return operations(a.result.expr if whole is None else whole) > (SHORT if a.result.indices else SHORT_SCALAR)
 
 
@@ -50,9 +50,9 @@ def _told(a: Adjoint, expr: Expression, whole: Expression | None, by_deltas: boo
     return Told(expr, Ref(a.name, tuple(Index(i) for i in a.result.indices)), by_deltas)
 
 
-def in_matrices(a: Adjoint, e: Expression) -> Expression | None:
+def in_matrices(story: Story, a: Adjoint, e: Expression) -> Expression | None:
     """The expression in whole-array notation, if the result is an array that it can say."""
-    return whole_arrays(e, a.result.indices, a.result.shape) if a.result.indices else None
+    return whole_arrays(e, a.result.indices, a.result.shape, story.model.shapes) if a.result.indices else None
 
 
 def has_deltas(a: Adjoint) -> bool:
@@ -68,7 +68,7 @@ def sides(story: Story, a: Adjoint) -> tuple[Math, Math]:
 
 def delta_line(story: Story, a: Adjoint) -> Equation:
     """δ_z = …, by the δ that come before it."""
-    whole = in_matrices(a, a.compact)
+    whole = in_matrices(story, a, a.compact)
     indices = a.result.indices if whole is None else ()
     left = story.deltas.math(adjoint_of(story.model.loss, a.name, indices))
     return Equation(left, story.deltas.math(a.compact if whole is None else whole))

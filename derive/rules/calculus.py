@@ -185,6 +185,14 @@ def _reduced_sum(e: Expression, x: Ref) -> Expression | None:
     return Reduce("sum", D(e.body, x), e.indices, e.condition, e.ranges)
 
 
+@_rule("product over several indices", "D(prod(u, j, k), x) = D(prod(prod(u, k), j), x)", Reduce)
+def _product_over_several(e: Expression, x: Ref) -> Expression | None:
+    if not isinstance(e, Reduce) or e.op != "prod" or is_constant(e, x) or len(e.indices) < 2:
+        return None
+    inner = Reduce("prod", e.body, e.indices[1:], e.condition, e.ranges[1:])
+    return D(Reduce("prod", inner, e.indices[:1], None, e.ranges[:1]), x)
+
+
 @_rule(
     "derivative of a product over an index", "D(prod(u[j], j), x) = sum(D(u[j], x)*prod(u[k], k, k != j), j)", Reduce
 )

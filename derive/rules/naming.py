@@ -5,6 +5,7 @@ The patterns are the definitions of the function table, in whole-array notation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from derive.arrays.form import in_arrays
@@ -13,6 +14,8 @@ from derive.expression.walk import bottom_up, children
 from derive.functions import AXIS_FUNCTIONS
 from derive.parse.expression import parse_expression
 from derive.rules.rule import Context, Rule
+
+Shape = tuple[Expression, ...]
 
 NAMED = ("log_softmax", "softmax", "logsumexp", "norm")
 
@@ -61,15 +64,17 @@ def _named(e: Expression, context: Context) -> Expression | None:
     return None if result == e else result
 
 
-def whole_arrays(e: Expression, indices: tuple[str, ...], sizes: tuple[Expression, ...]) -> Expression | None:
+def whole_arrays(
+    e: Expression, indices: tuple[str, ...], sizes: Shape, shapes: Mapping[str, Shape]
+) -> Expression | None:
     """A result in whole-array notation, with functions under their names; None where that notation cannot say it."""
-    whole = in_arrays(e, indices, sizes) if indices else None
+    whole = in_arrays(e, indices, sizes, shapes) if indices else None
     return None if whole is None else named(whole, len(indices))
 
 
-def displayed(e: Expression, indices: tuple[str, ...], sizes: tuple[Expression, ...]) -> Expression:
+def displayed(e: Expression, indices: tuple[str, ...], sizes: Shape, shapes: Mapping[str, Shape]) -> Expression:
     """A result as it is shown: in whole-array notation where that can say it, else in index form."""
-    return whole_arrays(e, indices, sizes) or e
+    return whole_arrays(e, indices, sizes, shapes) or e
 
 
 NAME_FUNCTION = Rule("name a known function", "exp(u)/sum(exp(u)) = softmax(u), sqrt(sum(u**2)) = norm(u)", _named)

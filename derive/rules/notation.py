@@ -8,7 +8,7 @@ from derive.rules.rule import Context, Rule
 
 
 def _arrays(e: Expression, context: Context) -> Expression | None:
-    result = in_arrays(e, context.axes, context.sizes)
+    result = in_arrays(e, context.axes, context.sizes, context.shapes)
     return None if result is None or result == e else result
 
 
