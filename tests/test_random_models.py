@@ -18,7 +18,7 @@ from derive.errors import DeriveError
 from derive.model import Model
 from derive.parse.expression import parse_expression
 
-CASES = int(os.environ.get("DERIVE_CASES", "240"))
+CASES = int(os.environ.get("DERIVE_CASES", "200"))
 BATCHES = 8
 PROVED = 12  # one of so many is proved
 TOLERANCE = 1e-8

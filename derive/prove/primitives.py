@@ -11,7 +11,7 @@ import mpmath
 
 LARGEST = 1e60  # argument of an exponential or a sine, whose digits cost memory
 LARGEST_SLOW = 1e9  # argument of the gamma function and its kin, which take long to compute
-MOST_DIGITS_SLOW = 2000
+MOST_DIGITS_SLOW = 500
 LARGEST_ERROR = 1e6  # argument of exp(u*u)*erfc(u)
 LARGEST_BESSELK = 6  # of K, which takes seconds at larger arguments
 LARGEST_BESSEL = 60  # argument of a Bessel function or an incomplete integral, which take long

@@ -310,7 +310,7 @@ def _equal_after_all(
     positions: Positions,
     differing: dict[int, Pair],
 ) -> bool:
-    """Whether sides that seem to differ are equal with more digits, or cannot be told apart by any that are tried.
+    """Whether sides that seem to differ are equal with more digits; what cannot be computed with them is not.
 
     They differ where each has the same value with more digits as with fewer.
     """
@@ -320,16 +320,16 @@ def _equal_after_all(
             try:
                 _compute_nodes(setting, closer, closer.values)
             except Undefined:
-                return True
+                return False
             again = _sides(before, after, setting, closer, positions)
             if again is None:
-                return True
-            fewer, differing = differing, {k: again[k] for k in differing if agree(*again[k]) is False}
+                return False
+            fewer, differing = differing, {k: again[k] for k in differing if not agree(*again[k])}
         if not differing:
             return True
         if any(_settled(fewer[k][0], now[0]) and _settled(fewer[k][1], now[1]) for k, now in differing.items()):
             return False
-    return not evaluator.exact and not any(isinstance(right, Hole) for _, right in differing.values())
+    return False
 
 
 def _settled(first: Any, second: Any) -> bool:
