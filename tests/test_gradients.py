@@ -69,6 +69,15 @@ def test_local_derivatives_equal_the_complex_step_on_their_equation(name):
         assert error <= TOLERANCE, f"d{r.of}/d{r.wrt} = {r.expr} is {found}, the complex step gives {wanted}"
 
 
+def _moving_together(model: Model, name: str, position: tuple[int, ...]) -> set[tuple[int, ...]]:
+    """The entries of a structured parameter that are one: S[i, j] and S[j, i]; none where the entry is fixed at 0."""
+    structure = model.structures.get(name)
+    if structure == "symmetric":
+        return {position, position[::-1]}
+    free = structure is None or (position[0] == position[1] if structure == "diagonal" else position[0] >= position[1])
+    return {position} if free else set()
+
+
 def _jacobian(model: Model, of: str, wrt: str, known) -> np.ndarray:
     from derive.check import complex_step
 
@@ -77,7 +86,8 @@ def _jacobian(model: Model, of: str, wrt: str, known) -> np.ndarray:
     out = np.zeros((*shape, *known[wrt].shape))
     for position in np.ndindex(*known[wrt].shape):
         moved = {k: np.array(v, dtype=complex) for k, v in known.items()}
-        moved[wrt][position] += 1e-30j
+        for place in _moving_together(model, wrt, position):
+            moved[wrt][place] += 1e-30j
         with np.errstate(all="ignore"):
             column = (
                 complex_step._Evaluator(moved, {}).over(equation.body, equation.indices, shape).imag / 1e-30

@@ -223,7 +223,8 @@ def test_equal_numbers_are_equal_whatever_their_spelling():
 @pytest.mark.parametrize(("alias", "name"), ALIASES.items())
 def test_aliases_are_the_functions_they_stand_for(alias, name):
     assert name in known_functions()
-    assert parse_expression(f"{alias}(x)") == parse_expression(f"{name}(x)")
+    args = ", ".join("xyzu"[: FUNCTIONS[name].required if name in FUNCTIONS else 1])
+    assert parse_expression(f"{alias}({args})") == parse_expression(f"{name}({args})")
 
 
 def test_names_are_normalised():

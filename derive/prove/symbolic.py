@@ -51,7 +51,7 @@ from derive.prove.sums import Sums, alpha_normal
 MOST_OPERATIONS = 300
 MOST_TENSOR_OPERATIONS = 40
 MOST_CONDITIONS = 4
-MOST_TERMS = 3000  # that multiplying out may give
+MOST_TERMS = 400_000  # that multiplying out may give
 
 
 def _scaled_i(k: Any, u: Any) -> Any:
@@ -358,9 +358,7 @@ def _vanishes(before: Expression, after: Expression, setting: Setting) -> bool:
         difference = convert(before) - convert(after)
         if difference == 0:
             return True
-        if _terms(difference) > MOST_TERMS:
-            return False
-        if sympy.expand(difference) == 0:
+        if _terms(difference) <= MOST_TERMS and sympy.expand(difference) == 0:
             return True
     numerator = sympy.fraction(sympy.together(difference))[0]
     if _terms(numerator) > MOST_TERMS:
