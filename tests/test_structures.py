@@ -96,10 +96,15 @@ def test_the_gradient_is_by_the_free_entries(name: str) -> None:
         np.testing.assert_allclose(grads["S"], by_free_entries(loss, s, structure), rtol=1e-9, atol=1e-10)
 
 
+def shown(model: Model) -> str:
+    """The gradient of the first parameter as it is printed."""
+    result = model.derive().gradients[0].result
+    return print_expression(displayed(result.expr, result.indices, result.shape, model.shapes))
+
+
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[3]])
 def test_gradients_read_as_whole_arrays(name: str) -> None:
-    result = model_of(name).derive().gradients[0].result
-    assert print_expression(displayed(result.expr, result.indices, result.shape)) == CASES[name][3]
+    assert shown(model_of(name)) == CASES[name][3]
 
 
 @pytest.mark.parametrize("name", ["quadratic form", "trace of the inverse", "squares of a diagonal", "Cholesky factor"])
@@ -135,10 +140,8 @@ def test_forms_of_other_structures_are_not_taken_from_the_cache() -> None:
 
 def test_what_is_symmetric_equals_its_transpose() -> None:
     text = "n: size\nm: size\nX: parameter[n, m]\nL: loss = logdet(X.T @ X)"
-    result = Model.parse(text).derive().gradients[0].result
-    assert print_expression(displayed(result.expr, result.indices, result.shape)) == "2*(X @ inv(X.T @ X))"
-    plain = Model.parse("n: size\nS: constant[n, n]\nx: parameter[n]\nL: loss = x @ S @ x").derive().gradients[0].result
-    assert "S.T" in print_expression(displayed(plain.expr, plain.indices, plain.shape))
+    assert shown(Model.parse(text)) == "2*(X @ inv(X.T @ X))"
+    assert "S.T" in shown(Model.parse("n: size\nS: constant[n, n]\nx: parameter[n]\nL: loss = x @ S @ x"))
 
 
 @pytest.mark.parametrize(
