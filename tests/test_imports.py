@@ -13,7 +13,7 @@ PACKAGE = Path(derive.__file__).parent
 
 # The road, from what knows nothing of the others to what knows all.  A module imports from its own level or from lower ones.
 ROAD = (
-    ("errors", "resources"),
+    ("errors", "resources", "cache"),
     ("expression",),
     ("functions",),
     ("parse", "model"),

@@ -20,7 +20,7 @@ from sympy.polys.orderings import lex
 
 from derive.expression.build import ONE, decimal, div, mul, number, power
 from derive.expression.nodes import Add, Binder, Call, Div, Expression, Index, Mul, Neg, Number, Pow
-from derive.expression.walk import children, operations, rename_indices, walk, with_children, with_indices
+from derive.expression.walk import bottom_up, children, operations, rename_indices, walk, with_children, with_indices
 
 MOST_KERNELS = 14
 MOST_OPERATIONS = 160
@@ -56,6 +56,20 @@ def alpha_normal(e: Expression) -> Expression:
         return with_children(node, tuple(visit(c) for c in children(node)))
 
     return visit(e)
+
+
+def parts_sorted(e: Expression) -> Expression:
+    """The same expression with factors and terms in one order, whatever the author's."""
+
+    def change(node: Expression) -> Expression:
+        match node:
+            case Mul():
+                return Mul(tuple(sorted(node.factors, key=str)))
+            case Add():
+                return Add(tuple(sorted(node.terms, key=str)))
+        return node
+
+    return bottom_up(e, change)
 
 
 @dataclass

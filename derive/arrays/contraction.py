@@ -25,6 +25,7 @@ from derive.expression.nodes import (
     Slice,
     Transpose,
 )
+from derive.expression.parts import unsigned
 
 NEW_AXIS = Constant("None")  # in code, as numpy writes it
 WHOLE = Slice(None, None, None)
@@ -255,15 +256,11 @@ def _collected(terms: list[Expression], side: int) -> list[Expression]:
 
 def _key(term: Expression, factor: Expression) -> Expression:
     """Matrix products and outer products are not joined with each other."""
-    return Call("outer" if isinstance(_bare(term), Call) else "matmul", (factor,))
-
-
-def _bare(term: Expression) -> Expression:
-    return term.arg if isinstance(term, Neg) else term
+    return Call("outer" if isinstance(unsigned(term), Call) else "matmul", (factor,))
 
 
 def _sides(term: Expression) -> tuple[Expression, Expression] | None:
-    match _bare(term):
+    match unsigned(term):
         case MatMul(left=left, right=right):
             return left, right
         case Call(function="outer", args=(left, right)):
@@ -281,4 +278,4 @@ def _joined(group: list[Expression], side: int) -> Expression:
     common = (_sides(group[0]) or (ONE, ONE))[side]
     inner = add(*rest)
     pair = (inner, common) if side else (common, inner)
-    return Call("outer", pair) if isinstance(_bare(group[0]), Call) else MatMul(*pair)
+    return Call("outer", pair) if isinstance(unsigned(group[0]), Call) else MatMul(*pair)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from string import ascii_letters
 
 from derive.arrays.layout import Axes, Laid, Layout
-from derive.arrays.products import flat_factors, over_and_under
+from derive.arrays.products import over_and_under
 from derive.expression.build import ONE, div, mul
 from derive.expression.nodes import Call, Constant, Expression, Index, Reduce, Ref
+from derive.expression.parts import flat_factors
 from derive.expression.walk import free_indices
 from derive.rules.sums import is_delta
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from derive.arrays.layout import Laid, Layout, NoArrayForm
 from derive.expression.build import ONE, ZERO, add, div, mul, neg
 from derive.expression.nodes import Add, Call, Compare, Div, Expression, Index, Mul, Neg, Where
+from derive.expression.parts import flat_factors
 from derive.expression.walk import children, contains, free_indices, rename_indices
 from derive.parse.sizes import same_size
 from derive.rules.sums import is_delta
@@ -100,7 +101,3 @@ def flat(e: Expression) -> Expression:
     return mul(*flat_factors(e)) if isinstance(e, Mul) else e
 
 
-def flat_factors(e: Expression) -> list[Expression]:
-    if isinstance(e, Mul):
-        return [g for f in e.factors for g in flat_factors(f)]
-    return [e]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from derive.arrays.contraction import Factor, Network, NoMatrixForm
 from derive.arrays.einsum import einsum, scattered
 from derive.arrays.layout import Laid, Layout, NoArrayForm
-from derive.arrays.products import flat_factors, over_and_under
+from derive.arrays.products import over_and_under
 from derive.expression.build import ONE, ZERO, add, neg, number
 from derive.expression.nodes import (
     Add,
@@ -24,6 +24,7 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
+from derive.expression.parts import flat_factors
 from derive.expression.walk import bound_apart, contains, free_indices, walk
 from derive.rules.expansion import written_out
 from derive.rules.structures import of_entries

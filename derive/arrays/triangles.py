@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from derive.algebra.rational import Rational, TooLarge, alpha_normal
+from derive.algebra.rational import Rational, TooLarge, alpha_normal, parts_sorted
 from derive.arrays.layout import Axes, Laid, Layout, NoArrayForm
 from derive.arrays.products import diagonal
 from derive.expression.build import ONE, TWO, ZERO, add, mul, neg
 from derive.expression.nodes import Add, Call, Compare, Expression, Index, Mul, Neg, Number, Reduce, Where
+from derive.expression.parts import factors_of, minus, terms_of
 from derive.expression.walk import bottom_up, rename_indices
 from derive.parse.sizes import same_size
-from derive.rules.structures import parts_sorted
 
 
 def cases_of_entries(layout: Layout, e: Where, order: Axes) -> Laid:
@@ -28,12 +28,8 @@ def cases_of_entries(layout: Layout, e: Where, order: Axes) -> Laid:
         return _diagonal(layout, e.then, axes)
     whole, own = _matrix(layout, e.otherwise, axes), _diagonal(layout, e.then, axes).expr
     if _doubles(e.otherwise, e.then, axes):
-        return Laid(add(*_terms(whole), *_terms(_minus(own))), axes)
-    return Laid(add(*_terms(whole), *_terms(_minus(_diagonal(layout, e.otherwise, axes).expr)), own), axes)
-
-
-def _minus(e: Expression) -> Expression:
-    return e.arg if isinstance(e, Neg) else neg(e)
+        return Laid(add(*terms_of(whole), *terms_of(minus(own))), axes)
+    return Laid(add(*terms_of(whole), *terms_of(minus(_diagonal(layout, e.otherwise, axes).expr)), own), axes)
 
 
 def _axes(e: Where, order: Axes) -> Axes:
@@ -68,7 +64,7 @@ def _diagonal(layout: Layout, e: Expression, axes: Axes) -> Laid:
     if isinstance(e, Neg):
         return Laid(neg(_diagonal(layout, e.arg, axes).expr), axes)
     if isinstance(e, Mul) and isinstance(e.factors[0], Number):
-        return Laid(mul(e.factors[0], *_factors(_diagonal(layout, mul(*e.factors[1:]), axes).expr)), axes)
+        return Laid(mul(e.factors[0], *factors_of(_diagonal(layout, mul(*e.factors[1:]), axes).expr)), axes)
     return diagonal(layout, Call("delta", tuple(map(Index, axes))), [e], axes)
 
 
@@ -92,9 +88,3 @@ def _sum_in_order(e: Expression) -> Expression:
     return add(*(neg(s) if isinstance(t, Neg) else s for s, t in zip(shown, terms, strict=True)))
 
 
-def _factors(e: Expression) -> tuple[Expression, ...]:
-    return e.factors if isinstance(e, Mul) else (e,)
-
-
-def _terms(e: Expression) -> tuple[Expression, ...]:
-    return e.terms if isinstance(e, Add) and not isinstance(e.terms[0], Neg) else (e,)

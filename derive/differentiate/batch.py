@@ -17,10 +17,12 @@ import mpmath
 import numpy as np
 
 from derive.arrays.form import in_arrays
+from derive.cache import Cache
 from derive.derivation import Adjoint, Derivation, Result, Step
-from derive.differentiate.forms import Cache, placeholders, renamed
+from derive.differentiate.forms import placeholders, renamed
 from derive.expression.build import add, div, neg
-from derive.expression.nodes import Add, Call, D, Expression, Index, MatMul, Neg, Reduce, Ref, Where
+from derive.expression.nodes import Call, D, Expression, Index, MatMul, Neg, Reduce, Ref, Where
+from derive.expression.parts import terms_of
 from derive.expression.walk import bottom_up, children, contains, index_names, names, walk
 from derive.model import Model, Shape
 from derive.prove.named import Hole, elementwise, name_axes, scalar
@@ -68,10 +70,6 @@ def over_examples(e: Expression, model: Model, n: str) -> Expression:
     return bottom_up(e, change)
 
 
-def terms(e: Expression) -> tuple[Expression, ...]:
-    return e.terms if isinstance(e, Add) else (e,)
-
-
 def depends_on_data(e: Expression, model: Model, adjoints_of_the_mean: bool = False) -> bool:
     """Whether an example enters: by a value, or by an adjoint.
 
@@ -107,7 +105,7 @@ def mean_over_examples(e: Expression, model: Model, n: str, count: Expression) -
         return Where(e.condition, *(mean_over_examples(u, model, n, count) for u in (e.then, e.otherwise)))
     inside: list[Expression] = []
     found: list[Expression] = []
-    for term in terms(e):
+    for term in terms_of(e):
         if depends_on_data(term, model):
             inside.append(over_examples(term, model, n))
         else:

@@ -16,10 +16,10 @@ from itertools import count
 from typing import cast
 
 from derive.arrays.form import in_arrays
+from derive.cache import Cache
 from derive.derivation import Adjoint, Derivation, Result, Step
 from derive.differentiate.forms import (
     INDEX_LETTERS,
-    Cache,
     Form,
     RenamedSteps,
     placeholders,

@@ -7,18 +7,15 @@ the order of first appearance, so a renamed derivation is the derivation of the 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from derive.derivation import Step
 from derive.expression.nodes import Binder, Expression, Index
 from derive.expression.walk import bottom_up, names, rename, with_indices
 from derive.prove.setting import Setting
 from derive.prove.steps import prove
-
-Value = TypeVar("Value")
 
 INDEX_LETTERS = frozenset("ijklmpqrst")
 
@@ -124,24 +121,3 @@ class RenamedSteps(Sequence[Step]):
 
     def __hash__(self) -> int:
         return hash(self._steps)
-
-
-class Cache(Generic[Value]):
-    """Remembers what was computed for the last few thousand keys."""
-
-    def __init__(self, most: int = 4096) -> None:
-        self.most = most
-        self.entries: OrderedDict[Hashable, Value] = OrderedDict()
-
-    def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
-        if key in self.entries:
-            self.entries.move_to_end(key)
-            return self.entries[key]
-        value = compute()
-        self.entries[key] = value
-        if len(self.entries) > self.most:
-            self.entries.popitem(last=False)
-        return value
-
-    def clear(self) -> None:
-        self.entries.clear()

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from derive.emit.numpy_code import NumpyPrinter
-from derive.expression.nodes import Add, Expression, Mul, Neg, Reduce, Ref
+from derive.expression.nodes import Add, Expression, Mul, Reduce, Ref
+from derive.expression.parts import unsigned
 from derive.expression.walk import names, walk
 from derive.model import Model, Variable
 from derive.parse.numbers import number_value
@@ -77,17 +78,13 @@ def is_bias(name: str, model: Model) -> bool:
         added = 0
         for node in walk(equation.body):
             if isinstance(node, Add):
-                plain = [_unsigned(t) for t in node.terms]
+                plain = [unsigned(t) for t in node.terms]
                 if any(isinstance(t, Ref) and t.name == name for t in plain) and any(_is_product(t) for t in plain):
                     added += sum(1 for t in plain if isinstance(t, Ref) and t.name == name)
         if added != count:
             return False
         uses += count
     return uses > 0
-
-
-def _unsigned(e: Expression) -> Expression:
-    return e.arg if isinstance(e, Neg) else e
 
 
 def _is_product(e: Expression) -> bool:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 from derive.arrays.form import in_arrays
 from derive.derivation import Adjoint, Derivation
-from derive.differentiate.batch import depends_on_data, example_names, over_examples, terms
+from derive.differentiate.batch import depends_on_data, example_names, over_examples
 from derive.differentiate.derive import derive
 from derive.errors import DeriveError
 from derive.expression.build import add, div, neg
 from derive.expression.nodes import Call, D, Expression, Neg, Reduce, Ref, Where
+from derive.expression.parts import terms_of
 from derive.expression.walk import names, transform, walk
 from derive.functions import AXIS_FUNCTIONS
 from derive.lower.known import Known
@@ -148,7 +149,7 @@ class _Lowering:
         if isinstance(e, Where) and of_entries(e):
             return Where(e.condition, self.mean(e.then), self.mean(e.otherwise))
         found: list[Expression] = []
-        for term in terms(e):
+        for term in terms_of(e):
             sign, bare = (True, term.arg) if isinstance(term, Neg) else (False, term)
             if depends_on_data(bare, model, adjoints_of_the_mean=True):
                 bare = self.summed(over_examples(bare, model, self.n))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
+from derive.cache import Cache
 from derive.errors import DeriveError
 from derive.expression.nodes import Call, D, Expression, Index, MatMul, Reduce, Ref, Stack, Transpose
 from derive.expression.walk import contains, walk
@@ -13,7 +12,6 @@ from derive.prove.edges import edges, edges_in
 from derive.prove.setting import ProofError, Setting
 from derive.prove.symbolic import prove_symbolically
 
-MOST_REMEMBERED = 4096
 NOWHERE = "no point was found at which the left side is defined"
 
 
@@ -55,17 +53,13 @@ def _adjoints_in(e: Expression, setting: Setting) -> set[str]:
     return {n.wrt.name for n in walk(e) if isinstance(n, D) and isinstance(n.body, Ref) and n.body.name == setting.loss}
 
 
-_FOR_ANY: OrderedDict[Hashable, Verdict] = OrderedDict()
+_FOR_ANY: Cache[Verdict] = Cache()
 
 
 def _for_any_adjoints(before: Expression, after: Expression, setting: Setting) -> Verdict:
     """The judgement of a step that holds whatever the adjoints are: the same for every depth of a network."""
     key = (before, after, setting.key(before, after), str(before), str(after))
-    if key not in _FOR_ANY:
-        _FOR_ANY[key] = _judge(before, after, setting)
-        if len(_FOR_ANY) > MOST_REMEMBERED:
-            _FOR_ANY.popitem(last=False)
-    return _FOR_ANY[key]
+    return _FOR_ANY.get(key, lambda: _judge(before, after, setting))
 
 
 def forget() -> None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from derive.algebra.rational import Rational, TooLarge, alpha_normal
 from derive.expression.build import add, decimal, div, mul, neg, number, power
 from derive.expression.nodes import Add, Call, Div, Expression, Mul, Neg, Number, Pow
+from derive.expression.parts import unsigned
 from derive.expression.walk import bottom_up, operations
 from derive.rules.arithmetic import exact, is_decimal, tidy
 from derive.rules.rule import Context, Rule, at_every_place
@@ -149,7 +150,7 @@ def _merge_node(e: Expression) -> Expression:
     """A fraction inside a product, a quotient or a power becomes one fraction."""
     match e:
         case Mul():
-            fits = any(isinstance(_unsigned(f), Div) or isinstance(f, Neg) for f in e.factors)
+            fits = any(isinstance(unsigned(f), Div) or isinstance(f, Neg) for f in e.factors)
         case Div():
             sides = (*_outer_factors(e.numerator), *_outer_factors(e.denominator))
             fits = any(isinstance(f, Div) for f in sides)
@@ -220,10 +221,6 @@ def _common(e: Expression, _: Context) -> Expression | None:
         terms.append(neg(shown) if negative else shown)
     denominator = from_powers(Fraction(1), least)
     return div(add(*terms), denominator)
-
-
-def _unsigned(e: Expression) -> Expression:
-    return e.arg if isinstance(e, Neg) else e
 
 
 def _has_denominator(e: Expression) -> bool:

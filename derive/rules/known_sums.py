@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
 
-from derive.algebra.rational import Rational, TooLarge, alpha_normal
-from derive.expression.build import ONE, ZERO, add, div, mul, neg
-from derive.expression.nodes import Add, Call, Div, Expression, Index, Mul, Neg, Pow, Reduce, Ref
+from derive.algebra.rational import Rational, TooLarge, alpha_normal, parts_sorted
+from derive.expression.build import ONE, ZERO, add, div, mul, neg, number, power
+from derive.expression.nodes import Add, Call, Div, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
 from derive.expression.walk import bottom_up, contains, free_indices, operations, rename_indices
 from derive.rules.expansion import written_out
 from derive.rules.rule import Context, Rule, at_every_place
@@ -92,17 +92,7 @@ def _value_of(total: Expression, known: list[Known]) -> Expression | None:
 
 @lru_cache(maxsize=1 << 12)
 def _in_order(e: Expression) -> Expression:
-    """The same expression with factors and terms in one order, whatever the author's."""
-
-    def ordered(node: Expression) -> Expression:
-        match node:
-            case Mul():
-                return Mul(tuple(sorted(node.factors, key=str)))
-            case Add():
-                return Add(tuple(sorted(node.terms, key=str)))
-        return node
-
-    return bottom_up(alpha_normal(e), ordered)
+    return parts_sorted(alpha_normal(e))
 
 
 def _replaced(e: Expression, context: Context) -> Expression | None:
@@ -189,24 +179,23 @@ def _quotient(e: Expression, equations: tuple[Equation, ...]) -> Expression:
         place = next((k for k, f in enumerate(below) if _less(f, body.denominator) is not None), None)
         if place is None:
             continue
+        less = _less(below[place], body.denominator)
+        kept = [f for f in (*below[:place], less, *below[place + 1 :]) if f is not None and f != ONE]
         for k, f in enumerate(above):
             shown = _instance(element, body.numerator, f)
             if shown is not None:
-                less = _less(below[place], body.denominator)
-                rest = [g for j, g in enumerate(below) if j != place]
-                kept = rest if less in (None, ONE) else [*below[:place], less, *below[place + 1 :]]
                 top = mul(*above[:k], shown, *above[k + 1 :])
-                return div(top, mul(*(g for g in kept if g is not None))) if kept else top
+                return div(top, mul(*kept)) if kept else top
     return e
 
 
 def _less(factor: Expression, base: Expression) -> Expression | None:
-    """s**2 with one s fewer."""
+    """s**2 with one s fewer; None where the factor is no power of s."""
     if factor == base:
         return ONE
-    if isinstance(factor, Pow) and factor.base == base and str(factor.exponent).isdigit():
-        n = int(str(factor.exponent)) - 1
-        return base if n == 1 else mul(*[base] * n)
+    if isinstance(factor, Pow) and factor.base == base and isinstance(factor.exponent, Number):
+        n = factor.exponent.value - 1
+        return None if n.denominator != 1 or n < 1 else base if n == 1 else power(base, number(n))
     return None
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import permutations
 
-from derive.algebra.rational import alpha_normal
+from derive.algebra.rational import alpha_normal, parts_sorted
 from derive.expression.build import ONE, ZERO, add, div, mul, neg
 from derive.expression.nodes import (
     Add,
@@ -30,6 +30,7 @@ from derive.expression.nodes import (
     Ref,
     Where,
 )
+from derive.expression.parts import factors_of, terms_of
 from derive.expression.walk import bottom_up, children, free_indices, rename_indices, walk, with_children
 from derive.rules.expansion import written_out
 from derive.rules.rule import Context, Rule, at_every_place
@@ -117,11 +118,7 @@ def _product(e: Mul) -> Expression:
     if found is None:
         return e
     k, case = found
-    return _in_each_case(case, lambda u: mul(*e.factors[:k], *_flat(u), *e.factors[k + 1 :]))
-
-
-def _flat(e: Expression) -> tuple[Expression, ...]:
-    return e.factors if isinstance(e, Mul) else (e,)
+    return _in_each_case(case, lambda u: mul(*e.factors[:k], *factors_of(u), *e.factors[k + 1 :]))
 
 
 def _sum(e: Add) -> Expression:
@@ -136,11 +133,7 @@ def _in_each_case(e: Where, change: Callable[[Expression], Expression]) -> Expre
     """Both cases changed alike; where a case is u + v, its terms each by itself, so that u and v stay apart."""
     if e.otherwise == ZERO:
         return Where(e.condition, change(e.then), ZERO)
-    return Where(e.condition, *(add(*map(change, _terms(u))) for u in (e.then, e.otherwise)))
-
-
-def _terms(e: Expression) -> tuple[Expression, ...]:
-    return e.terms if isinstance(e, Add) else (e,)
+    return Where(e.condition, *(add(*map(change, terms_of(u))) for u in (e.then, e.otherwise)))
 
 
 def of_entries(e: Where) -> bool:
@@ -241,20 +234,6 @@ def _normal(e: Expression, order: tuple[str, ...], context: Context) -> Expressi
     """The same expression with factors, terms and the indices of symmetric matrices in one order."""
 
     return parts_sorted(alpha_normal(in_order(written_out(e), _ranks(order), context)))
-
-
-def parts_sorted(e: Expression) -> Expression:
-    """The same expression with factors and terms in one order, whatever the author's."""
-
-    def change(node: Expression) -> Expression:
-        match node:
-            case Mul():
-                return Mul(tuple(sorted(node.factors, key=str)))
-            case Add():
-                return Add(tuple(sorted(node.terms, key=str)))
-        return node
-
-    return bottom_up(e, change)
 
 
 def _is_named_symmetric(name: str, context: Context) -> bool:

@@ -19,6 +19,7 @@ from derive.expression.nodes import (
     Ref,
     Where,
 )
+from derive.expression.parts import factors_of, flat_factors, minus, terms_of
 from derive.expression.walk import (
     bottom_up,
     children,
@@ -36,10 +37,6 @@ def is_delta(e: Expression) -> bool:
     return isinstance(e, Call) and e.function == "delta"
 
 
-def _factors(e: Expression) -> tuple[Expression, ...]:
-    return e.factors if isinstance(e, Mul) else (e,)
-
-
 def _distribute(e: Expression, _: Context) -> Expression | None:
     """A product with a sum that holds a delta, inside a sum over an index that the delta can contract."""
     if not isinstance(e, Reduce) or e.op != "sum":
@@ -52,19 +49,19 @@ def _multiplied_out(e: Expression, indices: frozenset[str]) -> Expression:
     match e:
         case Neg():
             inner = _multiplied_out(e.arg, indices)
-            return neg(inner) if not isinstance(inner, Add) else add(*(_minus(t) for t in inner.terms))
+            return neg(inner) if not isinstance(inner, Add) else add(*(minus(t) for t in inner.terms))
         case Add():
-            return add(*(part for t in e.terms for part in _terms(_multiplied_out(t, indices))))
+            return add(*(part for t in e.terms for part in terms_of(_multiplied_out(t, indices))))
         case Div() if _holds_delta(e.numerator, indices):
             top = _multiplied_out(e.numerator, indices)
-            return add(*(div(t, e.denominator) for t in _terms(top)))
+            return add(*(div(t, e.denominator) for t in terms_of(top)))
         case Mul():
             for k, f in enumerate(e.factors):
                 if isinstance(f, Neg) and _holds_delta(f, indices):
                     return _multiplied_out(neg(mul(*e.factors[:k], f.arg, *e.factors[k + 1 :])), indices)
                 if isinstance(f, Add) and _holds_delta(f, indices):
                     terms = [_with_factor(e, k, t) for t in f.terms]
-                    return add(*(part for t in terms for part in _terms(_multiplied_out(t, indices))))
+                    return add(*(part for t in terms for part in terms_of(_multiplied_out(t, indices))))
                 if isinstance(f, (Mul, Div)) and _holds_delta(f, indices):
                     inner = _multiplied_out(f, indices)
                     if inner != f:
@@ -77,14 +74,6 @@ def _with_factor(e: Mul, k: int, term: Expression) -> Expression:
     flat = bare.factors if isinstance(bare, Mul) else (bare,)
     product = mul(*e.factors[:k], *flat, *e.factors[k + 1 :])
     return neg(product) if sign else product
-
-
-def _terms(e: Expression) -> tuple[Expression, ...]:
-    return e.terms if isinstance(e, Add) else (e,)
-
-
-def _minus(e: Expression) -> Expression:
-    return e.arg if isinstance(e, Neg) else neg(e)
 
 
 def _holds_delta(e: Expression, indices: frozenset[str]) -> bool:
@@ -133,9 +122,9 @@ def _contract_one(e: Reduce, ranges: dict[str, Expression]) -> Expression | None
         inner = _contract_one(Reduce("sum", body.arg, e.indices, e.condition, e.ranges), ranges)
         return None if inner is None else neg(inner)
     if isinstance(body, Div):
-        whole = mul(*_factors(body.numerator), div(ONE, body.denominator))
+        whole = mul(*factors_of(body.numerator), div(ONE, body.denominator))
         return _contract_one(Reduce("sum", whole, e.indices, e.condition, e.ranges), ranges)
-    flat = _flat_factors(body)
+    flat = flat_factors(body)
     for k, f in enumerate(flat):
         if not is_delta(f) or not isinstance(f, Call):
             continue
@@ -167,13 +156,6 @@ def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
     if isinstance(other, Number):
         return size is None or (isinstance(size, Number) and other.value < size.value)
     return False
-
-
-def _flat_factors(e: Expression) -> list[Expression]:
-    found: list[Expression] = []
-    for f in _factors(e):
-        found.extend(_flat_factors(f) if isinstance(f, Mul) else [f])
-    return found
 
 
 def _conditions(condition: Expression | None, left: tuple[str, ...]) -> tuple[Expression | None, Expression | None]:
@@ -210,13 +192,13 @@ def pulled_out(e: Expression) -> Expression:
         return neg(pulled_out(Reduce("sum", body.arg, e.indices, e.condition, e.ranges)))
     bound = set(e.indices)
     if isinstance(body, Div):
-        below = list(_factors(body.denominator))
+        below = list(factors_of(body.denominator))
         free_below = [f for f in below if not bound & set(free_indices(f))]
         if free_below:
             kept_below = [f for f in below if f not in free_below]
             inner = div(body.numerator, mul(*kept_below)) if kept_below else body.numerator
             return div(pulled_out(Reduce("sum", inner, e.indices, e.condition, e.ranges)), mul(*free_below))
-        above = list(_factors(body.numerator))
+        above = list(factors_of(body.numerator))
         out = [f for f in above if not bound & set(free_indices(f))]
         if (out and len(out) < len(above)) or (out and not (len(out) == 1 and out[0] == ONE)):
             kept = [f for f in above if f not in out]
@@ -224,7 +206,7 @@ def pulled_out(e: Expression) -> Expression:
         return e
     if not isinstance(body, Mul):
         return e
-    flat = _flat_factors(body)
+    flat = flat_factors(body)
     out = [f for f in flat if not bound & set(free_indices(f))]
     if not out:
         return e
