@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +42,23 @@ def process(*args: str | bytes, cwd: Path, stdin: bytes = b"", **options: object
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
     kept = {"capture_output": True, **options}
     return subprocess.run(command, cwd=cwd, env=environment, input=stdin, timeout=120, check=False, **kept)  # type: ignore[call-overload, no-any-return]
+
+
+@contextmanager
+def interruptible(command: list[str], **options: object) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that control-C ends, even where the tests themselves run in the background; killed at the latest here."""
+    running = subprocess.Popen(  # type: ignore[call-overload]
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **options,
+    )
+    with running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 def check_golden(name: str, outcome: Outcome) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_runner import ROOT, check_golden, derive, process
+from cli_runner import ROOT, check_golden, derive, interruptible, process
 
 from derive import Model
 from derive.check.gradients import compare
@@ -544,10 +544,9 @@ def test_a_full_disk(args: list[str], here: Path) -> None:
 
 
 def test_control_c(here: Path) -> None:
-    command = [sys.executable, "-c", "from derive.cli import main; main(['show', '-'])"]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as running:
+    command = [sys.executable, "-c", "from derive.cli import main; print('ready', flush=True); main(['show', '-'])"]
+    with interruptible(command, cwd=ROOT, stdin=subprocess.PIPE) as running:
+        assert running.stdout and running.stdout.readline() == b"ready\n"
         time.sleep(1.5)  # it waits for standard input
         running.send_signal(signal.SIGINT)
         assert running.wait(20) == 130
@@ -557,11 +556,11 @@ def test_control_c(here: Path) -> None:
 def test_control_c_while_training_keeps_the_best(here: Path) -> None:
     command = [sys.executable, "-m", "derive", "run", "quadratic", "--epochs", "100000000"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
-    with subprocess.Popen(
-        command, cwd=here, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as running:
+    with interruptible(command, cwd=here, env=environment) as running:
         last_before_training = here / "runs" / "quadratic" / "model.model"
-        while running.poll() is None and not last_before_training.exists():
+        for _ in range(600):
+            if last_before_training.exists() or running.poll() is not None:
+                break
             time.sleep(0.1)
         time.sleep(1.5)
         running.send_signal(signal.SIGINT)

@@ -10,12 +10,15 @@ from typing import Any
 import mpmath
 
 LARGEST = 1e60  # argument of an exponential or a sine, whose digits cost memory
-LARGEST_SLOW = 1e9  # argument of the gamma function and its kin, which take long to compute
-MOST_DIGITS_SLOW = 500
+MOST_DIGITS = float("inf")
+MOST_DIGITS_SLOW = 500  # of functions that take long with many digits
+MOST_DIGITS_SLOWER = 150  # of Y and K, which take seconds: enough for a slope at the first look, not for a closer look
 LARGEST_ERROR = 1e6  # argument of exp(u*u)*erfc(u)
 LARGEST_BESSELK = 6  # of K, which takes seconds at larger arguments
 LARGEST_BESSEL = 60  # argument of a Bessel function or an incomplete integral, which take long
 MOST_POWER = 1e30
+SLOW = (1e9, MOST_DIGITS_SLOW)  # the gamma function and its kin
+INCOMPLETE = (LARGEST_BESSEL, MOST_DIGITS_SLOW)  # the incomplete integrals
 
 
 class Undefined(Exception):
@@ -38,10 +41,12 @@ def real(value: Any) -> Any:
     return value
 
 
-def _mp(function: Any, largest: float = LARGEST) -> Any:
-    """A function of mpmath at numbers; beyond `largest` its value would need more memory than it is worth."""
+def _mp(function: Any, largest: float = LARGEST, most_digits: float = MOST_DIGITS) -> Any:
+    """A function of mpmath at numbers; beyond `largest`, or with more digits, a value would cost more than it is worth."""
 
     def apply(*args: Any) -> Any:
+        if mpmath.mp.dps > most_digits:
+            raise Uncomputed
         numbers = [mpmath.mpf(a.numerator) / a.denominator if isinstance(a, Fraction) else a for a in args]
         if any(abs(number) > largest for number in numbers):
             raise Uncomputed
@@ -49,18 +54,6 @@ def _mp(function: Any, largest: float = LARGEST) -> Any:
             return real(function(*numbers))
         except (ValueError, ZeroDivisionError, OverflowError, TypeError, mpmath.libmp.NoConvergence):
             raise Undefined from None
-
-    return apply
-
-
-def _slow(function: Any) -> Any:
-    """The same for a function that takes long with many digits."""
-    compute = _mp(function, LARGEST_SLOW)
-
-    def apply(*args: Any) -> Any:
-        if mpmath.mp.dps > MOST_DIGITS_SLOW:
-            raise Uncomputed
-        return compute(*args)
 
     return apply
 
@@ -132,7 +125,8 @@ def _scaled_k(k: Any, u: Any) -> Any:
 def _of_each_order(letter: str, bessel: Any, name: str) -> dict[str, Any]:
     """``jv`` and with it ``j0`` and ``j1``; ``ive``, ``i0e``, ``i1e``."""
     orders = {"v": bessel, "0": partial(bessel, 0), "1": partial(bessel, 1)}
-    return {f"{letter}{order}{name}": _mp(function, LARGEST_BESSEL) for order, function in orders.items()}
+    digits = MOST_DIGITS_SLOWER if letter in "yk" else MOST_DIGITS_SLOW
+    return {f"{letter}{order}{name}": _mp(function, LARGEST_BESSEL, digits) for order, function in orders.items()}
 
 
 PRIMITIVES: dict[str, Any] = {
@@ -142,11 +136,11 @@ PRIMITIVES: dict[str, Any] = {
     "sin": _mp(mpmath.sin),
     "cos": _mp(mpmath.cos),
     "erf": _mp(mpmath.erf),
-    "lgamma": _slow(_positive(mpmath.loggamma)),
-    "gamma": _slow(mpmath.gamma),
-    "digamma": _slow(mpmath.digamma),
-    "trigamma": _slow(lambda u: mpmath.polygamma(1, u)),
-    "polygamma": _slow(lambda k, u: mpmath.polygamma(int(k), u)),
+    "lgamma": _mp(_positive(mpmath.loggamma), *SLOW),
+    "gamma": _mp(mpmath.gamma, *SLOW),
+    "digamma": _mp(mpmath.digamma, *SLOW),
+    "trigamma": _mp(lambda u: mpmath.polygamma(1, u), *SLOW),
+    "polygamma": _mp(lambda k, u: mpmath.polygamma(int(k), u), *SLOW),
     "arcsin": _mp(mpmath.asin),
     "arccos": _mp(mpmath.acos),
     "arctan": _mp(mpmath.atan),
@@ -163,9 +157,9 @@ PRIMITIVES: dict[str, Any] = {
     "ndtri": _mp(lambda u: mpmath.sqrt(2) * mpmath.erfinv(2 * u - 1)),
     "lambertw": _mp(mpmath.lambertw),
     "expi": _mp(mpmath.ei),
-    "gammainc": _mp(_gammainc, LARGEST_BESSEL),
-    "gammaincc": _mp(_gammaincc, LARGEST_BESSEL),
-    "betainc": _mp(_betainc, LARGEST_BESSEL),
+    "gammainc": _mp(_gammainc, *INCOMPLETE),
+    "gammaincc": _mp(_gammaincc, *INCOMPLETE),
+    "betainc": _mp(_betainc, *INCOMPLETE),
     **_of_each_order("j", mpmath.besselj, ""),
     **_of_each_order("y", _bessely, ""),
     **_of_each_order("i", mpmath.besseli, ""),

@@ -22,7 +22,7 @@ from derive.prove.numeric import DIGITS, Evaluator
 from derive.prove.primitives import Undefined
 from derive.prove.setting import Setting
 
-SECOND_LOOKS = (600, 6000)  # digits, where two sides seem to differ: subtraction may have eaten those there were
+SECOND_LOOKS = (200, 600, 6000)  # digits, where two sides seem to differ: subtraction may have eaten those there were
 POINTS = 12  # points at which both sides are compared
 TRIES = 600  # points tried to find them
 AGREEING_DIGITS = 30
