@@ -42,7 +42,7 @@ def real(value: Any) -> Any:
 
 
 def _mp(function: Any, largest: float = LARGEST, most_digits: float = MOST_DIGITS) -> Any:
-    """A function of mpmath at numbers; beyond `largest`, or with more digits, a value would cost more than it is worth."""
+    """A function of mpmath at numbers, where they are not beyond `largest` and the digits not too many."""
 
     def apply(*args: Any) -> Any:
         if mpmath.mp.dps > most_digits:
