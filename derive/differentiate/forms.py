@@ -13,7 +13,7 @@ from typing import Any
 
 from derive.derivation import Step
 from derive.expression.nodes import Binder, Expression, Index
-from derive.expression.walk import bottom_up, names, rename, with_indices
+from derive.expression.walk import Renaming, bottom_up, names, rename, with_indices
 from derive.prove.setting import Setting
 from derive.prove.steps import prove
 
@@ -91,10 +91,11 @@ class RenamedSteps(Sequence[Step]):
     def _steps(self) -> tuple[Step, ...]:
         proofs: Sequence[str | None] = self.form.proofs if self.proved else [None] * len(self.form.steps)
         memo: dict[Expression, Expression] = {}
+        rename = Renaming(self.back)
 
         def named(e: Expression) -> Expression:
             if e not in memo:
-                memo[e] = respell_indices(renamed(e, self.back), self.letters)
+                memo[e] = respell_indices(rename(e), self.letters)
             return memo[e]
 
         return tuple(

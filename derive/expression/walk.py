@@ -241,16 +241,34 @@ def replace(e: Expression, mapping: Mapping[Expression, Expression]) -> Expressi
 
 
 def rename(e: Expression, mapping: Mapping[str, str]) -> Expression:
-    """Renames tensors."""
+    """Renames tensors; what occurs several times is renamed once."""
+    return Renaming(mapping)(e)
 
-    def change(node: Expression) -> Expression:
-        if isinstance(node, Ref) and node.name in mapping:
-            return Ref(mapping[node.name], node.indices, place=node.place)
-        if isinstance(node, Binder) and node.ranges:
-            return with_ranges(node, tuple(rename(size, mapping) for size in node.ranges))
-        return node
 
-    return bottom_up(e, change)
+class Renaming:
+    """Renames tensors in expressions, an object once: expressions that share parts share them afterwards too."""
+
+    def __init__(self, mapping: Mapping[str, str]) -> None:
+        self.mapping = mapping
+        self._done: dict[int, tuple[Expression, Expression]] = {}  # by identity: equal numbers may be spelled otherwise
+
+    def __call__(self, e: Expression) -> Expression:
+        known = self._done.get(id(e))
+        if known is not None:
+            return known[1]
+        if isinstance(e, Ref) and e.name in self.mapping:
+            result: Expression = Ref(self.mapping[e.name], tuple(map(self, e.indices)), place=e.place)
+        else:
+            old = _KINDS[type(e)][0](e)
+            if not old:
+                return e
+            parts = [self(c) for c in old]
+            result = e if _same(old, parts) else _KINDS[type(e)][1](e, tuple(parts))
+            if isinstance(result, Binder) and result.ranges:
+                ranges = tuple(map(self, result.ranges))
+                result = result if _same(result.ranges, ranges) else with_ranges(result, ranges)
+        self._done[id(e)] = (e, result)
+        return result
 
 
 def operations(e: Expression) -> int:

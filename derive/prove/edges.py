@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from derive.expression.nodes import Call, D, Div, Expression, Mul, Neg, Number, Pow, Ref
+from derive.expression.nodes import Add, Call, D, Div, Expression, Mul, Neg, Number, Pow, Ref
 from derive.expression.walk import replace, walk
 from derive.functions import FUNCTIONS
 from derive.parse.expression import parse_expression
@@ -32,11 +32,42 @@ def _bases(e: Expression) -> list[Expression]:
             return [*_bases(e.numerator), *_bases(e.denominator)]
         case Pow() | Neg():
             return _bases(e.base if isinstance(e, Pow) else e.arg)
+    return [] if _positive(e) else [e]
+
+
+def _positive(e: Expression) -> bool:
+    """Whether an expression is above 0 wherever it is defined, seen from its signs alone."""
+    match e:
         case Number():
-            return []
+            return e.value > 0
         case Call(function="exp" | "cosh"):
-            return []
-    return [e]
+            return True
+        case Add():
+            return all(map(_not_negative, e.terms)) and any(map(_positive, e.terms))
+        case Mul():
+            return all(map(_positive, e.factors))
+        case Div():
+            return _positive(e.numerator) and _positive(e.denominator)
+        case Pow():
+            return _positive(e.base)
+        case Call(function="sqrt"):
+            return _positive(e.args[0])
+    return False
+
+
+def _not_negative(e: Expression) -> bool:
+    match e:
+        case Call(function="abs" | "sqrt"):
+            return True
+        case Pow(exponent=Number() as exponent) if exponent.value.denominator == 1 and exponent.value % 2 == 0:
+            return True
+        case Add():
+            return all(map(_not_negative, e.terms))
+        case Mul():
+            return all(map(_not_negative, e.factors))
+        case Div():
+            return _not_negative(e.numerator) and _not_negative(e.denominator)
+    return _positive(e)
 
 
 def edges_in(e: Expression, setting: Setting) -> dict[Expression, None]:

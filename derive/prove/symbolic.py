@@ -181,6 +181,8 @@ class Converter:
                 return self.call(e)
             case D():
                 return self.derivative(e)
+            case Where() if self.opaque and not self.sums.depth:
+                return _symbol(str(e))
         raise Unconvertible
 
     def element(self, e: Ref) -> Any:
@@ -286,10 +288,18 @@ def prove_symbolically(before: Expression, after: Expression, setting: Setting) 
     """Whether SymPy shows that the two sides are equal; False says nothing."""
     if operations(before) + operations(after) > MOST_OPERATIONS:
         return False
+    if _puts_in_adjoints(before, setting) and _equal(before, after, Converter(setting, opaque=True, expand=False)):
+        return True
     try:
         return all(_vanishes(left, right, setting) for left, right in _branches(before, after))
     except (Unconvertible, RecursionError):
         return False
+
+
+def _puts_in_adjoints(before: Expression, setting: Setting) -> bool:
+    """Whether an adjoint stands in the line whose value is known: then the line mostly holds whatever the rest is."""
+    adjoints = (n.wrt for n in walk(before) if isinstance(n, D) and str(n.body) == setting.loss)
+    return any(wrt.name in setting.adjoints for wrt in adjoints)
 
 
 def _branches(before: Expression, after: Expression) -> Iterator[tuple[Expression, Expression]]:

@@ -11,8 +11,8 @@ from derive.differentiate.updates import update_rules
 from derive.expression.collection import collection_paused
 from derive.expression.nodes import Expression
 from derive.model import Shape
-from derive.render.latex import latex
-from derive.render.math_style import Conventions
+from derive.render.latex import latex_printer
+from derive.render.math_printer import Printer
 from derive.render.notation import Notation
 from derive.rules.naming import displayed
 
@@ -44,8 +44,8 @@ class _Printer:
         self.derivation = derivation
         self.model = derivation.model
         self.notation = Notation(self.model)
-        self.usual = self.notation.conventions()
-        self.batched = self.notation.batch().conventions()
+        self.usual = latex_printer(self.notation.conventions())
+        self.batched = latex_printer(self.notation.batch().conventions())
 
     def whole(self) -> dict[str, Any]:
         model, derivation = self.model, self.derivation
@@ -63,8 +63,8 @@ class _Printer:
             "updates": [{"parameter": name, **self.printed(e)} for name, e in update_rules(derivation)],
         }
 
-    def printed(self, e: Expression, conventions: Conventions | None = None) -> dict[str, str]:
-        return {"expr": str(e), "latex": latex(e, conventions=conventions or self.usual)}
+    def printed(self, e: Expression, printer: Printer | None = None) -> dict[str, str]:
+        return {"expr": str(e), "latex": (printer or self.usual).text(e)}
 
     def result(self, result: Result) -> dict[str, Any]:
         expr = displayed(result.expr, result.indices, result.shape, self.model.shapes)
@@ -74,7 +74,7 @@ class _Printer:
         return found
 
     def local(self, result: Result) -> dict[str, Any]:
-        steps = self.steps(result.steps, self.notation.conventions(result.of))
+        steps = self.steps(result.steps, latex_printer(self.notation.conventions(result.of)))
         return {"of": result.of, "wrt": result.wrt, **self.result(result), "steps": steps}
 
     def node(self, a: Adjoint) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class _Printer:
             found["indices"] = list(b.indices)
         return {**found, "steps": self.steps(b.steps, self.usual)}
 
-    def steps(self, steps: Sequence[Step], conventions: Conventions) -> list[dict[str, Any]]:
+    def steps(self, steps: Sequence[Step], printer: Printer) -> list[dict[str, Any]]:
         texts: dict[Expression, str] = {}
 
         def text(e: Expression) -> str:
@@ -139,7 +139,7 @@ class _Printer:
                 "rule": step.rule,
                 "before": text(step.before),
                 "after": text(step.after),
-                "latex": latex(step.after, conventions=conventions),
+                "latex": printer.text(step.after),
                 "condition": step.condition,
                 "assumption": step.assumption,
                 "proof": step.proof,

@@ -33,7 +33,12 @@ def latex(e: Expression, shapes: Shapes | None = None, conventions: Conventions 
     >>> print(latex(parse("D(L, z)*x[i]/2")))
     \frac{\frac{\partial L}{\partial z} \cdot x_{i}}{2}
     """
-    return Printer(LATEX, conventions or Conventions(shapes or {})).text(e)
+    return latex_printer(conventions or Conventions(shapes or {})).text(e)
+
+
+def latex_printer(conventions: Conventions) -> Printer:
+    """A printer for many expressions: what they share is printed once."""
+    return Printer(LATEX, conventions)
 
 
 class _Latex(Style):

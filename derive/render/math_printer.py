@@ -63,6 +63,7 @@ class Printer:
     def __init__(self, style: Style, conventions: Conventions) -> None:
         self.style = style
         self.conventions = conventions
+        self._done: dict[int, tuple[Expression, Printed]] = {}  # by identity: equal numbers may be spelled otherwise
 
     def text(self, e: Expression) -> str:
         return self.printed(e).text
@@ -72,10 +73,15 @@ class Printer:
         return printed.text if printed.binding >= least else self.style.parentheses(printed.text)
 
     def printed(self, e: Expression) -> Printed:
+        known = self._done.get(id(e))
+        if known is not None:
+            return known[1]
         kind = type(e)
         if kind not in _PRINTERS:
             raise TypeError(f"{kind.__name__} cannot be printed")
-        return _PRINTERS[kind](self, e)
+        result = _PRINTERS[kind](self, e)
+        self._done[id(e)] = (e, result)
+        return result
 
     def rank(self, e: Expression) -> int:
         return rank(e, self.conventions.shapes)

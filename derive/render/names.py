@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 _GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ",
@@ -39,6 +40,7 @@ class Name:
     accent: str = ""
 
 
+@lru_cache(4096)
 def split_name(name: str) -> Name:
     """Takes a name apart.
 
@@ -119,6 +121,7 @@ def joined_indices(subscripts: Sequence[str], apart: bool = False) -> str:
     return (" " if short and any("\\" in s for s in subscripts) else "" if short else ",").join(subscripts)
 
 
+@lru_cache(4096)
 def _latex_word(word: str) -> str:
     letter = _letter(word)
     if letter in _COMMANDS:
