@@ -163,7 +163,7 @@ class _Reader:
             raise DeriveError("an equation says what a name is after step t", place, hint)
         self.step = definitions[0].indices[0]
         title, _, source = self.said.title.partition(":")
-        self.heading = (title.strip(), source.strip())
+        self.title, self.source = title.strip(), source.strip()
 
     def optimizer(self, name: str) -> Optimizer:
         parameter, gradient = self.only("parameter"), self.only("input")
@@ -177,14 +177,14 @@ class _Reader:
         if RATE not in constants:
             raise DeriveError(f"there is no learning rate '{RATE}'", hint=f"declare it: `{RATE}: constant = 0.01`")
         equations = self.equations(now={gradient}, before=set(changing))
-        return Optimizer(name, *self.heading, constants, equations, self.step, parameter, gradient, states)
+        return Optimizer(name, self.title or name, self.source, constants, equations, self.step, parameter, gradient, states)
 
     def schedule(self, name: str) -> Schedule:
         if list(self.said.definitions) != [RATE]:
             raise DeriveError("a schedule has one equation", hint=f"it says what {RATE}[{self.step}] is")
         known = (STEPS, BASE_RATE)
         constants = {d.name: self.number(d) for d in self.said.declarations.values() if d.name not in known}
-        return Schedule(name, *self.heading, constants, self.equations(set(), set()), self.step)
+        return Schedule(name, self.title or name, self.source, constants, self.equations(set(), set()), self.step)
 
     def of(self, role: str) -> list[Declaration]:
         return [d for d in self.said.declarations.values() if d.role == role]

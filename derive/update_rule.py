@@ -184,7 +184,7 @@ def update_rule(
     """The rule that is asked for: ``update_rule("adam(beta_1=0.8)", "warm-up,cosine", clip_norm=1)``.
 
     Schedules are applied in their order.  Raises a `DeriveError` for names that there are not, and for values that
-    make no sense.
+    are no numbers or negative.
     """
     text, given = _with_values(optimizer)
     rate = given.pop(RATE, None)
@@ -254,8 +254,11 @@ def _number(name: str, text: str) -> Expression:
         value = parse_expression(text) if text else None
     except DeriveError:
         value = None
-    if value is None or number_value(value) is None:
+    number = None if value is None else number_value(value)
+    if value is None or number is None:
         raise DeriveError(f"the value of '{name}' is not a number: '{printable(text)}'")
+    if number < 0:
+        raise DeriveError(f"the value of '{name}' must not be negative, not {printable(text)}")
     return value
 
 

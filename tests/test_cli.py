@@ -241,6 +241,7 @@ def test_generated_code_to_standard_output() -> None:
         ("wrong-optimizer-far", ["report", "logistic", "-o", "r.md", "--optimizer", "levenberg"]),
         ("wrong-optimizer-constant", ["gradient", "logistic", "--optimizer", "adam(beta_3=0.9)"]),
         ("wrong-optimizer-value", ["generate", "logistic", "--optimizer", "adam(beta_1=much)"]),
+        ("wrong-optimizer-negative", ["generate", "logistic", "--optimizer", "adam(epsilon=-1)"]),
         ("wrong-schedule", ["run", "logistic", "--schedule", "warm-up,cosin"]),
         ("wrong-schedule-twice", ["generate", "logistic", "--schedule", "cosine,cosine"]),
         ("wrong-clip-norm", ["generate", "logistic", "--clip-norm", "0"]),
