@@ -177,7 +177,8 @@ class _Reader:
         if RATE not in constants:
             raise DeriveError(f"there is no learning rate '{RATE}'", hint=f"declare it: `{RATE}: constant = 0.01`")
         equations = self.equations(now={gradient}, before=set(changing))
-        return Optimizer(name, self.title or name, self.source, constants, equations, self.step, parameter, gradient, states)
+        said = (name, self.title or name, self.source)
+        return Optimizer(*said, constants, equations, self.step, parameter, gradient, states)
 
     def schedule(self, name: str) -> Schedule:
         if list(self.said.definitions) != [RATE]:

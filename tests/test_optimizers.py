@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -174,6 +175,22 @@ def test_what_was_not_asked_for_is_not_in_the_code(small: Derivation) -> None:
     assert "state=None" in plain and "state=None" not in small.generate(optimizer="adam")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_code_is_clean(name: str, small: Derivation, tmp_path: Path) -> None:
+    """Also with every option: no line is too long, and what the rule writes is as `ruff format` has it."""
+    options = {"schedule": "warm-up,step,cosine", "clip_norm": 1.0, "clip_value": 0.5, "weight_decay": 0.01}
+    for k, extra in enumerate([{}, options] if name in OURS else [{}]):
+        (tmp_path / f"code{k}.py").write_text(small.generate(optimizer=name, **extra))
+    ruff = [sys.executable, "-m", "ruff"]
+    checked = subprocess.run(
+        [*ruff, "check", "--isolated", "--line-length", "120", "--select", "E,F,W", str(tmp_path)], check=False
+    )
+    formatted = subprocess.run(
+        [*ruff, "format", "--isolated", "--line-length", "120", "--check", str(tmp_path)], check=False
+    )
+    assert checked.returncode == formatted.returncode == 0
+
+
 def test_train_takes_what_was_asked_for(small: Derivation) -> None:
     import inspect
 
@@ -183,7 +200,9 @@ def test_train_takes_what_was_asked_for(small: Derivation) -> None:
     assert wanted.items() <= arguments.items()
     slow, _ = module.train(DATA, epochs=20, params=dict(START))
     fast, _ = module.train(DATA, epochs=20, params=dict(START), weight_decay=0.0, clip_norm=100.0, parts=1, warmup=0.05)
-    given = small.compile(optimizer="adam", schedule="warm-up(warmup=0.05)").train(DATA, epochs=20, params=dict(START))[0]
+    given = small.compile(optimizer="adam", schedule="warm-up(warmup=0.05)").train(DATA, epochs=20, params=dict(START))[
+        0
+    ]
     assert not np.allclose(slow["w"], fast["w"])
     assert np.allclose(fast["w"], given["w"], rtol=0, atol=1e-14)
 
@@ -224,7 +243,9 @@ L: loss = (z - y)**2 + weight_decay*m**2 + momentum*v**2 + eta*g**2
 """
 
 
-@pytest.mark.parametrize("options", [{"optimizer": "adamw"}, {"optimizer": "nesterov", "clip_norm": 1.0, "schedule": "warm-up,step"}])
+@pytest.mark.parametrize(
+    "options", [{"optimizer": "adamw"}, {"optimizer": "nesterov", "clip_norm": 1.0, "schedule": "warm-up,step"}]
+)
 def test_names_of_the_model_are_free(options: dict[str, Any]) -> None:
     """The model's own m, v, t, state, weight_decay: the training is that of the same model under other names."""
     import re
@@ -236,7 +257,9 @@ def test_names_of_the_model_are_free(options: dict[str, Any]) -> None:
         module = Model.parse(text).derive().compile(**options)
         start = {f"{prefix}{name}": 0.1 * k for k, name in enumerate(("m", "v", "g", "state", "params", "T"))}
         start[f"{prefix}theta"] = np.array([0.3, -0.2])
-        params, history = module.train(data, epochs=20, params=start, **{f"{prefix}weight_decay": 0.2, f"{prefix}part": 3})
+        params, history = module.train(
+            data, epochs=20, params=start, **{f"{prefix}weight_decay": 0.2, f"{prefix}part": 3}
+        )
         found.append(({name.removeprefix("q_"): value for name, value in params.items()}, history))
         report(Model.parse(text).derive(), rule=update_rule(**options))
     assert found[0][1] == found[1][1]
@@ -267,7 +290,9 @@ theta[t] = theta[t-1] - mu*v[t-1] + (1 + mu)*v[t]
     assert np.allclose(*found, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("change", [("beta_1*m[t-1]", "beta_2*m[t-1]"), ("+ epsilon", "- epsilon"), ("1 - beta_2**t", "1 - beta_1**t")])
+@pytest.mark.parametrize(
+    "change", [("beta_1*m[t-1]", "beta_2*m[t-1]"), ("+ epsilon", "- epsilon"), ("1 - beta_2**t", "1 - beta_1**t")]
+)
 def test_another_text_is_another_trajectory(change: tuple[str, str]) -> None:
     """The trajectories above would tell a mistake in the text."""
     file = Path(sys.modules["derive.optimizer"].__file__ or "").parent / "optimizers" / "adam.optimizer"
@@ -335,14 +360,21 @@ def documents(language: str) -> dict[str, Document]:
 def test_every_printer_tells_every_rule(language: str) -> None:
     for name, document in documents(language).items():
         optimizer = load_optimizer("adam" if name == "everything" else name)
-        for text in (print_text(document), print_markdown(document), print_html(document, katex="shared"), print_latex(document)):
+        for text in (
+            print_text(document),
+            print_markdown(document),
+            print_html(document, katex="shared"),
+            print_latex(document),
+        ):
             if name != "gradient-descent":
                 assert optimizer.source.split()[0].rstrip(",") in text
         if optimizer.states:
             assert r"\theta_{t} &= \theta_{t - 1} - " in print_markdown(document)
 
 
-@pytest.mark.skipif(not (shutil.which("latexmk") and shutil.which("pdflatex")), reason="latexmk or pdflatex is not installed")
+@pytest.mark.skipif(
+    not (shutil.which("latexmk") and shutil.which("pdflatex")), reason="latexmk or pdflatex is not installed"
+)
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_the_reports_compile(language: str) -> None:
     """One document with the update rules and the algorithm of every optimiser."""
@@ -372,12 +404,16 @@ def test_gradient_descent_puts_the_gradient_in() -> None:
 
 def test_what_has_no_equations_is_told_in_words() -> None:
     derivation = Model.builtin("logistic").derive()
-    assert "finds the length of each step itself" in " ".join(gradient_text(derivation, rule=update_rule("lbfgs")).split())
+    assert "finds the length of each step itself" in " ".join(
+        gradient_text(derivation, rule=update_rule("lbfgs")).split()
+    )
     assert derivation.to_dict(update_rule("lbfgs"))["updates"] == []
 
 
 def test_letters_that_the_model_has_get_others() -> None:
-    model = Model.parse("m: parameter\ntheta: parameter\neta: parameter\nt: parameter\nL: loss = (m + theta + eta - t)**2")
+    model = Model.parse(
+        "m: parameter\ntheta: parameter\neta: parameter\nt: parameter\nL: loss = (m + theta + eta - t)**2"
+    )
     told = {str(target): str(value) for target, value in equations(update_rule("adam"), model)}
     assert told["m_opt[k]"] == "beta_1*m_opt[k - 1] + (1 - beta_1)*g[k]"
     assert told["theta_opt[k]"].startswith("theta_opt[k - 1] - learning_rate*m_hat[k]")
@@ -390,7 +426,7 @@ def test_the_json_has_the_lines_of_the_rule() -> None:
     told = derivation.to_dict(update_rule("momentum", "cosine", clip_value=2))
     assert told["updates"][0]["expr"] == "x - eta*v"
     assert [line["name"] for line in told["optimizer"]["equations"]] == ["v[t]", "theta[t]", "eta[t]"]
-    assert [line["expr"] for line in told["optimizer"]["assignments"]][0] == "clip(g, -c_value, c_value)"
+    assert told["optimizer"]["assignments"][0]["expr"] == "clip(g, -c_value, c_value)"
     assert told["optimizer"]["constants"] == {"mu": "0.9", "c_value": "2"}
 
 
@@ -410,7 +446,16 @@ def test_a_run_trains(name: str, tmp_path: Path) -> None:
 
 
 def test_options_of_the_command_line(tmp_path: Path) -> None:
-    options = ["--optimizer", "adam(beta_1=0.8)", "--schedule", "warm-up,cosine", "--clip-norm", "1", "--weight-decay", "0.01"]
+    options = [
+        "--optimizer",
+        "adam(beta_1=0.8)",
+        "--schedule",
+        "warm-up,cosine",
+        "--clip-norm",
+        "1",
+        "--weight-decay",
+        "0.01",
+    ]
     code = derive("generate", "quadratic", *options)
     assert code.code == 0
     assert "beta_1=0.8" in code.out and "def learning_rate(t, T, lr, warmup)" in code.out

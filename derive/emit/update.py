@@ -6,14 +6,17 @@ Invariant: every line is an assignment of `UpdateRule.assignments`, in that orde
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from derive.emit.brackets import LINE, bracketed
 from derive.emit.numpy_code import NumpyPrinter
 from derive.emit.python_names import PythonNames
-from derive.expression.nodes import Call, Constant, Expression
+from derive.expression.nodes import Call, Constant, Expression, Index, Ref
 from derive.expression.walk import names, transform
-from derive.optimizer import BASE_RATE, RATE, STEPS
+from derive.optimizer import BASE_RATE, RATE, STEPS, Schedule
 from derive.update_rule import KEYWORDS, NORM, UpdateRule
 
 # What `train` calls its own.
@@ -31,14 +34,14 @@ class UpdateCode:
 
     title: str
     source: str
-    letters: str  # what the letters of the formulas stand for
+    head: str  # the line with `def update`
+    doc: list[str]  # its docstring
     keeps: str  # the states by name, as source: what `state` is before the first step
-    signature: list[str]  # the arguments of `update` after `state`
     before: list[dict[str, str]]  # for all parameters at once
     lines: list[dict[str, str]]  # for one parameter
     train_arguments: list[str]  # the arguments of `train` beyond those that every module has
-    passed: list[str]  # how `train` hands them on to `update`
-    schedule: dict[str, str] | None  # `learning_rate`, where it is not constant
+    passed: str  # the dictionary in which `train` hands them on to `update`
+    schedule: dict[str, Any] | None  # `learning_rate`, where it is not constant
     is_scipys: bool  # then there are no lines, and `train` calls SciPy
 
 
@@ -69,13 +72,13 @@ class _Writer:
         return UpdateCode(
             title=o.title,
             source=o.source,
-            letters=self.letters(),
+            head=self.head(),
+            doc=self.doc(),
             keeps=self.keeps(),
-            signature=[f"lr={self.lr}", *self.defaults(self.arguments)],
             before=[*self.opened(), *scalars],
             lines=[self.line(a.target, a.value, a.formula) for a in rule.assignments if not a.scalar],
             train_arguments=self.defaults(self.of_train()),
-            passed=[f"{python}={self.of_train()[name]}" for name, python in self.arguments.items()],
+            passed=self.passed(),
             schedule=self.schedule(),
             is_scipys=not o.equations,
         )
@@ -95,11 +98,28 @@ class _Writer:
             return Constant(f"float({self.printer.code(node)})")
         return None
 
-    def letters(self) -> str:
-        """``theta is params[name], eta is lr and mu is momentum``."""
-        renamed = {self.rule.optimizer.parameter: "params[name]", RATE: "lr", **self.arguments}
+    def head(self) -> str:
+        state = "state" if self.keeps() else "state=None"
+        return bracketed(
+            "def update(", ["params", "grads", state, f"lr={self.lr}", *self.defaults(self.arguments)], "):"
+        )
+
+    def doc(self) -> list[str]:
+        """What `update` does, where it is from, and what the letters of its formulas stand for."""
+        o = self.rule.optimizer
+        renamed = {o.parameter: "params[name]", RATE: "lr", **self.arguments}
         *most, last = [f"{letter} is {python}" for letter, python in renamed.items() if letter != python]
-        return f"{', '.join(most)} and {last}"
+        kept = "  `state`, an empty dictionary at first, is kept from step to step." if self.keeps() else ""
+        said = [
+            f"{o.source}.{kept}" if o.source else kept.strip(),
+            f"Every gradient was computed before any parameter changes.  In the formulas {', '.join(most)} and {last}.",
+        ]
+        first = f"One step of {o.title}, in place" + ("." if self.keeps() else "; it keeps no `state`.")
+        return [first, *(line for text in said for line in textwrap.wrap(text, LINE - 8))]
+
+    def passed(self) -> str:
+        items = [f"{python}={self.of_train()[name]}" for name, python in self.arguments.items()]
+        return bracketed("rule = dict(", items, ")", 4) if items else ""
 
     def uses(self, name: str) -> bool:
         return any(name in names(a.value) for a in self.rule.assignments)
@@ -134,23 +154,28 @@ class _Writer:
         values = self.rule.constants | self.rule.schedule_constants
         return [f"{python}={self.printer.code(values[name])}" for name, python in named.items()]
 
-    def schedule(self) -> dict[str, str] | None:
+    def schedule(self) -> dict[str, Any] | None:
         """``eta[t] = …`` as a function of the step, the number of steps, the learning rate given, and constants."""
         if not self.rule.schedules:
             return None
-        value, constants = self.rule.learning_rate, list(self.rule.schedule_constants)
-        own = PythonNames(["t", STEPS, *constants])
-        own.table[BASE_RATE] = "lr"
-        code = NumpyPrinter(own).code(value)
-        arguments = [own("t"), own(STEPS), "lr", *map(own, constants)]
+        constants = list(self.rule.schedule_constants)
+        own = PythonNames([])
+        own.taken |= {"lr", "t", "T"}
+        own.table |= {BASE_RATE: "lr", "t": "t", STEPS: "T"}
         passed = ["step", "steps", "lr", *(self.of_train()[name] for name in constants)]
         return {
-            "title": " after ".join(s.title for s in reversed(self.rule.schedules)),
-            "signature": ", ".join(arguments),
-            "formula": f"{RATE}[t] = {value}",
-            "code": f"float({code})" if "np." in code else code,
+            "head": bracketed("def learning_rate(", ["t", "T", "lr", *map(own, constants)], "):"),
+            "lines": [_applied(schedule, NumpyPrinter(own)) for schedule in self.rule.schedules],
             "call": f"learning_rate({', '.join(passed)})",
         }
+
+
+def _applied(schedule: Schedule, printer: NumpyPrinter) -> dict[str, str]:
+    """The learning rate after a schedule, by that before it."""
+    t = Index(schedule.step)
+    value = transform(schedule.value, lambda node: Ref("t") if node == t else None)
+    comment = f"{schedule.title}: {RATE}[{t}] = {schedule.value}"
+    return {"comment": comment, "code": f"lr = {printer.code(value)}"}
 
 
 def float_code(code: str) -> str:
