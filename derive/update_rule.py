@@ -113,7 +113,8 @@ class UpdateRule:
     def assignments(self) -> tuple[Assignment, ...]:
         """The step, in order: over the names of the parameter, its gradient, the states, the constants, `NORM` and t.
 
-        A state or the parameter is overwritten by its new value: the last assignments to them are what is kept.
+        A state or the parameter is overwritten by its new value: the last assignments to them are what is kept.  Scalar
+        ones may be computed once, before the loop over the parameters; elementwise ones entry by entry, in place.
 
         >>> for a in update_rule("nesterov", clip_value=5).assignments:
         ...     print(a.target, "=", a.value)
@@ -212,7 +213,7 @@ def rule_for(
     if isinstance(optimizer, UpdateRule):
         return optimizer
     usual = training_rows().get(model.name, {}).get("optimizer", "gradient-descent")
-    return update_rule(optimizer or usual, schedule, clip_norm, clip_value, weight_decay)
+    return update_rule(usual if optimizer is None else optimizer, schedule, clip_norm, clip_value, weight_decay)
 
 
 def _schedules(text: str) -> list[Schedule]:
@@ -263,9 +264,9 @@ def _number(name: str, text: str) -> Expression:
 
 
 def _positive(option: str, value: float) -> Expression:
-    what = option.replace("_", " ")
+    limit = "must not be negative" if option == "weight_decay" else "must be positive"
     if not math.isfinite(value) or value < 0 or (value == 0 and option != "weight_decay"):
-        raise DeriveError(f"the {what} must be positive, not {value:g}")
+        raise DeriveError(f"the {option.replace('_', ' ')} {limit}, not {value:g}")
     return decimal(Fraction(repr(float(value))))
 
 

@@ -238,6 +238,8 @@ def test_generated_code_to_standard_output() -> None:
         ("fragment-of-html", ["report", "logistic", "-o", "r.html", "--fragment"]),
         ("wrong-language", ["report", "logistic", "-o", "r.html", "--lang", "fr"]),
         ("wrong-optimizer", ["generate", "logistic", "--optimizer", "adma"]),
+        ("wrong-optimizer-empty", ["generate", "logistic", "--optimizer", ""]),
+        ("wrong-optimizer-hostile", ["run", "logistic", "--optimizer", "../adam\n\x1b[31m"]),
         ("wrong-optimizer-far", ["report", "logistic", "-o", "r.md", "--optimizer", "levenberg"]),
         ("wrong-optimizer-constant", ["gradient", "logistic", "--optimizer", "adam(beta_3=0.9)"]),
         ("wrong-optimizer-value", ["generate", "logistic", "--optimizer", "adam(beta_1=much)"]),

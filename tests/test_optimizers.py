@@ -157,6 +157,34 @@ def test_updates_are_in_place_and_states_begin_at_first_use(name: str, small: De
         assert all(set(kept) == {"w", "b"} for key, kept in state.items() if key != "t")
 
 
+ADADELTA = """theta: parameter
+g: input
+v: state = 0
+d: state = 0
+eta: constant = 1
+rho: constant = 0.9
+epsilon: constant = 1e-6
+v[t] = rho*v[t-1] + (1 - rho)*g[t]**2
+s[t] = sqrt(d[t-1] + epsilon)/sqrt(v[t] + epsilon)*g[t]
+d[t] = rho*d[t-1] + (1 - rho)*s[t]**2
+theta[t] = theta[t-1] - eta*s[t]
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("first", [0.0, 0.25])
+def test_states_have_the_type_of_the_parameters(dtype: str, first: float, small: Derivation) -> None:
+    """Zeiler's Adadelta, whose first step takes the root of a state at its first value."""
+    rule = UpdateRule(read_optimizer(ADADELTA.replace("d: state = 0", f"d: state = {first}"), "adadelta"))
+    module = small.compile(optimizer=rule, dtype=dtype)
+    params, state = {"w": np.arange(3, dtype=dtype)}, {}
+    module.update(params, {"w": np.array([1, -2, 4], dtype=dtype)}, state, lr=1.0)
+    assert params["w"].dtype == state["v"]["w"].dtype == state["d"]["w"].dtype == dtype
+    g = np.array([1, -2, 4])
+    wanted = np.arange(3) - np.sqrt(first + 1e-6) / np.sqrt(0.1 * g**2 + 1e-6) * g
+    assert params["w"] == pytest.approx(wanted, rel=1e-6 if dtype == "float32" else 1e-14)
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_single_precision_stays_so(name: str, small: Derivation) -> None:
     everything = {"schedule": "warm-up,step,cosine", "clip_norm": 0.1, "clip_value": 0.05, "weight_decay": 0.1}

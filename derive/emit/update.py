@@ -17,6 +17,7 @@ from derive.emit.python_names import PythonNames
 from derive.expression.nodes import Call, Constant, Expression, Index, Ref
 from derive.expression.walk import names, transform
 from derive.optimizer import BASE_RATE, RATE, STEPS, Schedule
+from derive.parse.numbers import number_value
 from derive.update_rule import KEYWORDS, NORM, UpdateRule
 
 # What `train` calls its own.
@@ -36,7 +37,7 @@ class UpdateCode:
     source: str
     head: str  # the line with `def update`
     doc: list[str]  # its docstring
-    keeps: str  # the states by name, as source: what `state` is before the first step
+    keeps: list[str]  # lines that fill `state` before the first step
     before: list[dict[str, str]]  # for all parameters at once
     lines: list[dict[str, str]]  # for one parameter
     train_arguments: list[str]  # the arguments of `train` beyond those that every module has
@@ -124,12 +125,15 @@ class _Writer:
     def uses(self, name: str) -> bool:
         return any(name in names(a.value) for a in self.rule.assignments)
 
-    def keeps(self) -> str:
-        """The states before the first step, as the source of a dictionary; nothing where nothing is kept."""
-        kept = ['"t": 0'] * self.uses("t")
+    def keeps(self) -> list[str]:
+        """Lines that give the states their first values, of the type and shape of the parameters."""
+        kept = ['state["t"] = 0'] * self.uses("t")
         for name, value in self.rule.optimizer.states.items():
-            kept.append(f'"{name}": dict.fromkeys(params, {float_code(self.printer.code(value))})')
-        return ", ".join(kept)
+            number = number_value(value)
+            first = f" + {number!r}" if number else ""
+            arrays = f"{{name: np.zeros_like(value){first} for name, value in params.items()}}"
+            kept.append(f'state["{name}"] = {arrays}')
+        return kept
 
     def opened(self) -> list[dict[str, str]]:
         """The states, the step's number and the norm of all gradients, where the rule has them."""
@@ -152,7 +156,7 @@ class _Writer:
 
     def defaults(self, named: dict[str, str]) -> list[str]:
         values = self.rule.constants | self.rule.schedule_constants
-        return [f"{python}={self.printer.code(values[name])}" for name, python in named.items()]
+        return [f"{python}={self.printed(values[name], scalar=True)}" for name, python in named.items()]
 
     def schedule(self) -> dict[str, Any] | None:
         """``eta[t] = …`` as a function of the step, the number of steps, the learning rate given, and constants."""
@@ -176,8 +180,3 @@ def _applied(schedule: Schedule, printer: NumpyPrinter) -> dict[str, str]:
     value = transform(schedule.value, lambda node: Ref("t") if node == t else None)
     comment = f"{schedule.title}: {RATE}[{t}] = {schedule.value}"
     return {"comment": comment, "code": f"lr = {printer.code(value)}"}
-
-
-def float_code(code: str) -> str:
-    """A number as a float: ``0`` is ``0.0``."""
-    return f"{code}.0" if code.isdigit() else code

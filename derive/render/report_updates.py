@@ -28,6 +28,7 @@ from derive.render.document import (
     Math,
     Paragraph,
     Section,
+    Text,
     says,
 )
 from derive.render.prose import joined
@@ -64,7 +65,9 @@ def _rule(story: Story) -> list[Block]:
         return [Paragraph(story.say("scipy intro", optimizer=name))]
     o = rule.optimizer
     theta, g, eta, t = (story.math(Ref(called[letter])) for letter in (o.parameter, o.gradient, RATE, "t"))
-    intro = story.say("rule intro", optimizer=name, theta=theta, g=g, eta=eta, t=t, loss=story.loss)
+    mean = story.say("mean of a batch") if story.model.loss in story.model.per_example else ()
+    of_batch: Inlines = (Text(" ("), *mean, Text(")")) if mean else ()
+    intro = story.say("rule intro", optimizer=name, loss=story.loss, theta=theta, g=g, eta=eta, t=t, mean=of_batch)
     lines = tuple(Equation(story.math(left), story.math(right)) for left, right in equations(rule, story.model))
     return [*_changes(story, g), Paragraph(intro), Equations(lines), *_values(story), *_schedule(story)]
 
