@@ -505,6 +505,7 @@ def test_a_builtin_model_may_name_its_optimizer(monkeypatch: pytest.MonkeyPatch)
     assert rule_for(model).optimizer.name == "adam"
     source = model.derive().generate()
     assert "One step of Adam" in source and "lr=0.3," in source and "epochs=7" in source
+    assert "optimizer" not in model.derive().to_dict(), "the documented updates are those of gradient descent"
     assert "lr=0.01," in model.derive().generate(optimizer="momentum(eta=0.01)")
 
 

@@ -68,9 +68,9 @@ def gradient(
     """Print the chain rule, the gradients and the update rules of MODEL."""
     check_writable(output, force)
     found = read_model(model, text)
-    from derive.update_rule import rule_for
+    from derive.update_rule import update_rule
 
-    updated_by = rule_for(found, **rule)
+    updated_by = update_rule(**rule)
     write(_printed(found.derive(wrt).prove(), form, updated_by), output, force)
 
 

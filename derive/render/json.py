@@ -15,16 +15,16 @@ from derive.render.latex import latex_printer
 from derive.render.math_printer import Printer
 from derive.render.notation import Notation
 from derive.rules.naming import displayed
-from derive.update_rule import UpdateRule, rule_for
+from derive.update_rule import UpdateRule, update_rule
 
 
 def to_dict(derivation: Derivation, rule: UpdateRule | None = None) -> dict[str, Any]:
     """Every expression as text of the model language, with its LaTeX; every step proved.
 
-    A `rule` that is not gradient descent alone adds its equations and assignments.
+    The updates are those of gradient descent; another `rule` adds its equations and assignments.
     """
     with collection_paused():
-        return _Printer(derivation.prove()).whole(rule_for(derivation.model, rule))
+        return _Printer(derivation.prove()).whole(rule or update_rule())
 
 
 def hessian_to_dict(hessian: Hessian) -> dict[str, Any]:

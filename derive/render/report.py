@@ -20,7 +20,7 @@ from derive.render.report_steps import adjoints, chain_rule, functions, gradient
 from derive.render.report_updates import updates
 from derive.render.story import DETAILS, Story
 from derive.render.text_document import print_text
-from derive.update_rule import UpdateRule, rule_for
+from derive.update_rule import UpdateRule, rule_for, update_rule
 
 Part = Callable[[Story], list[Block]]
 
@@ -49,8 +49,11 @@ def report(
 
 
 def gradient_document(derivation: Derived, language: str = "en", rule: UpdateRule | None = None) -> Document:
-    """The chain rule, the gradient of each parameter and its update rule: what `derive gradient` prints."""
-    document = _document(Story(derivation.prove(), language, "brief", rule_for(derivation.model, rule)), GRADIENT, "")
+    """The chain rule, the gradient of each parameter and its update rule: what `derive gradient` prints.
+
+    The rule is gradient descent, also of a model that is trained by another one, unless `rule` is given.
+    """
+    document = _document(Story(derivation.prove(), language, "brief", rule or update_rule()), GRADIENT, "")
     return replace(document, blocks=tuple(_terse(document.blocks)))
 
 
