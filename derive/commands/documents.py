@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from derive.commands.options import Choice, force_option, model_argument, output_option
+from derive.commands.options import Choice, force_option, model_argument, output_option, update_options
 from derive.commands.output import check_writable, kind_of, write
 from derive.commands.source import read_model
 from derive.errors import DeriveError
@@ -24,9 +24,17 @@ GRAPHS = ("svg", "tex")
 @click.option("--lang", "language", type=Choice(["en", "es"]), default="en", show_default=True)
 @click.option("--detail", type=Choice(["brief", "normal", "full"]), default="normal", show_default=True)
 @click.option("--fragment", is_flag=True, help="LaTeX without preamble, to be put into a document of your own (.tex).")
+@update_options
 @force_option
 def report(
-    model: str | None, text: str | None, output: str, language: str, detail: str, fragment: bool, force: bool
+    model: str | None,
+    text: str | None,
+    output: str,
+    language: str,
+    detail: str,
+    fragment: bool,
+    rule: dict[str, Any],
+    force: bool,
 ) -> None:
     """Write the derivation of MODEL as a document."""
     kind = kind_of(output, REPORTS)
@@ -36,8 +44,10 @@ def report(
     check_writable(output, force)
     found = read_model(model, text)
     from derive.render.report import report as tell
+    from derive.update_rule import rule_for
 
-    write(_printed(tell(found.derive().prove(), language, detail), kind, fragment), output, force)
+    updated_by = rule_for(found, **rule)
+    write(_printed(tell(found.derive().prove(), language, detail, updated_by), kind, fragment), output, force)
 
 
 def _printed(document: Document, kind: str, fragment: bool) -> str | bytes:
