@@ -42,6 +42,8 @@ FALSE = [
     ("where(x > 0, 1, 0)", "where(x >= 0, 1, 0)"),
     ("y*exp(a)*D(w*x, w)", "y*exp(a)*w"),
     ("D(sin(w*x), w)", "cos(w)*D(w*x, w)"),
+    ("D(exp(w*b), b) + D(w*b, w)", "D(w*b, w)"),
+    ("D(w*b, b)*D(w*b, w)", "D(w*b, w)*D(w*b, w)"),
     ("D(w*w, w) + c", "D(w, w)*D(w, w) + c"),
     ("arcsin(sin(x))", "x"),
     ("arctan2(y, x)", "arctan(y/x)"),

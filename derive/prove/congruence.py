@@ -72,20 +72,19 @@ def _apart(left: Parts, right: Parts, join: Callable[..., Expression], empty: Ex
 
 
 def generalised(pair: Pair) -> tuple[Pair, dict[str, tuple[Ref, ...]]]:
-    """The pair with any function of x for each body whose derivative by x stands on the right, and what it depends on.
+    """The pair with any function for each body whose derivative stands on the right, and what it may depend on.
 
     >>> from derive.parse.expression import parse_expression as read
     >>> (left, right), functions = generalised((read("D(exp(w*x), w)"), read("exp(w*x)*D(w*x, w)")))
     >>> f"{left} -> {right}"
     'D(exp(¶0), w) -> exp(¶0)*D(¶0, w)'
     """
-    bodies: dict[Expression, dict[Ref, None]] = {}
-    for node in walk(pair[1]):
-        if isinstance(node, D) and not isinstance(node.body, (Ref, Number)) and not free_indices(node.body):
-            bodies.setdefault(node.body, {})[node.wrt] = None
+    derivatives = [node for side in pair for node in walk(side) if isinstance(node, D)]
+    by = tuple(dict.fromkeys(node.wrt for node in derivatives))
+    right = dict.fromkeys(node.body for node in walk(pair[1]) if isinstance(node, D))
+    bodies = [body for body in right if not isinstance(body, (Ref, Number)) and not free_indices(body)]
     table: dict[Expression, Expression] = {body: Ref(f"¶{k}") for k, body in enumerate(bodies)}
-    functions = {f"¶{k}": tuple(by) for k, by in enumerate(bodies.values())}
-    return (replace(pair[0], table), replace(pair[1], table)), functions
+    return (replace(pair[0], table), replace(pair[1], table)), {f"¶{k}": by for k in range(len(bodies))}
 
 
 def speaks_for_itself(pair: Pair, setting: Setting) -> bool:
