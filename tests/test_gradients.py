@@ -79,7 +79,6 @@ def _moving_together(model: Model, name: str, position: tuple[int, ...]) -> set[
 
 
 def _jacobian(model: Model, of: str, wrt: str, known) -> np.ndarray:
-    from derive.check import complex_step
 
     equation = model.by_name[of]
     shape = known[of].shape
@@ -90,7 +89,7 @@ def _jacobian(model: Model, of: str, wrt: str, known) -> np.ndarray:
             moved[wrt][place] += 1e-30j
         with np.errstate(all="ignore"):
             column = (
-                complex_step._Evaluator(moved, {}).over(equation.body, equation.indices, shape).imag / 1e-30
+                ComplexEvaluator(moved, {}).over(equation.body, equation.indices, shape).imag / 1e-30
             )
         out[(..., *position)] = column
     return out
