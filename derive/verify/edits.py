@@ -72,7 +72,7 @@ def edits(e: Expression, pool: Pool) -> Iterator[Edit]:
             yield Edit("missing factor", put(new), None, lacking)
     for term in pool.terms:
         for part, put in parts:
-            if part is e or isinstance(part, Add):
+            if not isinstance(part, (Number, Index, Neg)):
                 yield Edit("missing term", put(add(part, term)), None, term)
                 yield Edit("missing term", put(add(part, Neg(term))), None, Neg(term))
 
@@ -119,9 +119,9 @@ def _orders(e: Expression, _: Pool) -> Proposals:
     """Products in the wrong order, transposes that are missing or too many, a quotient upside down."""
     match e:
         case MatMul(left, right):
-            yield "transposed product", MatMul(right, left)
             yield "transposed product", MatMul(_turned(left), right)
             yield "transposed product", MatMul(left, _turned(right))
+            yield "transposed product", MatMul(right, left)
             yield "transposed product", MatMul(_turned(right), left)
             yield "transposed product", MatMul(right, _turned(left))
             yield "transposed product", Call("outer", (left, right))

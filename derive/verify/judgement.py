@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from derive.expression.nodes import Expression, Ref
 from derive.expression.walk import names
 from derive.model import Model, Shape
-from derive.prove.counterexample import Counterexample, Points
 from derive.prove.both import agree_where_both
+from derive.prove.counterexample import Counterexample, Points
 from derive.prove.setting import Setting
 from derive.prove.symbolic import prove_symbolically
 from derive.verify.statement import Head, Statements
@@ -24,8 +24,8 @@ RIGHT, WRONG, UNDECIDED = "right", "wrong", "undecided"
 class Verdict:
     """`verdict` is right, wrong or undecided; `proof` says how it was proved right.
 
-    Where the shape is wrong, `shapes` are the one that it has and the one it should have; `reason` is what the reader of
-    models says of parts that do not fit.
+    Where the shape is wrong, `shapes` are the one that it has and the one it should have; `reason` says what parts do
+    not fit together.
     """
 
     verdict: str

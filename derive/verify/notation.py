@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -16,7 +17,9 @@ from derive.errors import DeriveError, Place, did_you_mean, printable
 from derive.functions import known_functions
 from derive.render.names import GREEK
 
-_NAME = r"[A-Za-zα-ωΑ-Ω_][A-Za-zα-ωΑ-Ω_0-9]*(?:\^\{?[\[(]\d+[\])]\}?|[⁽][⁰¹²³⁴⁵⁶⁷⁸⁹]+[⁾])?[₀₁₂₃₄₅₆₇₈₉ᵢⱼₖ]*"
+_LETTER = r"A-Za-zÀ-ÖØ-öø-ɏͰ-ϿḀ-ỿ_"
+_LAYER = r"(?:\^\{?[\[(]\d+[\])]\}?|⁽[⁰¹²³⁴⁵⁶⁷⁸⁹]+⁾)?"
+_NAME = rf"[{_LETTER}][{_LETTER}0-9\u0300-\u036f]*{_LAYER}[₀₁₂₃₄₅₆₇₈₉ᵢⱼₖ]*"
 _PATTERNS = {
     "derivative": rf"[d∂𝜕]({_NAME})\s*(\[[^\]=]*\])?\s*/\s*[d∂𝜕]({_NAME})(\[[^\]=]*\])?",
     "transpose": r"\.T\b|ᵀ|⊤|\^\{?[T⊤](?![A-Za-z0-9_])\}?",
@@ -39,6 +42,7 @@ _PLAIN = {
     "⊙": "*", "∘": "*", "÷": "/", "^": "**", "−": "-", "–": "-", "{": "(", "}": ")", "≤": "<=", "≥": ">=", "≠": "!=",
     "√": "sqrt",
 }  # fmt: skip
+_ACCENTS = {"\u0302": "_hat", "\u0304": "_bar", "\u0303": "_tilde", "\u0307": "_dot"}
 _LOW = str.maketrans("₀₁₂₃₄₅₆₇₈₉ᵢⱼₖ", "0123456789ijk")
 _HIGH = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _LETTERS: dict[str, list[str]] = {}
@@ -99,6 +103,7 @@ _KNOWN = frozenset(known_functions())
 
 def _plain_name(spelling: str) -> str:
     """``w⁽¹⁾₂`` and ``w^[1]₂`` → ``w1_2``; ``w₂`` → ``w_2``."""
+    spelling = "".join(_ACCENTS.get(c, c) for c in unicodedata.normalize("NFD", spelling))
     match = re.fullmatch(r"([^\^⁽₀-₉ᵢⱼₖ]+)(?:\^\{?[\[(](\d+)[\])]\}?|⁽(\S+)⁾)?([₀-₉ᵢⱼₖ]*)", spelling)
     if match is None:
         return spelling

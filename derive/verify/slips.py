@@ -1,7 +1,7 @@
 """Which slip a wrong side most likely is: the first edit that makes it true, proved.
 
-In: a wrong side, what it should equal, the names around.  Out: a `Slip`, or None where no single edit repairs it.  Edits
-are sieved at two points and the survivors proved by the prover, so that a slip that is named is one.
+In: a wrong side, what it should equal, the names around.  Out: a `Slip`, or None where no single edit repairs it.
+Edits are sieved at two points and the survivors proved by the prover, so that a slip that is named is one.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from derive.differentiate.local import differentiate
 from derive.errors import DeriveError
 from derive.expression.build import ONE, TWO, mul, sub
-from derive.expression.nodes import Add, Expression, Neg, Number, Ref
-from derive.expression.walk import index_names, names, operations
+from derive.expression.nodes import Add, Call, Div, Expression, Mul, Neg, Number, Pow, Ref
+from derive.expression.walk import index_names, names, operations, walk
 from derive.prove.counterexample import Points
 from derive.verify.edits import MOST, Edit, Pool, edits
 from derive.verify.judgement import RIGHT, judge, setting
@@ -22,6 +23,7 @@ from derive.verify.truths import ELEMENTWISE
 
 MOST_PROOFS = 8  # survivors of the sieve that are proved
 SECONDS = 20.0
+MOST_PARTS = 16  # of the truth, that may be a missing term
 MOST_ON_THE_WAY = 12  # names between two, of which every pair is considered
 
 
@@ -90,6 +92,8 @@ def _pool(
                 if operations(factor) <= 12 and not _trivial(factor):
                     factors.setdefault(factor, kind)
                     derivatives.setdefault(factor, _pair(name))
+    for factor in _inner_derivatives(statements, of, side):
+        factors.setdefault(factor, "missing inner derivative")
     scalars = [n for n in _near(statements, of, wrt, side) if not shapes.get(n)]
     for name in scalars:
         factors.setdefault(Ref(name), "missing factor")
@@ -98,7 +102,12 @@ def _pool(
         for name in _near(statements, of, wrt, side):
             factors.setdefault(Ref(name), "missing factor")
             factors.setdefault(sub(ONE, Ref(name)), "missing factor")
-    factors.setdefault(TWO, "missing constant")
+    for part in walk(head.expr) if not head.axes else ():
+        if isinstance(part, (Call, Add)) and part != head.expr and operations(part) <= 6:
+            factors.setdefault(part, "missing factor")
+    spoken = (head.expr, side, *(e.body for e in statements.model.equations if e.name == of))
+    for number in dict.fromkeys((TWO, *(n for e in spoken for n in walk(e) if isinstance(n, Number) and n.value > 1))):
+        factors.setdefault(number, "missing constant")
     terms = [t for t in _terms(head.expr) if not head.axes] + _paths(statements, of, wrt)
     near = _near(statements, of, wrt, side)
     pool = Pool(
@@ -114,20 +123,37 @@ def _pool(
 
 def _derivatives_of(statements: Statements, of: str, upper: str, lower: str) -> Iterator[tuple[str, str]]:
     """The local derivative of an edge, and the derivative of the whole by the edge's upper end."""
-    truths, found = statements.truths, None
+    truths, loss = statements.truths, statements.model.loss
     try:
-        found = truths.elementwise(upper, lower) or (
-            None if upper == statements.model.loss else truths.name(upper, lower)
-        )
+        found = truths.elementwise(upper, lower) or (None if upper == loss else truths.name(upper, lower))
     except DeriveError:
         return
     if found is not None:
         yield found, "missing inner derivative"
-    if upper not in (of, statements.model.loss):
+    if upper not in (of, loss):
         try:
             yield truths.name(of, upper), "missing factor"
         except DeriveError:
             return
+
+
+def _inner_derivatives(statements: Statements, of: str, side: Expression) -> Iterator[Expression]:
+    """The derivatives of what stands inside of functions and powers: what the chain rule asks for."""
+    equation = statements.model.by_name.get(of)
+    if statements.shapes.get(of) or equation is None:
+        return
+    inside = [node.args[0] for e in (side, equation.body) for node in walk(e) if isinstance(node, Call) and node.args]
+    inside += [node.base for e in (side, equation.body) for node in walk(e) if isinstance(node, Pow)]
+    for inner in dict.fromkeys(inside):
+        for name in names(inner):
+            if operations(inner) > 8 or any(statements.shapes.get(n) for n in names(inner)):
+                continue
+            try:
+                found = differentiate(inner, Ref(name), None)[0]
+            except DeriveError:
+                continue
+            if not _trivial(found):
+                yield found
 
 
 def _between(statements: Statements, of: str, wrt: str) -> list[tuple[str, str]]:
@@ -169,10 +195,15 @@ def _alike(statements: Statements, side: Expression) -> dict[str, tuple[str, ...
 
 
 def _terms(e: Expression) -> list[Expression]:
-    """The terms of the truth, signs taken off; nothing that is the whole of it."""
-    if not isinstance(e, Add):
-        return []
-    return [t.arg if isinstance(t, Neg) else t for t in e.terms if operations(t) <= 12]
+    """The terms of the truth, signs taken off, then the small parts of which it is made; the whole of it is none."""
+    terms = [t.arg if isinstance(t, Neg) else t for t in e.terms] if isinstance(e, Add) else []
+    parts = [p for p in walk(e) if isinstance(p, (Ref, Call, Mul)) or _is_constant(p)]
+    parts = sorted((p for p in parts if p != e), key=lambda p: not _is_constant(p))
+    return [t for t in (*terms, *parts) if operations(t) <= 12][:MOST_PARTS]
+
+
+def _is_constant(e: Expression) -> bool:
+    return isinstance(e, (Number, Div)) and not names(e) and not _trivial(e)
 
 
 def _paths(statements: Statements, of: str, wrt: str) -> list[Expression]:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from derive.arrays.form import in_arrays
 from derive.differentiate.local import differentiate
 from derive.errors import DeriveError, did_you_mean
-from derive.expression.build import mul
-from derive.expression.nodes import Call, Compare, Expression, Index, MatMul, Number, Ref, Transpose
-from derive.expression.walk import bottom_up, free_indices, rename, rename_indices, walk
+from derive.expression.build import ONE, mul
+from derive.expression.nodes import Call, Compare, Expression, Index, MatMul, Number, Pow, Ref, Transpose
+from derive.expression.walk import bottom_up, rename, rename_indices, walk
 from derive.functions import FUNCTIONS
 from derive.model import Model, Shape
 from derive.parse.elaborate import in_index_form
@@ -75,7 +75,7 @@ class Statements:
                 raise self.unknown(node)
         if isinstance(e, Compare):
             raise DeriveError("a comparison is no number", e.place)
-        return rename(e, stands_for)
+        return bottom_up(rename(e, stands_for), _exponential)
 
     def unknown(self, e: Ref) -> DeriveError:
         hint = did_you_mean(e.name, self.shapes)
@@ -111,11 +111,10 @@ class Statements:
         return bottom_up(e, change)
 
     def rank(self, e: Expression) -> int:
-        indices = tuple(free_indices(e))
-        return len(in_index_form(e, self.shapes, self.bodies, indices, None, self.whole)[2]) - len(indices)
+        return len(in_index_form(e, self.shapes, self.bodies, (), None, self.whole)[2])
 
     def elementwise(self, e: Expression) -> Expression:
-        """The tree with derivatives of nodes by names of their shape read entry by entry, where they have no indices."""
+        """The tree with derivatives between names of one shape read entry by entry, where they have no indices."""
         pairs = {spell(of, wrt): self.truths.elementwise(of, wrt) for of, wrt in self.known.derivatives}
 
         def change(node: Expression) -> Expression:
@@ -125,16 +124,17 @@ class Statements:
         return bottom_up(e, change)
 
     def meaning(self, e: Expression, head: Head) -> Expression:
-        """A side over the head's axes, in index form; Unfit where its shape is another, DeriveError where its parts do not fit."""
-        given = tuple(i for i in head.fixed if i in free_indices(e))
-        body, indices, shape = in_index_form(e, self.shapes, self.bodies, given, None, self.whole)
-        own = indices[len(given) :]
+        """A side over the head's axes, in index form.
+
+        Unfit where its shape is another, DeriveError where its parts do not fit together.
+        """
+        body, own, shape = in_index_form(e, self.shapes, self.bodies, (), None, self.whole)
         wanted = [k for k, axis in enumerate(head.axes) if axis not in head.fixed]
         if not own and isinstance(e, Number) and e.value == 0:
             return e
         sizes = [head.shape[k] for k in wanted]
-        if len(own) != len(wanted) or not all(map(same_size, shape[len(given) :], sizes)):
-            raise Unfit(print_shape(shape[len(given) :]), print_shape(tuple(sizes)))
+        if len(own) != len(wanted) or not all(map(same_size, shape, sizes)):
+            raise Unfit(print_shape(shape), print_shape(tuple(sizes)))
         return rename_indices(body, {i: Index(head.axes[k]) for i, k in zip(own, wanted, strict=True)})
 
     # Heads.
@@ -190,6 +190,13 @@ def _subscripts(text: str, shapes: Mapping[str, Shape]) -> tuple[Expression, ...
     if any(letter in shapes for letter in letters):
         raise DeriveError("a subscript of the left side is a name of the model", hint="take another letter")
     return indices
+
+
+def _exponential(e: Expression) -> Expression:
+    """``e^u``, which was read as a power of exp(1)."""
+    if isinstance(e, Pow) and e.base == Call("exp", (ONE,)):
+        return Call("exp", (e.exponent,), place=e.place)
+    return e
 
 
 def shown(e: Expression) -> str:

@@ -89,16 +89,11 @@ def slip_sentence(slip: Slip, words: Words) -> str:
 
 
 def _numbers(found: Counterexample, words: Words) -> str:
-    values = [f"{shown(Ref(n))} = {_number(v)}" for n, v in list(found.values.items())[:MOST_VALUES]]
-    at = ", ".join([*values, *(f"{_axis(axis)} = {place}" for axis, place in found.entry.items())])
+    at = [f"{shown(Ref(n))} = {_number(v)}" for n, v in list(found.values.items())[:MOST_VALUES]]
+    at += [words.sentence("entry", places=", ".join(map(str, found.entry.values())))] if found.entry else []
     line = words["no value"] if found.after is None else _number(found.after)
-    return words.sentence(
-        "counterexample" if at else "counterexample of one", at=at, line=line, truth=_number(found.before)
-    )
-
-
-def _axis(axis: str) -> str:
-    return axis.replace("_", " ") if axis.startswith("i_") else axis
+    key = "counterexample" if at else "counterexample of one"
+    return words.sentence(key, at=", ".join(at), line=line, truth=_number(found.before))
 
 
 def _number(value: float) -> str:

@@ -1,7 +1,7 @@
 """What each derivative of a derivation truly is: equations beside the model's own, one for each.
 
-In: the proved derivation of the model.  Out: for ``dL/dz``, ``da/dz`` and the like a name, a shape, and an equation that
-gives its elements by names of the model and other derivatives.  A derivative of a node is the local one where its
+In: the proved derivation of the model.  Out: for ``dL/dz``, ``da/dz`` and the like a name, a shape, and an equation
+that gives its elements by names of the model and other derivatives.  A derivative of a node is the local one where its
 equation has the name itself, else the chain rule through the nodes between.
 """
 
@@ -11,7 +11,7 @@ from derive.derivation import Derivation
 from derive.errors import DeriveError
 from derive.expression.build import ONE, ZERO, add, mul
 from derive.expression.nodes import Call, D, Expression, Index, Reduce, Ref
-from derive.expression.walk import contains, fresh, index_names, names, rename_indices, transform
+from derive.expression.walk import fresh, index_names, names, rename_indices, transform, walk
 from derive.model import Model, Shape
 
 ELEMENTWISE = "⊙"  # ends the name of a derivative that is read entry by entry: the diagonal of the Jacobian
@@ -110,7 +110,7 @@ class Truths:
             return None
         equation = model.by_name[of]
         own = tuple(map(Index, equation.indices))
-        for node in [n for n in _parts(equation.body) if isinstance(n, Ref) and n.name == wrt]:
+        for node in [n for n in walk(equation.body) if isinstance(n, Ref) and n.name == wrt]:
             if node.indices != own:
                 return None
         if (of, wrt) not in self.local or _inside_a_sum(equation.body, wrt):
@@ -147,14 +147,8 @@ def _letters(count: int, taken: dict[str, None]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _parts(e: Expression) -> list[Expression]:
-    from derive.expression.walk import walk
-
-    return list(walk(e))
-
-
 def _inside_a_sum(e: Expression, name: str) -> bool:
-    return any(isinstance(node, Reduce) and contains(node, lambda n: n == Ref(name)) for node in _parts(e))
+    return any(name in names(node) for node in walk(e) if isinstance(node, Reduce))
 
 
 def _one_on_the_diagonal(node: Expression) -> Expression | None:

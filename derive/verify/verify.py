@@ -17,7 +17,7 @@ from derive.verify.judgement import RIGHT, UNDECIDED, WRONG, Verdict, judge, set
 from derive.verify.slips import Slip, find_slip
 from derive.verify.statement import Head, Statements, Unfit
 from derive.verify.truths import Truths
-from derive.verify.written import Claim, Written, read
+from derive.verify.written import Claim, Written, named, read
 
 MOST_SLIPS = 5  # wrong lines that a slip is looked for in
 DEFINED = "defined"  # a line that only gives a name its meaning
@@ -69,9 +69,7 @@ def verify(text: str, name: str = "the derivation") -> Checked:
     try:
         return Checked(written, tuple(_Judge(written).lines()))
     except DeriveError as error:
-        error = error.within(text)
-        error.source = name
-        raise error from None
+        raise named(error, text, name) from None
     except RecursionError:
         raise DeriveError("the derivation is nested too deeply").within(text) from None
 

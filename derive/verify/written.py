@@ -67,15 +67,18 @@ def read(text: str, name: str) -> Written:
         found = Written(text, model, Vocabulary(ranks, frozenset(model.functions)))
         _Reader(found).read(lines, start)
     except DeriveError as error:
-        error = error.within(text)
-        error.source = name
-        raise error from None
+        raise named(error, text, name) from None
     if not found.claims:
         hint = "below the model, write lines such as `dL/dz = a - y`"
-        error = DeriveError("the file has no derivation", Place(max(1, len(lines)), 1), hint).within(text)
-        error.source = name
-        raise error
+        raise named(DeriveError("the file has no derivation", Place(len(lines), 1), hint), text, name)
     return found
+
+
+def named(error: DeriveError, text: str, name: str) -> DeriveError:
+    """The error, knowing the file that it speaks of."""
+    error = error.within(text)
+    error.source = name
+    return error
 
 
 def _start(lines: list[str]) -> int:
@@ -88,6 +91,9 @@ def _start(lines: list[str]) -> int:
 
 def _model(lines: list[str]) -> Model:
     said = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not said:
+        hint = "write its equations first, or `model: NAME` of a built-in one"
+        raise DeriveError("there is no model above the derivation", Place(len(lines) + 1, 1), hint)
     match = _BUILTIN.match(said[0]) if len(said) == 1 else None
     if match is not None:
         if match[2] not in builtin_names():
