@@ -9,6 +9,7 @@ from derive.commands.checking import check
 from derive.commands.code import generate
 from derive.commands.differentiation import diff, gradient, hessian
 from derive.commands.documents import graph, report
+from derive.commands.explaining import explain
 from derive.commands.look import models, show
 from derive.commands.root import Root
 from derive.commands.training import predict, run
@@ -24,5 +25,5 @@ def main() -> None:
     """Derive the gradients of a network from its equations, prove every step, and train with the code."""
 
 
-for command in (models, show, diff, gradient, hessian, report, graph, generate, run, predict, check, verify):
+for command in (models, show, diff, gradient, hessian, explain, report, graph, generate, run, predict, check, verify):
     main.add_command(command)
