@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import nbformat
 import pytest
 
 from derive.model import Model
@@ -59,7 +60,6 @@ def test_a_hessian_a_graph_and_a_program() -> None:
 @pytest.mark.parametrize("name", ["quadratic", "softmax-regression"])
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_the_notebook_is_valid(name: str, language: str) -> None:
-    nbformat = pytest.importorskip("nbformat")
     model = Model.builtin(name)
     text = print_notebook(report(model.derive(), language), model.text)
     nbformat.validate(nbformat.reads(text, as_version=4))
@@ -68,7 +68,6 @@ def test_the_notebook_is_valid(name: str, language: str) -> None:
 
 
 def test_a_notebook_of_strangers_words_is_valid() -> None:
-    nbformat = pytest.importorskip("nbformat")
     hostile = "x: parameter  # '''\\n \\ \u2028\nL: loss = x**2\n"
     text = print_notebook(sample(HOSTILE, "en", HOSTILE), hostile)
     notebook = nbformat.reads(text, as_version=4)
@@ -105,8 +104,6 @@ def test_the_command_writes_it(tmp_path: Path) -> None:
 
 def test_the_generated_notebook_runs(tmp_path: Path) -> None:
     """In a kernel of its own, as a person would run it: its cells give the derivation, the code, and equal gradients."""
-    pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")
     runner = (
         "import nbformat, nbclient, sys; book = nbformat.read(sys.argv[1], 4); "
         "nbclient.NotebookClient(book, timeout=60, kernel_name='python3').execute(); nbformat.write(book, sys.argv[2])"
