@@ -384,6 +384,32 @@ def test_what_is_printed(file: Path) -> None:
     check_golden(f"verify-{file.stem}", derive("verify", str(file)))
 
 
+def test_the_readme_tells_the_truth() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    written, told = readme.split("## Your own derivation, checked")[1].split("```text\n")[1:3]
+    outcome = derive("verify", "-", stdin=written.split("```")[0])
+    assert told.split("```")[0].strip() in outcome.out
+
+
+def test_lines_about_the_batch() -> None:
+    """dJ/dW is the mean over the examples; a penalty is counted once."""
+    model = "model: ridge"
+    lines = {
+        "dJ/dw = X.T @ (Y_hat - Y)/N + lam*w": "right", "dJ/dw = Xᵀ (Ŷ − Y)/N + λ w": "right",
+        "dJ/dw = sum((y_hat[n] - y[n])*x[n], n)/N + lam*w": "right", "dJ/dw = Xᵀ dL/dy_hat/N + λ w": "right",
+        "dJ/db = mean(Ŷ - Y)": "right", "dJ/dw = X.T @ (Ŷ - Y) + lam*w": "missing divisor",
+        "dJ/dw = X.T @ (Ŷ - Y)/N": "missing term", "dJ/dw = X.T @ (Y - Ŷ)/N + lam*w": "sign",
+    }  # fmt: skip
+    found = verify("\n".join([model, "---", *lines])).lines
+    assert [line.slip.kind if line.slip else line.verdict.verdict for line in found] == list(lines.values())
+
+
+def test_a_line_about_the_batch_that_may_need_an_assumption_is_not_decided() -> None:
+    """What is assumed of each example is not used there: what differs without it is not called wrong."""
+    text = "model: softmax-regression\n---\ndJ/dW = (A - Y).T @ X/N\ndJ/dW = (mean(Y)*10*A - Y).T @ X/N\n"
+    assert [line.verdict.verdict for line in verify(text).lines] == ["right", "undecided"]
+
+
 def test_it_speaks_spanish() -> None:
     check_golden("verify-es", derive("verify", str(DERIVATIONS / "two-layer.txt"), "--lang", "es"))
 

@@ -122,6 +122,7 @@ def _orders(e: Expression, _: Pool) -> Proposals:
             yield "transposed product", MatMul(_turned(left), right)
             yield "transposed product", MatMul(left, _turned(right))
             yield "transposed product", MatMul(right, left)
+            yield "transposed product", MatMul(_turned(right), _turned(left))
             yield "transposed product", MatMul(_turned(right), left)
             yield "transposed product", MatMul(right, _turned(left))
             yield "transposed product", Call("outer", (left, right))

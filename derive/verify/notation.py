@@ -75,6 +75,7 @@ class Vocabulary:
     derivatives: dict[tuple[str, str], str] = field(default_factory=dict)
     aliases: dict[str, tuple[str, str]] = field(default_factory=dict)  # ``delta = dL/dz`` gives a derivative a name
     primes: dict[str, str] = field(default_factory=dict)
+    objective: str = ""  # the name of the mean over the examples, where there is one
 
     def resolve(self, spelling: str) -> tuple[str, str]:
         """The model's name for a spelling, and the subscripts that were written into it: ``W_ij`` → W, ``[i,j]``."""
@@ -176,7 +177,7 @@ def _derivative(match: re.Match[str], known: Vocabulary) -> str:
     above, above_indices, below, below_indices = _TOKEN.fullmatch(match[0]).group(2, 3, 4, 5)  # type: ignore[union-attr]
     (of, low), (wrt, low_too) = known.resolve(above), known.resolve(below)
     for name, spelled in ((of, above), (wrt, below)):
-        if name not in known.ranks:
+        if name not in known.ranks and not (spelled == above and name == known.objective):
             place = Place(1, match.start() + match[0].index(spelled) + 1, len(spelled))
             raise DeriveError(f"there is no name '{printable(spelled)}'", place, did_you_mean(name, known.ranks))
     inner = [part[1:-1] for part in (above_indices or low, below_indices or low_too) if part]

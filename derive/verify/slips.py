@@ -7,7 +7,7 @@ Edits are sieved at two points and the survivors proved by the prover, so that a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from derive.differentiate.local import differentiate
@@ -36,6 +36,11 @@ class Slip:
     before: Expression | None
     after: Expression | None
     derivative: tuple[str, str] | None = None  # where what is missing is a derivative of the graph
+
+    def spelled(self, spell: Callable[[Expression], Expression]) -> Slip:
+        """The same, its names spelled otherwise."""
+        before, after = (None if e is None else spell(e) for e in (self.before, self.after))
+        return Slip(self.kind, spell(self.corrected), before, after, self.derivative)
 
 
 def find_slip(statements: Statements, head: Head, of: str, wrt: str, side: Expression) -> Slip | None:
@@ -108,7 +113,12 @@ def _pool(
     spoken = (head.expr, side, *(e.body for e in statements.model.equations if e.name == of))
     for number in dict.fromkeys((TWO, *(n for e in spoken for n in walk(e) if isinstance(n, Number) and n.value > 1))):
         factors.setdefault(number, "missing constant")
-    terms = [t for t in _terms(head.expr) if not head.axes] + _paths(statements, of, wrt)
+    counts = [v.name for v in statements.model.variables.values() if v.role == "size" and v.name in names(head.expr)]
+    for name in counts:
+        factors.setdefault(Ref(name), "missing factor")
+    whole = statements.printed(head)
+    terms = _terms(whole) if not index_names(whole) else []
+    terms += _paths(statements, of, wrt)
     near = _near(statements, of, wrt, side)
     pool = Pool(
         tuple((kind, factor) for factor, kind in factors.items()),

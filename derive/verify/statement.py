@@ -7,6 +7,7 @@ is the outer product, as columns are written on paper.
 from __future__ import annotations
 
 import ast
+import re
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,17 +58,20 @@ class Statements:
         self.shapes: Mapping[str, Shape] = ChainMap(truths.shapes, dict(model.shapes))
         self.whole = whole_names(model.variables)
         self.bodies: dict[str, Body] = dict(model.functions)
+        self.spellings: dict[str, str] = {}  # other names under which names may be written
 
     # Reading.
 
     def read(self, side: Spelled, indices: tuple[str, ...]) -> Expression:
         """The tree of a side, derivatives under their own names; places are those of the side's text."""
         self.slopes()
-        stands_for = {name: self.truths.name(*pair) for pair, name in self.known.derivatives.items()}
+        spoken = set(re.findall(r"__derivative_\d+", side.text))
+        pairs = {name: pair for pair, name in self.known.derivatives.items() if name in spoken}
+        stands_for = {name: self.truths.name(*pair) for name, pair in pairs.items()}
         tree = parse_python(side.text, "eval")
         if not isinstance(tree, ast.Expression):
             raise DeriveError("this is not an expression")
-        tensors = frozenset({*self.shapes, *stands_for})
+        tensors = frozenset({*self.shapes, *stands_for, *self.spellings})
         functions = tuple((name, len(body.parameters)) for name, body in self.bodies.items())
         e = read_expression(tree.body, Source(side.text), Names(tensors, functions, frozenset(indices)))
         for node in walk(e):
@@ -75,7 +79,7 @@ class Statements:
                 raise self.unknown(node)
         if isinstance(e, Compare):
             raise DeriveError("a comparison is no number", e.place)
-        return bottom_up(rename(e, stands_for), _exponential)
+        return bottom_up(rename(e, {**self.spellings, **stands_for}), _exponential)
 
     def unknown(self, e: Ref) -> DeriveError:
         hint = did_you_mean(e.name, self.shapes)
@@ -167,6 +171,10 @@ class Statements:
         if head.fixed or not head.axes:
             return head.expr
         return in_arrays(head.expr, head.axes, head.shape, self.shapes) or head.expr
+
+    def respelled(self, e: Expression) -> Expression:
+        """An expression under the names that the author uses."""
+        return rename(e, {name: other for other, name in self.spellings.items()})
 
     def define(self, name: str, e: Expression) -> None:
         """A name that the derivation itself gives to an expression."""

@@ -58,7 +58,7 @@ def _explanation(line: Line, checked: Checked, words: Words) -> str:
     told = [words.sentence(key, number=str(number))]
     told += [f"    {source.replace(chr(9), ' ')}", "    " + " " * (column - 1) + "^" * line.claim.place.width]
     if line.verdict.verdict == UNDECIDED:
-        return "\n".join([*told, words["no point"]])
+        return "\n".join([*told, words["not used" if line.verdict.reason else "no point"]])
     if line.follows:
         told.append(words["wrong before"])
     if line.slip is not None:

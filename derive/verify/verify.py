@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from derive.errors import DeriveError, Place
 from derive.expression.nodes import Expression
 from derive.model import Model
+from derive.verify.batch import batch_statements
 from derive.verify.judgement import RIGHT, UNDECIDED, WRONG, Verdict, judge, setting
 from derive.verify.slips import Slip, find_slip
 from derive.verify.statement import Head, Statements, Unfit
@@ -20,6 +21,7 @@ from derive.verify.truths import Truths
 from derive.verify.written import Claim, Written, named, read
 
 MOST_SLIPS = 5  # wrong lines that a slip is looked for in
+NOT_USED = "assumptions of each example"  # of a line about the batch: it might hold by them
 DEFINED = "defined"  # a line that only gives a name its meaning
 
 
@@ -78,11 +80,11 @@ class _Judge:
     def __init__(self, written: Written) -> None:
         self.written = written
         model = written.model
-        leaves = tuple(
-            dict.fromkeys(wrt for of, wrt in written.known.derivatives if of in model.by_name and wrt != model.loss)
-        )
-        derivation = model.derive(tuple(n for n in leaves if n not in model.by_name)).prove()
+        heads = (*model.by_name, written.known.objective)
+        by = dict.fromkeys(wrt for of, wrt in written.known.derivatives if of in heads and wrt not in model.by_name)
+        derivation = model.derive(tuple(by)).prove()
         self.statements = Statements(model, written.known, Truths(derivation))
+        self.batch = batch_statements(written.known, self.statements.truths)
         self.slips = MOST_SLIPS
 
     def lines(self) -> Iterator[Line]:
@@ -95,8 +97,11 @@ class _Judge:
             before = None if meant is None else (claim, meant)
             yield line
 
+    def of(self, claim: Claim) -> Statements:
+        return self.batch if claim.of == self.written.known.objective and claim.wrt else self.statements
+
     def line(self, claim: Claim, before: tuple[Claim, Expression] | None) -> tuple[Line, Expression | None]:
-        statements = self.statements
+        statements = self.of(claim)
         if claim.first:
             written = statements.by_rank(statements.read(claim.side, ()))
             statements.define(claim.of, written)
@@ -110,6 +115,7 @@ class _Judge:
         slip = None
         if verdict.verdict == WRONG and not follows and self.slips:
             slip = find_slip(statements, head, claim.of, claim.wrt, tree)
+            slip = None if slip is None else slip.spelled(statements.respelled)
             self.slips -= 1
         return Line(claim, verdict, statements.printed(head), follows, slip), meant
 
@@ -117,19 +123,22 @@ class _Judge:
         self, claim: Claim, head: Head, written: Expression
     ) -> tuple[Verdict, Head, Expression, Expression | None]:
         """The reading of a side that is right, else the first that fits, else the first."""
+        statements = self.of(claim)
         found: list[tuple[Verdict, Head, Expression, Expression | None]] = []
         for at, tree in self.readings(claim, head, written):
             ranked = tree
             try:
-                ranked = self.statements.by_rank(tree)
-                meant = self.statements.meaning(ranked, at)
+                ranked = statements.by_rank(tree)
+                meant = statements.meaning(ranked, at)
             except Unfit as error:
                 found.append((Verdict(WRONG, shapes=(error.found, error.wanted)), at, ranked, None))
                 continue
             except DeriveError as error:
                 found.append((Verdict(WRONG, reason=error.message), at, ranked, None))
                 continue
-            verdict = judge(at.expr, meant, setting(self.statements, at, meant))
+            verdict = judge(at.expr, meant, setting(statements, at, meant))
+            if verdict.verdict == WRONG and statements is self.batch and self.written.model.assumptions:
+                verdict = Verdict(UNDECIDED, reason=NOT_USED)
             found.append((verdict, at, ranked, meant))
             if verdict.verdict == RIGHT:
                 return found[-1]
@@ -137,10 +146,11 @@ class _Judge:
 
     def readings(self, claim: Claim, head: Head, written: Expression) -> Iterator[tuple[Head, Expression]]:
         """Derivatives between names of one shape are read entry by entry, or as Jacobians."""
-        entries = self.statements.elementwise(written)
+        statements = self.of(claim)
+        entries = statements.elementwise(written)
         heads = [head]
-        if claim.wrt and not claim.subscripts and self.statements.truths.elementwise(claim.of, claim.wrt):
-            heads.insert(0, self.statements.head(claim.of, claim.wrt, "", elementwise=True))
+        if claim.wrt and not claim.subscripts and statements.truths.elementwise(claim.of, claim.wrt):
+            heads.insert(0, statements.head(claim.of, claim.wrt, "", elementwise=True))
         for at in heads:
             yield at, entries
             if entries != written:

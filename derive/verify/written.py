@@ -16,6 +16,7 @@ from derive.model import Model
 from derive.parse import limits
 from derive.parse.files import builtin_model, builtin_names
 from derive.parse.model import parse_model
+from derive.verify.batch import OBJECTIVE, has_batch
 from derive.verify.notation import Spelled, Token, Vocabulary, derivative_of, sides, spelled, tokens
 
 LINES = 500  # of a derivation
@@ -64,7 +65,8 @@ def read(text: str, name: str) -> Written:
     try:
         model = _model(lines[:start])
         ranks = {n: len(shape) for n, shape in model.shapes.items()}
-        found = Written(text, model, Vocabulary(ranks, frozenset(model.functions)))
+        objective = OBJECTIVE if has_batch(model) else ""
+        found = Written(text, model, Vocabulary(ranks, frozenset(model.functions), objective=objective))
         _Reader(found).read(lines, start)
     except DeriveError as error:
         raise named(error, text, name) from None
