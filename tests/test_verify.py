@@ -9,18 +9,23 @@ from __future__ import annotations
 import ast
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import mpmath
+import numpy as np
 import pytest
 
 from derive.derivation import Derivation
 from derive.expression.nodes import D
 from derive.expression.walk import contains
 from derive.model import Model
+from derive.render.catalogue import catalogue
+from derive.verify import edits as verify_edits
+from derive.verify import slips as verify_slips
 from derive.verify.statement import shown
 from derive.verify.verify import Checked, verify
 from tests.cli_runner import check_golden, derive
@@ -374,6 +379,106 @@ def _plain(e: Any, model: str) -> str:
         return bottom_up(found, change)
 
     return str(bottom_up(e, change))
+
+
+# The same for arrays: numpy runs the model, and differentiates it by complex steps.
+
+ARRAYS = """x: input[3]
+y: target[4]
+W: parameter[4, 3]
+V: parameter[4, 4]
+h = tanh(W @ x)
+r = V @ h - y
+L: loss = sum(r**2)/2
+"""
+ARRAY_LINES = {
+    "r": ["r", "V @ h - y"],
+    "h": ["V.T @ r", "r @ V"],
+    "V": ["outer(r, h)"],
+    "W": ["outer((V.T @ r)*(1 - h**2), x)"],
+    "x": ["W.T @ ((V.T @ r)*(1 - h**2))", "((r @ V)*(1 - h**2)) @ W"],
+}
+NUMPY = {"tanh": np.tanh, "sum": np.sum, "outer": np.outer}
+
+
+def _transposed(e: ast.expr) -> ast.expr | None:
+    return e.value if isinstance(e, ast.Attribute) else None
+
+
+def _swapped(e: ast.expr) -> ast.expr | None:
+    if isinstance(e, ast.Call) and len(e.args) == 2:
+        return ast.Call(e.func, e.args[::-1], [])
+    return (
+        ast.BinOp(e.right, e.op, e.left)
+        if isinstance(e, ast.BinOp) and isinstance(e.op, (ast.MatMult, ast.Sub))
+        else None
+    )
+
+
+def _other_product(e: ast.expr) -> ast.expr | None:
+    return (
+        ast.BinOp(e.left, ast.Mult(), e.right) if isinstance(e, ast.BinOp) and isinstance(e.op, ast.MatMult) else None
+    )
+
+
+def _array_name(e: ast.expr) -> ast.expr | None:
+    return ast.Name({"r": "h", "h": "r"}[e.id]) if isinstance(e, ast.Name) and e.id in ("r", "h") else None
+
+
+def run_arrays(values: dict[str, Any]) -> dict[str, Any]:
+    found = dict(values)
+    for name, text in {"h": "tanh(W @ x)", "r": "V @ h - y", "L": "sum(r**2)/2"}.items():
+        if name not in found:
+            found[name] = eval(text, {"__builtins__": {}, **NUMPY}, found)
+    return found
+
+
+def array_truth(values: dict[str, Any], wrt: str) -> Any:
+    below = {"h": ("r", "L"), "r": ("L",)}.get(wrt, ("h", "r", "L"))
+    kept = {name: value for name, value in values.items() if name not in below}
+    found = np.empty(np.shape(values[wrt]))
+    for place in np.ndindex(found.shape):
+        moved = values[wrt].astype(complex)
+        moved[place] += 1e-30j
+        found[place] = run_arrays({**kept, wrt: moved})["L"].imag / 1e-30
+    return found
+
+
+def test_a_broken_line_of_arrays_is_never_judged_right() -> None:
+    generator = np.random.default_rng(4)
+    shapes = {"x": 3, "y": 4, "W": (4, 3), "V": (4, 4)}
+    values = run_arrays({name: generator.normal(size=shape) for name, shape in shapes.items()})
+    lines = [(wrt, text) for wrt, texts in ARRAY_LINES.items() for text in texts]
+    for wrt, text in list(lines):
+        for change in (_sign, _missing_factor, _power, _constant, _transposed, _swapped, _other_product, _array_name):
+            for which in range(3):
+                visitor = _Break(change, which)
+                tree = visitor.visit(_tree(text))
+                if visitor.done:
+                    lines.append((wrt, ast.unparse(ast.fix_missing_locations(tree))))
+    lines = list(dict.fromkeys(lines))
+    assert len(lines) > 40
+    for (wrt, text), found in zip(
+        lines, verdicts(ARRAYS, *(f"dL/d{wrt} = {text}" for wrt, text in lines)), strict=True
+    ):
+        try:
+            value = eval(text, {"__builtins__": {}, **NUMPY}, values)
+        except ValueError:
+            value = None
+        true = array_truth(values, wrt)
+        right = value is not None and np.shape(value) == true.shape and bool(np.allclose(value, true, rtol=1e-9))
+        assert found == ("right" if right else "wrong"), (wrt, text)
+
+
+def test_every_kind_of_slip_has_its_sentence() -> None:
+    """In both languages, and no sentence is left over."""
+    trees = [ast.parse(Path(module.__file__).read_text(encoding="utf-8")) for module in (verify_edits, verify_slips)]
+    texts = {node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    first = "missing|wrong|extra|transposed|upside|quotient|sign|exponent|constant"
+    kinds = {text for text in texts if isinstance(text, str) and re.fullmatch(f"({first})[a-z ]*", text)}
+    for language in ("en", "es"):
+        known = {key.removeprefix("slip ") for key in catalogue(language)["sentences"] if key.startswith("slip ")}
+        assert kinds == known
 
 
 # Files, the command line, errors.
