@@ -81,6 +81,7 @@ RIGHT = {
     "k: size\ny: target[k]\nz: parameter[k]\nassume(sum(y) == 1)\na = softmax(z)\nL: loss = -sum(y*log(a))": [
         "dL/dz = a - y", "dL/dz_i = sum(y) a_i - y_i", "dL/da = -y/a", "da_i/dz_j = a_i (delta(i,j) - a_j)",
     ],
+    "lam: constant = 0.1\nw: parameter\nL: loss = lam*w**2": ["dL/dw = 2λw", "dL/dw = 2λ w"],
     "x: parameter\nL: loss = relu(x)**2 + abs(x)": ["dL/dx = 2*relu(x) + sign(x)", "dL/dx = where(x > 0, 2x + 1, -1)"],
 }  # fmt: skip
 

@@ -24,6 +24,7 @@ from derive.prove.setting import Setting
 
 MILD = 5  # the first magnitudes that are drawn
 TRIES = 40
+LARGE = 100
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,10 @@ def _rounded(evaluator: Evaluator, setting: Setting) -> Evaluator | None:
 
 
 def _two_decimals(value: Any, evaluator: Evaluator) -> Any:
-    return evaluator.lift(Fraction(round(float(_real(value)) * 100), 100) or Fraction(1, 100))
+    moderate = float(_real(value))
+    if abs(moderate) > LARGE:  # exact points are large whole numbers
+        moderate /= LARGE
+    return evaluator.lift(Fraction(round(moderate * 100), 100) or Fraction(1, 100))
 
 
 def _entries(

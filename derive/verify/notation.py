@@ -156,7 +156,11 @@ def _read(kind: str, match: re.Match[str], known: Vocabulary) -> Iterator[Token]
         yield Token(kind, _derivative(match, known), start, width)
     elif kind == "name":
         name, subscripts = known.resolve(text)
-        if name in known.aliases:
+        parts = _letters(text, known)
+        if parts:
+            for part in parts:
+                yield Token(kind, known.resolve(part[0])[0], start + part.start(), len(part[0]))
+        elif name in known.aliases:
             yield Token("name", known.identifier(*known.aliases[name]), start, width)
         else:
             yield Token("name", name + subscripts, start, width)
@@ -170,6 +174,18 @@ def _read(kind: str, match: re.Match[str], known: Vocabulary) -> Iterator[Token]
         yield Token(kind, ".T", start, width)
     else:
         yield Token(kind, "@" if kind == "dot" else _PLAIN.get(text, text), start, width)
+
+
+def _letters(text: str, known: Vocabulary) -> list[re.Match[str]]:
+    """The factors of what is no name, but Greek and other letters side by side: ``λw``; none where it is a name."""
+    if text.isascii():
+        return []
+    name = known.resolve(text)[0]
+    if name in known.ranks or name in known.aliases or known.is_function(name) or known.is_function(text):
+        return []
+    parts = list(re.finditer(rf"[{_LETTER}][0-9]*[₀₁₂₃₄₅₆₇₈₉]*", text))
+    whole = "".join(part[0] for part in parts) == text
+    return parts if len(parts) > 1 and whole and all(known.resolve(part[0])[0] in known.ranks for part in parts) else []
 
 
 def _derivative(match: re.Match[str], known: Vocabulary) -> str:
