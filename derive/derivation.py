@@ -54,6 +54,11 @@ class Result:
 
         return expression_to_sympy(self.expr)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from derive.render.mime import bundle
+
+        return bundle(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Adjoint:
@@ -75,6 +80,11 @@ class Adjoint:
     def name(self) -> str:
         return self.result.wrt
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from derive.render.mime import bundle
+
+        return bundle(self)
+
 
 @dataclass(frozen=True)
 class Hessian:
@@ -91,6 +101,11 @@ class Hessian:
         from derive.render.json import hessian_to_dict
 
         return hessian_to_dict(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from derive.render.mime import bundle
+
+        return bundle(self)
 
 
 @dataclass(frozen=True)
@@ -145,11 +160,17 @@ class Derivation:
         True
         """
         from derive.emit.module import generate
+        from derive.render.mime import Source
 
-        return generate(self, **options)
+        return Source(generate(self, **options))
 
     def compile(self, **options: Any) -> ModuleType:
         """The generated module, ready to call."""
         from derive.emit.module import load
 
         return load(self.generate(**options), self.model.name)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from derive.render.mime import bundle
+
+        return bundle(self)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from derive.derivation import Derivation, Hessian
     from derive.parse.scope import Body
+    from derive.render.graph_layout import Graph
 
 Shape = tuple[Expression, ...]
 
@@ -133,6 +134,17 @@ class Model:
     def hessian(self, wrt: tuple[str, ...] = ()) -> Hessian:
         """The second derivatives by every pair of parameters, or of the names in `wrt`."""
         return self.derive(wrt).hessian(wrt)
+
+    def graph(self) -> Graph:
+        """The computational graph."""
+        from derive.render.model_graph import model_graph
+
+        return model_graph(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from derive.render.mime import bundle
+
+        return bundle(self)
 
     @cached_property
     def structures(self) -> dict[str, str]:

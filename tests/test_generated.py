@@ -22,6 +22,7 @@ from derive.render.html_document import print_html
 from derive.render.katex import shared_files
 from derive.render.latex_document import print_latex
 from derive.render.markdown_document import print_markdown
+from derive.render.notebook_document import print_notebook
 from derive.render.report import report
 
 FOLDER = Path(__file__).parent.parent / "generated"
@@ -40,6 +41,7 @@ def written(name: str) -> dict[str, str]:
     }
     if name == "two-layer":
         files["two-layer.es.tex"] = print_latex(report(derivation, language="es"))
+        files["two-layer.ipynb"] = print_notebook(document, Model.builtin(name).text)
     return files
 
 

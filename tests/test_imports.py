@@ -23,7 +23,7 @@ ROAD = (
     ("lower",),
     ("render",),
     ("emit",),
-    ("check", "train"),
+    ("check", "train", "verify"),
     ("commands", "cli"),
 )
 LEVEL = {name: level for level, names in enumerate(ROAD) for name in names}

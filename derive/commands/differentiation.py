@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from derive.commands.options import Choice, force_option, model_argument, output_option, update_options
-from derive.commands.output import check_writable, write
+from derive.commands.output import check_writable, present, write
 from derive.commands.source import read_model
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def diff(expression: str, name: str, form: str, output: str | None, force: bool)
     found = differentiate_expression(expression.strip(), name.strip())
     if not found.occurs:
         click.echo(f"warning: '{found.name}' does not occur in it: the derivative is 0", err=True)
-    write({"text": print_text, "latex": print_latex, "json": print_json}[form](found), output, force)
+    put = present if form == "text" else write
+    put({"text": print_text, "latex": print_latex, "json": print_json}[form](found), output, force)
 
 
 @click.command(short_help="Print the chain rule, the gradients and the updates.")
@@ -71,7 +72,8 @@ def gradient(
     from derive.update_rule import update_rule
 
     updated_by = update_rule(**rule)
-    write(_printed(found.derive(wrt).prove(), form, updated_by), output, force)
+    put = present if form == "text" else write
+    put(_printed(found.derive(wrt).prove(), form, updated_by), output, force)
 
 
 def _printed(derivation: Derivation, form: str, rule: UpdateRule) -> str:
@@ -108,4 +110,5 @@ def hessian(
         return
     from derive.render.hessian import hessian_latex, hessian_markdown, hessian_text
 
-    write({"text": hessian_text, "latex": hessian_latex, "markdown": hessian_markdown}[form](found), output, force)
+    put = present if form == "text" else write
+    put({"text": hessian_text, "latex": hessian_latex, "markdown": hessian_markdown}[form](found), output, force)

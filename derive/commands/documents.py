@@ -14,13 +14,13 @@ from derive.errors import DeriveError
 if TYPE_CHECKING:
     from derive.render.document import Document
 
-REPORTS = ("tex", "pdf", "html", "md")
+REPORTS = ("tex", "pdf", "html", "md", "ipynb")
 GRAPHS = ("svg", "tex")
 
 
 @click.command()
 @model_argument
-@output_option("The report: .tex, .pdf, .html or .md.", required=True)
+@output_option("The report: .tex, .pdf, .html, .md or .ipynb.", required=True)
 @click.option("--lang", "language", type=Choice(["en", "es"]), default="en", show_default=True)
 @click.option("--detail", type=Choice(["brief", "normal", "full"]), default="normal", show_default=True)
 @click.option("--fragment", is_flag=True, help="LaTeX without preamble, to be put into a document of your own (.tex).")
@@ -46,11 +46,15 @@ def report(
     from derive.render.report import report as tell
     from derive.update_rule import rule_for
 
-    updated_by = rule_for(found, **rule)
-    write(_printed(tell(found.derive().prove(), language, detail, updated_by), kind, fragment), output, force)
+    document = tell(found.derive().prove(), language, detail, rule_for(found, **rule))
+    write(_printed(document, kind, fragment, found.text), output, force)
 
 
-def _printed(document: Document, kind: str, fragment: bool) -> str | bytes:
+def _printed(document: Document, kind: str, fragment: bool, model: str) -> str | bytes:
+    if kind == "ipynb":
+        from derive.render.notebook_document import print_notebook
+
+        return print_notebook(document, model)
     if kind == "html":
         from derive.render.html_document import print_html
 

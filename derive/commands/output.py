@@ -64,6 +64,16 @@ def write(content: str | bytes, output: str | None, force: bool = False) -> None
     click.echo(f"wrote {printable(path)}", err=True)
 
 
+def present(text: str, output: str | None, force: bool = False) -> None:
+    """Writes a text for people: on a terminal in colour."""
+    if output is None or output == "-":
+        from derive.commands.terminal import show
+
+        show(text)
+    else:
+        write(text, output, force)
+
+
 def _cannot_write(path: Path, error: Exception) -> DeriveError:
     return DeriveError(f"'{printable(path)}' cannot be written: {getattr(error, 'strerror', None) or error}")
 

@@ -98,7 +98,7 @@ def sample(
                     evaluator.values[name] = _each_in(shape, generator, evaluator, subscripts[name])
             adjoints[name] = _random(shape, generator, 0, exact)
         _solve_assumptions(setting, evaluator)
-        _compute_nodes(setting, evaluator, wanted)
+        compute_nodes(setting, evaluator, wanted)
     except Undefined:
         return None
     return evaluator
@@ -171,7 +171,7 @@ def draw_number(generator: random.Random, attempt: int, exact: bool) -> Any:
     return mpmath.mpf(value.numerator) / value.denominator
 
 
-def _compute_nodes(setting: Setting, evaluator: Evaluator, wanted: Iterable[str]) -> None:
+def compute_nodes(setting: Setting, evaluator: Evaluator, wanted: Iterable[str]) -> None:
     for element, body in setting.equations:
         if element.name in wanted:
             evaluator.values[element.name] = _computed(element, body, setting, evaluator)
@@ -243,7 +243,9 @@ def _polynomial(e: Expression) -> bool:
     ) and not any(isinstance(n, D) for n in walk(e))
 
 
-def _positions(before: Expression, after: Expression, setting: Setting, evaluator: Evaluator) -> dict[str, list[int]]:
+def positions_of_indices(
+    before: Expression, after: Expression, setting: Setting, evaluator: Evaluator
+) -> dict[str, list[int]]:
     """Positions of the free indices: the first, the last, and one between."""
     free = dict.fromkeys((*setting.axes, *free_indices(before), *free_indices(after)))
     found: dict[str, list[int]] = {}
@@ -276,12 +278,12 @@ def _axis(index: str, setting: Setting, evaluator: Evaluator) -> int:
 
 def _compare(before: Expression, after: Expression, setting: Setting, evaluator: Evaluator) -> bool | None:
     """Whether the sides agree at all positions of their indices; None where the left side has no value at any."""
-    positions = _positions(before, after, setting, evaluator)
-    seen = _sides(before, after, setting, evaluator, positions)
+    positions = positions_of_indices(before, after, setting, evaluator)
+    seen = sides_of(before, after, setting, evaluator, positions)
     if seen is None:
         return None
     differing = {k: pair for k, pair in enumerate(seen) if agree(*pair) is False}
-    if differing and not _equal_after_all(before, after, setting, evaluator, positions, differing):
+    if differing and not equal_after_all(before, after, setting, evaluator, positions, differing):
         return False
     return True if any(agree(*pair) for pair in seen) or differing else None
 
@@ -289,7 +291,7 @@ def _compare(before: Expression, after: Expression, setting: Setting, evaluator:
 Pair = tuple[Any, Any]
 
 
-def _sides(
+def sides_of(
     before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, positions: Positions
 ) -> list[Pair] | None:
     """The values of both sides, entry by entry; None where the left side cannot be evaluated at all."""
@@ -320,7 +322,7 @@ def agree(left: Any, right: Any) -> bool | None:
     return not isinstance(right, Hole) and _close(left, right)
 
 
-def _equal_after_all(
+def equal_after_all(
     before: Expression,
     after: Expression,
     setting: Setting,
@@ -337,10 +339,10 @@ def _equal_after_all(
             closer = Evaluator(setting, evaluator.values, evaluator.adjoints)
             closer.longest = evaluator.longest
             try:
-                _compute_nodes(setting, closer, closer.values)
+                compute_nodes(setting, closer, closer.values)
             except Undefined:
                 return False
-            again = _sides(before, after, setting, closer, positions)
+            again = sides_of(before, after, setting, closer, positions)
             if again is None:
                 return False
             fewer, differing = differing, {k: again[k] for k in differing if not agree(*again[k])}

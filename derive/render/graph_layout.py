@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from derive.render.graph_label import SMALL_FONT, label_width
 from derive.render.graph_order import Net, assign_layers, make_net
@@ -52,6 +53,11 @@ class GraphEdge:
 class Graph:
     nodes: tuple[GraphNode, ...]
     edges: tuple[GraphEdge, ...]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        from derive.render.mime import bundle
+
+        return bundle(self)
 
 
 @dataclass(frozen=True, slots=True)

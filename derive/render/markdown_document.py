@@ -48,15 +48,18 @@ LONG = 160  # characters of LaTeX: about a line of a page
 
 def print_markdown(document: Document, figures: Mapping[str, str] | None = None) -> str:
     """The document as Markdown; a figure without a file is told in words."""
-    printer = _Printer(Words(document.language), number_blocks(document), figures or {})
-    head = [f"# {markdown_text(document.title)}"]
-    if document.subtitle:
-        head.append(f"*{markdown_text(document.subtitle)}*")
-    return "\n\n".join([*head, *(printer.block(block) for block in document.blocks)]) + "\n"
+    printer = MarkdownPrinter(Words(document.language), number_blocks(document), figures or {})
+    return "\n\n".join([markdown_head(document), *(printer.block(block) for block in document.blocks)]) + "\n"
+
+
+def markdown_head(document: Document) -> str:
+    """The title and the subtitle."""
+    head = f"# {markdown_text(document.title)}"
+    return f"{head}\n\n*{markdown_text(document.subtitle)}*" if document.subtitle else head
 
 
 @dataclass(frozen=True, slots=True)
-class _Printer:
+class MarkdownPrinter:
     words: Words
     numbering: Numbering
     figures: Mapping[str, str]
@@ -88,7 +91,7 @@ class _Printer:
                     for mark, item in zip(marks, items, strict=True)
                 )
             case CodeBlock(language, text):
-                return _fenced(text.rstrip("\n"), language)
+                return fenced(text.rstrip("\n"), language)
         assert_never(block)
 
     def inlines(self, inlines: Inlines) -> str:
@@ -157,13 +160,14 @@ class _Printer:
         return "\n\n".join([head, *groups])
 
     def _figure(self, figure: Figure) -> str:
-        caption = (
-            f"**{self.words['figure']} {self.numbering.number(figure)}.** {self.inlines(figure.caption)}"
-        )
+        caption = self.caption(figure)
         if figure.anchor in self.figures:
             words, path = markdown_text(plain(figure.caption)), quote(self.figures[figure.anchor])
             return f"![{words}]({path})\n\n{caption}"
-        return _fenced("\n".join(graph_lines(figure.graph)), "text") + f"\n\n{caption}"
+        return fenced("\n".join(graph_lines(figure.graph)), "text") + f"\n\n{caption}"
+
+    def caption(self, figure: Figure) -> str:
+        return f"**{self.words['figure']} {self.numbering.number(figure)}.** {self.inlines(figure.caption)}"
 
     def _table(self, table: Table) -> str:
         caption = f"**{self.words['table']} {self.numbering.number(table)}.** {self.inlines(table.caption)}"
@@ -216,7 +220,7 @@ def _displayed(latex: str) -> str:
     return f"$$\n{latex}\n$$"
 
 
-def _fenced(text: str, language: str) -> str:
+def fenced(text: str, language: str) -> str:
     """A fence longer than any run of backticks inside."""
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
     return f"{fence}{re.sub(r'[^A-Za-z0-9+-]', '', language)}\n{text}\n{fence}"

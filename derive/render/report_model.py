@@ -42,7 +42,7 @@ def model_section(story: Story) -> list[Block]:
         blocks.append(Paragraph(story.say("functions")))
         blocks.append(Equations(tuple(item for name in functions for item in _function(story, name))))
     blocks.append(Paragraph(story.say("equations")))
-    blocks.append(Equations(tuple(item for e in model.equations for item in _equation(story, e))))
+    blocks.append(Equations(tuple(item for e in model.equations for item in equation_lines(story, e))))
     return blocks
 
 
@@ -122,7 +122,7 @@ def _function(story: Story, name: str) -> list[Equation]:
     return [*inside, Equation(call, story.math(own.result))]
 
 
-def _equation(story: Story, e: ModelEquation) -> list[Equation]:
+def equation_lines(story: Story, e: ModelEquation) -> list[Equation]:
     """The author's line, and where that speaks of whole arrays the same in index form."""
     anchor = f"step-{e.name}" if e.name == story.model.loss else f"eq-{e.name}"
     role = says(story.words[e.role]) if e.role else ()

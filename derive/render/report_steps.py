@@ -91,7 +91,7 @@ def functions(story: Story) -> list[Block]:
         Section(says(story.words["functions"]), anchor="functions"),
         Paragraph(story.say("function intro")),
     ]
-    return blocks + [_lemma(story, name, steps) for name, steps in lemmas.items()]
+    return blocks + [lemma_steps(story, name, steps) for name, steps in lemmas.items()]
 
 
 def _varies(story: Story, lemma: str) -> bool:
@@ -104,7 +104,7 @@ def _varies(story: Story, lemma: str) -> bool:
     return any(call.function == function and k < len(call.args) and names(call.args[k]) for call in calls)
 
 
-def _lemma(story: Story, name: str, steps: Sequence[Step]) -> Block:
+def lemma_steps(story: Story, name: str, steps: Sequence[Step]) -> Block:
     start = steps[0].before
     called = start.body if isinstance(start, D) else start
     alone = len(names(called)) == 1
@@ -140,7 +140,7 @@ def local_derivatives(story: Story) -> list[Block]:
     seen: dict[Hashable, str] = {}
     for r in sorted(story.derivation.local, key=lambda r: -order[r.of]):
         form = _form(r.steps)
-        blocks.append(_local(story, r, seen.get(form, "")))
+        blocks.append(local_steps(story, r, seen.get(form, "")))
         seen.setdefault(form, story.local_anchor(r.of, r.wrt))
     return blocks
 
@@ -152,7 +152,7 @@ def _form(steps: Sequence[Step]) -> Hashable:
     return tuple(step.rule for step in steps), tuple(str(rename(e, mapping)) for e in lines)
 
 
-def _local(story: Story, r: Result, same: str) -> Block:
+def local_steps(story: Story, r: Result, same: str) -> Block:
     equation = story.model.by_name[r.of]
     own = r.indices[: len(equation.indices)]
     left = D(story.notation.element(r.of, own), story.notation.element(r.wrt, r.indices[len(own) :]))
@@ -228,7 +228,7 @@ def _derivations(story: Story, found: Sequence[Adjoint]) -> list[Block]:
     seen: dict[Hashable, str] = {}
     for a in found:
         form = _form(_steps(story, a))
-        blocks += _adjoint(story, a, seen.get(form, ""))
+        blocks += adjoint_steps(story, a, seen.get(form, ""))
         seen.setdefault(form, story.adjoint_anchor(a.name))
     return blocks
 
@@ -244,7 +244,7 @@ def _steps(story: Story, a: Adjoint) -> list[Step]:
     return steps
 
 
-def _adjoint(story: Story, a: Adjoint, same: str) -> list[Block]:
+def adjoint_steps(story: Story, a: Adjoint, same: str) -> list[Block]:
     r = a.result
     left = story.math(adjoint_of(story.model.loss, a.name, r.indices))
     steps = _steps(story, a)

@@ -1,0 +1,1 @@
+"""A derivation that someone wrote, judged line by line: `derive verify`."""
