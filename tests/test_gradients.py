@@ -10,6 +10,7 @@ from model_corpus import MODELS, POSITIVE, SCALAR, lines, numbers, parsed, text_
 from time_limit import time_limit
 
 from derive.algebra.rational import alpha_normal
+from derive.check.complex_evaluator import ComplexEvaluator
 from derive.check.complex_step import complex_step_gradient, evaluate, evaluate_expression
 from derive.derivation import Result
 from derive.errors import DeriveError
@@ -79,7 +80,6 @@ def _moving_together(model: Model, name: str, position: tuple[int, ...]) -> set[
 
 
 def _jacobian(model: Model, of: str, wrt: str, known) -> np.ndarray:
-
     equation = model.by_name[of]
     shape = known[of].shape
     out = np.zeros((*shape, *known[wrt].shape))
