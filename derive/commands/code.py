@@ -14,7 +14,7 @@ from derive.commands.source import read_model
 @click.command()
 @model_argument
 @output_option("Where to write it; standard output if not given.")
-@click.option("--style", type=Choice(["readable"]), default="readable", show_default=True)
+@click.option("--style", type=Choice(["readable", "estimator"]), default="readable", show_default=True)
 @update_options
 @click.option("--dtype", type=Choice(["float32", "float64"]), default="float64", show_default=True)
 @force_option

@@ -25,7 +25,7 @@ from derive.render.templates import template
 from derive.update_rule import UpdateRule, rule_for
 
 WIDTH = 100
-STYLES = ("readable",)
+STYLES = ("readable", "estimator")
 DTYPES = ("float64", "float32")
 
 
@@ -48,6 +48,10 @@ def generate(
         if value not in known:
             raise DeriveError(f"there is no {what} '{value}'", hint=f"one of {', '.join(known)}")
     rule = rule_for(derivation.model, optimizer, schedule, clip_norm, clip_value, weight_decay)
+    if style == "estimator":
+        from derive.emit.estimator import estimator_source
+
+        return estimator_source(derivation, rule, dtype)
     _check_fits(rule, derivation.model)
     source = _Module(derivation, dtype, rule).source()
     compile(source, "generated", "exec")  # a broken module is an error here, not at the user's
