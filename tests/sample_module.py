@@ -25,9 +25,9 @@ def loss_and_gradients(params, x_1, x_2, y):
     return loss(params, x_1, x_2, y), grads
 
 
-def update(params, grads, state, eta=0.1):
+def update(params, grads, state, lr=0.1):
     for name, gradient in grads.items():
-        params[name] = params[name] - eta * gradient
+        params[name] = params[name] - lr * gradient
 
 
 def train(data, epochs=100, lr=0.1, batch_size=None, seed=0, tolerance=0.0, params=None, callback=None):
@@ -35,18 +35,18 @@ def train(data, epochs=100, lr=0.1, batch_size=None, seed=0, tolerance=0.0, para
     rng = np.random.default_rng(seed)
     n = len(data["y"])
     size = batch_size or n
-    state, history, before = {}, [], np.inf
+    state, history = {}, []
     for epoch in range(1, epochs + 1):
         order = np.arange(n) if size >= n else rng.permutation(n)
+        total = 0.0
         for start in range(0, n, size):
             rows = order[start : start + size]
-            _, grads = loss_and_gradients(params, **{name: values[rows] for name, values in data.items()})
-            update(params, grads, state, eta=lr)
-        now = loss(params, **data)
-        history.append({"epoch": epoch, "loss": now})
-        if callback is not None and callback(epoch, now, params):
+            value, grads = loss_and_gradients(params, **{name: values[rows] for name, values in data.items()})
+            update(params, grads, state, lr=lr)
+            total += value * (len(rows) / n)
+        history.append({"epoch": epoch, "loss": total})
+        if callback is not None and callback(epoch, total, params):
             break
-        if tolerance > 0 and before - now < tolerance:
+        if tolerance > 0 and epoch > 1 and history[-2]["loss"] - total < tolerance:
             break
-        before = now
     return params, history

@@ -342,7 +342,7 @@ def test_run_logistic(here: Path) -> None:
     assert outcome.code == 0
     folder = here / "runs" / "logistic"
     told = ["report.html", "report.tex", "logistic.py", "model.model", "parameters.npz", "preparation.json"]
-    told += ["history.csv", "loss.svg"]
+    told += ["checkpoint.npz", "history.csv", "loss.svg", "metric.svg"]
     assert sorted(path.name for path in folder.iterdir()) == sorted([*told, MANIFEST])
     assert all(name in outcome.out for name in told) and "runs/logistic" in outcome.out
     accuracy = re.search(r"test +loss ([\d.]+), accuracy ([\d.]+)", outcome.out)

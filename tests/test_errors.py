@@ -15,7 +15,7 @@ from derive.errors import DeriveError
 from derive.model import Model
 from derive.parse.expression import parse_expression
 from derive.parse.files import decode, load_model
-from derive.train.training import check_options
+from derive.train.limits import check_options
 
 FOLDER = Path(__file__).parent / "errors" / "models"
 SECONDS = 2

@@ -7,6 +7,7 @@ import pickle
 import re
 import xml.etree.ElementTree as ElementTree
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,14 @@ from golden_errors import check_error
 from derive.errors import DeriveError
 from derive.resources import data_dir
 from derive.train.assignment import assign
-from derive.train.curve import loss_curve_svg, trajectory_svg
+from derive.train.batches import Batches
+from derive.train.curve import history_curve_svg, loss_curve_svg, trajectory_svg
 from derive.train.fields import DataField
-from derive.train.folder import MANIFEST, history_csv, open_folder
-from derive.train.metrics import check_target, measure
+from derive.train.folder import MANIFEST, open_folder
+from derive.train.history import Thinned, history_csv
+from derive.train.limits import Plan
+from derive.train.metrics import check_target, measure, measure_parts
+from derive.train.part import Part
 from derive.train.preparation import split, standardise, take
 from derive.train.saved import (
     Preparation,
@@ -30,8 +35,9 @@ from derive.train.saved import (
     load_parameters,
     load_preparation,
 )
+from derive.train.state import State, first_state
 from derive.train.tables import read_table
-from derive.train.training import train_module
+from derive.train.training import Training, Watch, train_module
 
 SHAPES: dict[str, tuple[int, ...]] = {"w": (2, 3), "file": ()}
 PARAMS = {"w": np.arange(6.0).reshape(2, 3) / 7, "file": np.float64(0.1)}
@@ -87,72 +93,119 @@ def test_values_too_large_to_standardise() -> None:
 # --- the loop
 
 
-def test_training_gives_what_the_module_gives() -> None:
-    training = train_module(sample_module, data(), epochs=50, lr=0.5, batch_size=16, seed=7)
-    params, history = sample_module.train(data(), epochs=50, lr=0.5, batch_size=16, seed=7)
+def begin(seed: int = 0) -> State:
+    return first_state({name: np.float64(value) for name, value in sample_module.init(seed).items()}, seed)
+
+
+def trained(
+    given: dict[str, Any] | None = None, module: Any = sample_module, state: State | None = None, **options: Any
+) -> Training:
+    """Training of the module on the data, with the loss over all of them as judge."""
+    part = Part(given or data())
+    measure_by = options.pop("measure", lambda params: {})
+    judge = lambda params: module.loss(params, **part.whole())  # noqa: E731
+    plan = Plan(**{"lr": 0.5, **options})
+    watch = Watch(measure_by, judge)
+    return train_module(module, Batches(part, plan.batch_size), plan, state or begin(plan.seed), watch)
+
+
+@pytest.mark.parametrize("batch_size", [None, 16, 80, 1])
+def test_training_gives_what_the_module_gives(batch_size: int | None) -> None:
+    training = trained(epochs=20, batch_size=batch_size, seed=7)
+    params, history = sample_module.train(data(), epochs=20, lr=0.5, batch_size=batch_size, seed=7)
     assert training.params == params
     assert training.history == history
-    assert training.stopped == "epochs"
+    assert (training.stopped, training.epochs, training.kept) == ("epochs", 20, None)
 
 
 def test_training_stops_when_the_loss_no_longer_falls() -> None:
-    training = train_module(sample_module, data(), epochs=5000, lr=0.5, tolerance=1e-6)
+    training = trained(epochs=5000, tolerance=1e-6)
     losses = [entry["loss"] for entry in training.history]
     assert training.stopped == "tolerance"
     assert len(losses) < 5000
     assert losses[-2] - losses[-1] < 1e-6 <= losses[-3] - losses[-2]
 
 
-def test_training_continues_from_saved_parameters() -> None:
-    whole = train_module(sample_module, data(), epochs=20, lr=0.5)
-    half = train_module(sample_module, data(), epochs=10, lr=0.5)
-    rest = train_module(sample_module, data(), epochs=10, lr=0.5, params=half.params)
-    assert rest.params == whole.params
+def test_the_best_epoch_on_the_validation_part_is_kept() -> None:
+    told = iter([5.0, 3.0, math.nan, 4.0, 2.0, 2.5, 2.0, 9.0, 1.0])
+    seen = []
+
+    def measure_by(params: dict[str, Any]) -> dict[str, float]:
+        seen.append(dict(params))
+        return {"validation_loss": next(told)}
+
+    training = trained(epochs=50, patience=3, measure=measure_by)
+    assert (training.stopped, training.epochs, training.kept) == ("patience", 8, 5)
+    assert training.params == seen[4]
+    assert [row["validation_loss"] for row in training.history[-3:]] == [2.5, 2.0, 9.0]
 
 
-def test_interruption_keeps_the_best_parameters() -> None:
-    seen: list[tuple[float, dict[str, Any]]] = []
-
-    def observe(epoch: int, loss: float, params: dict[str, Any]) -> None:
-        seen.append((loss, dict(params)))
-        if epoch == 12:
-            raise KeyboardInterrupt
-
-    training = train_module(sample_module, data(), epochs=50, lr=30.0, batch_size=3, observe=observe)
-    best = min(seen, key=lambda pair: pair[0])
-    assert training.stopped == "interrupted"
-    assert len(training.history) == 12
-    assert best is not seen[-1]  # otherwise the test shows nothing
-    assert training.params == best[1]
+def test_patience_without_a_validation_part_watches_the_training_loss() -> None:
+    training = trained(epochs=500, lr=60.0, patience=4)
+    losses = [row["loss"] for row in training.history]
+    assert training.stopped == "patience"
+    lowest = losses.index(min(losses)) + 1
+    assert training.epochs == lowest + 4
+    assert sample_module.loss(training.params, **data()) == min(losses)
 
 
-def test_interruption_within_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = iter(range(100))
+def interrupting(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Ctrl-C in the given call of `update`."""
+    calls, original = iter(range(1000)), sample_module.update
 
     def interrupted(*args: Any, **kwargs: Any) -> None:
-        if next(calls) == 5:
+        if next(calls) == at:
             raise KeyboardInterrupt
         original(*args, **kwargs)
 
-    original = sample_module.update
     monkeypatch.setattr(sample_module, "update", interrupted)
-    assert len(train_module(sample_module, data(), epochs=50).history) == 5
+
+
+def test_interruption_keeps_the_best_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupting(monkeypatch, 27 * 12 + 3)  # 27 batches an epoch
+    training = trained(epochs=50, lr=30.0, batch_size=3)
+    assert training.stopped == "interrupted"
+    assert len(training.history) == training.epochs == 12
+    monkeypatch.undo()
+    last = trained(epochs=12, lr=30.0, batch_size=3).params
+    assert training.params != last  # otherwise the test shows nothing
+    assert sample_module.loss(training.params, **data()) < sample_module.loss(last, **data())
+
+
+def test_interruption_leaves_the_state_of_the_last_whole_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[State] = []
+    interrupting(monkeypatch, 5 * 7 + 3)
+    batches, plan = Batches(Part(data()), 16), Plan(epochs=50, lr=0.5, checkpoint=1e9)
+    train_module(sample_module, batches, plan, begin(), Watch(save=saved.append))
+    monkeypatch.undo()
+    assert [state.epoch for state in saved] == [1, 7]
+    rest = trained(epochs=20, batch_size=16, state=saved[-1])
+    whole = trained(epochs=20, batch_size=16)
+    assert (rest.params, rest.history) == (whole.params, whole.history)
+
+
+class InPlace:
+    """A module whose update changes its arrays in place; its loss ends as NaN."""
+
+    def __init__(self) -> None:
+        self.losses = iter([3.0, 1.0, 2.0, math.nan])
+
+    def loss(self, params: Any, **data: Any) -> float:
+        return float((params["w"][0] - 1) ** 2)
+
+    def loss_and_gradients(self, params: Any, **data: Any) -> Any:
+        return next(self.losses), {"w": np.ones(2)}
+
+    @staticmethod
+    def update(params: Any, grads: Any, state: Any, lr: float = 1.0) -> None:
+        params["w"] += grads["w"]
+        state.setdefault("count", np.zeros(1))[0] += 1
 
 
 def test_best_parameters_are_a_copy() -> None:
-    class InPlace:
-        @staticmethod
-        def train(data: Any, **options: Any) -> Any:
-            params = {"w": np.zeros(2)}
-            for epoch, loss in enumerate([3.0, 1.0, 2.0, math.nan], start=1):
-                params["w"] += 1
-                if options["callback"](epoch, loss, params):
-                    break
-            return params, []
-
-    training = train_module(InPlace, {}, epochs=9)  # type: ignore[arg-type]
+    training = trained(module=InPlace(), state=first_state({"w": np.zeros(2)}, 0), epochs=9, batch_size=80)
     assert training.stopped == "diverged"
-    assert training.params["w"].tolist() == [2, 2]
+    assert training.params["w"].tolist() == [1, 1]  # the loss 1.0 was that before the second update
     assert len(training.history) == 3
 
 
@@ -165,7 +218,10 @@ def bad_runs() -> dict[str, Any]:
         "learning-rate-nan": (data(), {"lr": math.nan}),
         "batch-size-zero": (data(), {"batch_size": 0}),
         "tolerance-negative": (data(), {"tolerance": -1.0}),
-        "interrupted-at-once": (data(), {"observe": None}),
+        "tolerance-infinite": (data(), {"tolerance": math.inf}),
+        "patience-zero": (data(), {"patience": 0}),
+        "checkpoint-nan": (data(), {"checkpoint": math.nan}),
+        "interrupted-at-once": (data(), {}),
     }
 
 
@@ -173,18 +229,14 @@ def bad_runs() -> dict[str, Any]:
 def test_bad_run(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     given, options = bad_runs()[case]
     if case == "interrupted-at-once":
-
-        def interrupt(*_: Any, **__: Any) -> None:
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(sample_module, "update", interrupt)
+        interrupting(monkeypatch, 0)
     with pytest.raises(DeriveError) as caught:
-        train_module(sample_module, given, **{"epochs": 5, **options})
+        trained(given, **{"epochs": 5, **options})
     check_error(case, caught.value)
 
 
 def test_no_progress_bar_where_standard_error_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    train_module(sample_module, data(), epochs=3)
+    trained(epochs=3)
     assert capfd.readouterr() == ("", "")
 
 
@@ -197,10 +249,11 @@ def test_progress_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
-    train_module(sample_module, data(), epochs=30)
+    trained(epochs=30)
     shown = terminal.getvalue()
     assert "30/30" in shown
     assert "loss 0." in shown
+    assert re.search(r"0:00:0\d|-:--:--", shown)
 
 
 def test_the_data_set_that_ships_trains_well() -> None:
@@ -209,11 +262,33 @@ def test_the_data_set_that_ships_trains_well() -> None:
     train_rows, test_rows = split(569, 0.2, seed=0)
     train, test = take(table.arrays, train_rows), take(table.arrays, test_rows)
     scaler = standardise(train, ["x_1", "x_2"])
-    training = train_module(sample_module, scaler.apply(train), epochs=500, lr=1.0)
+    training = trained(scaler.apply(train), epochs=500, lr=1.0)
     test = scaler.apply(test)
     output = sample_module.predict(training.params, test["x_1"], test["x_2"])
     assert training.history[-1]["loss"] < 0.15
     assert measure("binary", output, test["y"]).value > 0.93
+
+
+# --- the history
+
+
+def test_a_thinned_table_keeps_even_steps_and_the_last() -> None:
+    table = Thinned("epoch", limit=100, head=10)
+    for epoch in range(1, 12_346):
+        table.add({"epoch": epoch, "loss": 1 / epoch})
+        assert len(table.rows()) <= 100
+    steps = [int(row["epoch"]) for row in table.rows()]
+    assert steps[:11] == list(range(1, 12)) and steps[-1] == 12_345
+    assert len({b - a for a, b in pairwise(steps[10:-1])}) == 1
+    assert len(steps) > 45
+    assert all(row["loss"] == 1 / row["epoch"] for row in table.rows())
+
+
+def test_a_short_table_keeps_all() -> None:
+    table = Thinned("epoch")
+    for epoch in range(1, 10_000):
+        table.add({"epoch": epoch})
+    assert len(table.rows()) == 9_999
 
 
 # --- metrics
@@ -234,6 +309,17 @@ def test_metrics() -> None:
     assert measure("regression", y[::-1], y).value == -3
     assert measure("regression", np.array([0.1, 0.2]), np.array([0.1, 0.1])).value == 0
     assert str(measure("regression", y, y)) == "R² 1.0000"
+
+
+@pytest.mark.parametrize("kind", ["binary", "classes", "regression"])
+def test_metrics_piece_by_piece(kind: Any) -> None:
+    rng = np.random.default_rng(5)
+    output, target = rng.normal(3, 1, (1000, 4)), rng.normal(3, 1, (1000, 4))
+    pieces = [(output[a:b], target[a:b]) for a, b in [(0, 1), (1, 400), (400, 1000)]]
+    whole = measure(kind, output, target)
+    assert measure_parts(kind, pieces).value == pytest.approx(whole.value, rel=1e-12)
+    if kind == "regression":
+        assert whole.value == pytest.approx(1 - np.sum((target - output) ** 2) / np.sum((target - target.mean(axis=0)) ** 2))
 
 
 def test_metrics_do_not_broadcast() -> None:
@@ -278,6 +364,14 @@ def test_loss_curve_is_well_formed_and_small(case: str) -> None:
     assert not re.search(r"nan|inf\b|\d{6}\.", re.sub(r"<(style|desc|title).*?</\1>", "", svg, flags=re.S))
     assert len(svg) < 40_000
     assert ("log scale" in svg) == (case in ("decades",))
+
+
+def test_curves_show_the_validation_part() -> None:
+    history = [{"epoch": k, "loss": 1 / k, "r2": 1 - 1 / k, "validation_loss": 2 / k, "validation_r2": 1 - 2 / k} for k in range(1, 9)]
+    for svg in (loss_curve_svg(history, "both"), history_curve_svg(history, "r2", "both")):
+        assert ElementTree.fromstring(svg) is not None
+        assert svg.count("<polyline") == 2
+    assert ">R²</text>" in svg
 
 
 def test_thinning_keeps_a_spike() -> None:

@@ -7,22 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from derive.commands.options import force_option, model_argument, output_option, update_options
+from derive.commands.options import Choice, force_option, model_argument, output_option, update_options
 from derive.commands.output import check_writable, write
 from derive.commands.root import FAILED
 from derive.commands.source import read_model
 from derive.errors import DeriveError, printable
 
 if TYPE_CHECKING:
-    from derive.train.run import Part, Run
+    from derive.train.evaluate import Figures
+    from derive.train.run import Run
 
 ROWS = 12  # of a trajectory after its first steps, at most
+DATA = "A CSV, .npz, .npy or Parquet file, or a set that ships with derive or scikit-learn."
+STREAM = "Map the examples from disk instead of holding them in memory; done for files above 256 MiB."
+RESUME = "Go on where a run with the same options was stopped or killed; --epochs may be more."
+VALIDATION = "The part of the rest that chooses the best epoch; none if not given."
+PATIENCE = "Stop when the loss, on the validation part if there is one, has not fallen for N epochs; keep the best."
 STANDARDISE = "Give the inputs mean 0 and deviation 1; data that ship with derive are scaled as suits them."
 
 
 @click.command(short_help="Derive, generate code, and train with it.")
 @model_argument
-@click.option("--data", metavar="NAME|FILE", help="A CSV or .npz file, or a set that ships with derive.")
+@click.option("--data", metavar="NAME|FILE", help=DATA)
 @click.option("--target", metavar="COLUMN", help="The column that is the target.")
 @click.option("--features", metavar="A,B", help="The columns that are the inputs; all others if not given.")
 @click.option("--epochs", type=int, metavar="N", help="How often to go through the examples.")
@@ -38,6 +44,12 @@ STANDARDISE = "Give the inputs mean 0 and deviation 1; data that ship with deriv
 )
 @click.option("--standardise/--no-standardise", default=None, help=STANDARDISE)
 @click.option("--test-fraction", type=float, default=0.2, metavar="X", help="The part held out; 0.2 if not given.")
+@click.option("--validation", type=float, default=0.0, metavar="X", help=VALIDATION)
+@click.option("--patience", type=int, metavar="N", help=PATIENCE)
+@click.option("--dtype", type=Choice(["float32", "float64"]), default="float64", show_default=True)
+@click.option("--stream/--no-stream", default=None, help=STREAM)
+@click.option("--checkpoint", type=float, default=5.0, metavar="SECONDS", help="The time between checkpoints; 5.")
+@click.option("--resume", is_flag=True, help=RESUME)
 @click.option("-o", "--output", metavar="DIR", help="The folder of results; runs/MODEL if not given.")
 @click.option("--force", is_flag=True, help="Overwrite files in the folder that derive did not write.")
 def run(
@@ -55,6 +67,12 @@ def run(
     settings: tuple[str, ...],
     standardise: bool | None,
     test_fraction: float,
+    validation: float,
+    patience: int | None,
+    dtype: str,
+    stream: bool | None,
+    checkpoint: float,
+    resume: bool,
     output: str | None,
     force: bool,
 ) -> None:
@@ -82,6 +100,12 @@ def run(
         output,
         force,
         rule,
+        validation,
+        patience,
+        dtype,
+        resume,
+        checkpoint,
+        stream,
     )
     try:
         finished = train(found, options, lambda message: click.echo(message, err=True))
@@ -93,7 +117,7 @@ def run(
 
 @click.command()
 @click.argument("folder", metavar="DIR")
-@click.option("--data", required=True, metavar="FILE", help="The examples: a CSV or .npz file as in training.")
+@click.option("--data", required=True, metavar="FILE", help="The examples: a file as in training.")
 @output_option("The predictions as CSV; standard output if not given.")
 @force_option
 def predict(folder: str, data: str, output: str | None, force: bool) -> None:
@@ -107,31 +131,40 @@ def predict(folder: str, data: str, output: str | None, force: bool) -> None:
 def _tell(run: Run) -> None:
     from derive.train.rows import count
 
-    if run.path:
+    if run.training.path:
         _tell_path(run)
     if run.examples is not None:
-        held_out = f", {run.test.examples} held out" if run.test else ""
-        scaled = f", {run.scaling}" if run.scaling else ""
-        click.echo(f"data       {printable(run.examples.source)}: {run.train.examples} examples{held_out}{scaled}")
-        if run.examples.features:
-            click.echo(f"features   {printable(_some(run.examples.features))}")
+        _tell_data(run)
     proved = ", ".join(f"{count} {PROVED[how]}" for how, count in run.proofs.items())
     click.echo(f"steps      all {sum(run.proofs.values())} proved: {proved}")
     worst = f"worst relative error {run.comparison.worst:.2g}"
     click.echo(f"gradients  of the code checked against complex-step derivatives: {worst}")
-    done = count(len(run.training.history), "epoch" if run.examples is not None else "step")
-    click.echo(f"training   {done}{STOPPED[run.training.stopped]}")
-    if len(run.training.history) > 1 and run.train.loss > run.training.history[0]["loss"]:
-        rose = f"{run.training.history[0]['loss']:.6g} to {run.train.loss:.6g}"
+    done = count(run.training.epochs, "epoch" if run.examples is not None else "step")
+    kept = "" if run.training.kept is None else f" (parameters of epoch {run.training.kept})"
+    click.echo(f"training   {done}{STOPPED[run.training.stopped]}{kept}")
+    first = run.training.history[0]["loss"] if run.training.history else run.train.loss
+    if run.training.epochs > 1 and run.train.loss > first:
+        rose = f"{first:.6g} to {run.train.loss:.6g}"
         click.echo(f"warning: the loss rose from {rose}; a smaller --lr may help", err=True)
-    click.echo(f"loss       {_figures(run.train)}" + ("" if run.test is None else " on the training part"))
-    if run.test is not None:
-        click.echo(f"test       loss {_figures(run.test)}")
+    click.echo(f"loss       {_figures(run.train)}" + (" on the training part" if len(run.figures) > 1 else ""))
+    for name, figures in run.figures.items():
+        if name != "training":
+            click.echo(f"{name:<10} loss {_figures(figures)}")
     folder = next(iter(run.files.values())).parent
     click.echo(f"files      {printable(folder)}")
     width = max(len(path.name) for path in run.files.values())
     for what, path in run.files.items():
         click.echo(f"           {path.name:<{width}}  {what}")
+
+
+def _tell_data(run: Run) -> None:
+    assert run.examples is not None
+    held = [f"{figures.examples} {HELD[name]}" for name, figures in run.figures.items() if name != "training"]
+    told = [f"{run.train.examples} examples", *held, *filter(None, [run.scaling])]
+    streamed = ", streamed" if run.examples.streamed else ""
+    click.echo(f"data       {printable(run.examples.source)}: {', '.join(told)}{streamed}")
+    if run.examples.features:
+        click.echo(f"features   {printable(_some(run.examples.features))}")
 
 
 def _some(names: tuple[str, ...], most: int = 12) -> str:
@@ -144,28 +177,33 @@ def _some(names: tuple[str, ...], most: int = 12) -> str:
     return ", ".join(shown) + (f" ({len(names)})" if len(names) > most else "")
 
 
+HELD = {"validation": "for validation", "test": "held out"}
 PROVED = {"symbolic": "symbolically", "numeric": "numerically", "none": "not"}
 STOPPED = {
     "epochs": "",
     "tolerance": ", until the loss no longer fell",
+    "patience": ", until the loss no longer fell",
     "interrupted": ", then interrupted: these are the best parameters till then",
     "diverged": ", then the loss became infinite: these are the best parameters till then (a smaller --lr helps)",
 }
 
 
-def _figures(part: Part) -> str:
+def _figures(part: Figures) -> str:
     return f"{part.loss:.6g}" + (f", {part.metric}" if part.metric is not None else "")
 
 
 def _tell_path(run: Run) -> None:
     """The way of the parameters as a table: the first steps, then some of the others."""
-    names = [name for name, value in run.path[0].items() if value.ndim == 0][:6]
+    from derive.train.training import LOSS, STEP
+
+    names = [name for name in run.training.path[0] if name not in (STEP, LOSS)]
     if not names:
         return
     click.echo("".join([f"{'step':>6}", *(f"{name:>16}" for name in names), f"{run.model.loss:>14}"]))
-    for step in _shown_steps(len(run.path) - 1):
-        values = [float(run.path[step][name]) for name in names]
-        click.echo("".join([f"{step:>6}", *(f"{value:>16.8g}" for value in values), f"{run.losses[step]:>14.6g}"]))
+    rows = {int(row[STEP]): row for row in run.training.path}
+    for step in filter(rows.__contains__, _shown_steps(max(rows))):  # of very many steps not all are kept
+        row = rows[step]
+        click.echo("".join([f"{step:>6}", *(f"{row[name]:>16.8g}" for name in names), f"{row[LOSS]:>14.6g}"]))
 
 
 def _shown_steps(last: int) -> list[int]:

@@ -1,6 +1,6 @@
 """`derive predict`: the saved parameters of a run, applied to new data.
 
-In: the folder of a run and a data file.  Out: the predictions as CSV.
+In: the folder of a run and a data file, which is streamed if it is large.  Out: the predictions as CSV.
 Invariant: no code from the folder is executed: the model is read again, and its code generated anew.
 """
 
@@ -19,10 +19,13 @@ from derive.parse.files import read_text
 from derive.train.examples import Examples, default_sizes, read_examples
 from derive.train.metrics import Kind
 from derive.train.outcome import output_kind, predict
+from derive.train.part import Part
+from derive.train.preparation import Scaler
+from derive.train.prepared import check_streamed, store_for
 from derive.train.run import MODEL, PARAMETERS, PREPARATION
 from derive.train.saved import Preparation, load_parameters, load_preparation
 from derive.train.settings import Settings
-from derive.train.tables import FloatArray
+from derive.train.store import FloatArray
 
 
 def predict_file(folder: str | Path, data: str) -> str:
@@ -45,24 +48,32 @@ def predict_file(folder: str | Path, data: str) -> str:
     params = load_parameters(folder / PARAMETERS, shapes)
     constants = dict(preparation.constants or {})
     features = None if data.lower().endswith(".npz") else preparation.features or None
-    examples = read_examples(model, data, Settings(constants, sizes), features=features, for_prediction=True)
-    arrays = _scaled(preparation, examples)
-    module = model.derive().prove().compile()
-    outputs = predict(module, model, params, arrays, {**constants, **examples.constants})
-    return _table(outputs, output_kind(model), preparation.classes)
+    store = store_for(data, None, folder)
+    options = Settings(constants, sizes)
+    examples = read_examples(model, data, options, features=features, for_prediction=True, store=store)
+    check_streamed(model, examples)
+    scaler = _scaler(preparation, examples)
+    part = Part(examples.arrays, None, scaler.apply if scaler else dict, examples.streamed)
+    module = model.derive().prove().compile(dtype=preparation.dtype)
+    constants |= examples.constants
+    stream = io.StringIO()
+    for number, arrays in enumerate(part.chunks()):
+        outputs = predict(module, model, params, arrays, constants)
+        _write_rows(stream, outputs, output_kind(model), preparation.classes, header=number == 0)
+    return stream.getvalue()
 
 
-def _scaled(preparation: Preparation, examples: Examples) -> dict[str, FloatArray]:
+def _scaler(preparation: Preparation, examples: Examples) -> Scaler | None:
     scaler = preparation.scaler
-    if scaler is None:
-        return examples.arrays
-    for name, mean in scaler.mean.items():
+    for name, mean in scaler.mean.items() if scaler else ():
         if name not in examples.arrays or examples.arrays[name].shape[1:] != mean.shape:
             raise DeriveError(f"the saved scaler does not fit the input '{name}'", hint="train the model again")
-    return scaler.apply(examples.arrays)
+    return scaler
 
 
-def _table(outputs: dict[str, FloatArray], kind: Kind, classes: tuple[str, ...]) -> str:
+def _write_rows(
+    stream: io.StringIO, outputs: dict[str, FloatArray], kind: Kind, classes: tuple[str, ...], header: bool
+) -> None:
     """A column for each entry of an output, and the class where the model says classes."""
     columns: dict[str, list[object]] = {}
     for name, values in outputs.items():
@@ -73,8 +84,7 @@ def _table(outputs: dict[str, FloatArray], kind: Kind, classes: tuple[str, ...])
     if (kind == "binary" and first.ndim == 1) or kind == "classes":
         codes = (first >= 0.5).astype(int) if kind == "binary" else first.argmax(axis=-1)
         columns["class"] = [classes[code] if code < len(classes) else int(code) for code in np.ravel(codes)]
-    stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
+    if header:
+        writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
-    return stream.getvalue()

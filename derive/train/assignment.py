@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from derive.errors import DeriveError
 from derive.train.fields import DataField, FieldFiller
 from derive.train.rows import count, listed, quoted
-from derive.train.tables import FloatArray, Table
+from derive.train.store import FloatArray
+from derive.train.tables import Table
 
 
 @dataclass(frozen=True, slots=True)

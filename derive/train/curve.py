@@ -18,19 +18,43 @@ LARGEST = 1e300  # what is beyond it would overflow in the arithmetic of an axis
 
 
 def loss_curve_svg(history: Sequence[Mapping[str, float]], title: str) -> str:
-    """The loss by epoch; its axis is logarithmic where the loss spans more than two decades.
+    """The loss by epoch; its axis is logarithmic where the loss spans more than two decades."""
+    return history_curve_svg(history, "loss", title)
 
-    `history` has "epoch" and "loss" in each entry; a loss that is not finite, or beyond 1e300, is left out.
+
+def history_curve_svg(history: Sequence[Mapping[str, float]], name: str, title: str) -> str:
+    """A column of the history by epoch, and beside it the same of the validation part where there is one.
+
+    `history` has "epoch" in each entry; a value that is not finite, or beyond 1e300, is left out.
     """
-    points = [(float(entry["epoch"]), float(entry["loss"])) for entry in history]
-    points = [point for point in points if abs(point[1]) < LARGEST]  # False for NaN
+    first, second = (_finite_column(history, each) for each in (name, f"validation_{name}"))
+    points = [*first, *second]
     if not points:
-        return chart(title, "no epochs", linear_axis("epoch", 0, 1), linear_axis("loss", 0, 1), [])
-    epochs = [epoch for epoch, _ in points]
-    losses = [loss for _, loss in points]
-    description = f"The loss goes from {losses[0]:.4g} to {losses[-1]:.4g} in {len(points)} epochs."
-    x_axis = _epoch_axis(min(epochs), max(epochs))
-    return chart(title, description, x_axis, _loss_axis(min(losses), max(losses)), [Series(_thinned(points))])
+        return chart(title, "no epochs", linear_axis("epoch", 0, 1), linear_axis(name, 0, 1), [])
+    epochs, values = zip(*points, strict=True)
+    axis = _loss_axis(min(values), max(values)) if name == "loss" else _metric_axis(LABELS.get(name, name), values)
+    series = [Series(_thinned(first))] if first else []
+    if second:
+        series.append(Series(_thinned(second), style="second"))
+    shown = (first or second)[0][1], (first or second)[-1][1]
+    told = f"The {name} goes from {shown[0]:.4g} to {shown[1]:.4g} in {int(max(epochs))} epochs"
+    told += "; the second line is the validation part." if second else "."
+    head = f"{title} (orange: validation)" if second else title
+    return chart(head, told, _epoch_axis(min(epochs), max(epochs)), axis, series)
+
+
+LABELS = {"r2": "R²"}
+
+
+def _finite_column(history: Sequence[Mapping[str, float]], name: str) -> list[Point]:
+    points = [(float(entry["epoch"]), float(entry[name])) for entry in history if name in entry]
+    return [point for point in points if abs(point[1]) < LARGEST]  # False for NaN
+
+
+def _metric_axis(label: str, values: Sequence[float]) -> Axis:
+    """An accuracy or R² from below its lowest value, at most 1."""
+    axis = linear_axis(label, min(values), max(values), margin=0.05)
+    return axis if axis.high <= 1 or max(values) > 1 else linear_axis(label, min(axis.low, 0.99), 1)
 
 
 def trajectory_svg(

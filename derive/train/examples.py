@@ -1,6 +1,8 @@
-"""Where a model's data come from: a set that ships with derive, a CSV file, or an `.npz` file.
+"""Where a model's data come from: a set that ships with derive or scikit-learn, or a file.
 
 In: the model, the options of `derive run` or `derive predict`, what ``--set`` gave.  Out: `Examples`.
+A CSV, .npy or Parquet file that is larger than `STREAM_ABOVE`, or where ``--stream`` says so, is not read into memory:
+its numbers lie in a file that is mapped.
 Invariant: every input and target has an array of the shape that the model declares, all of the same length and finite.
 """
 
@@ -21,12 +23,16 @@ from derive.expression.nodes import Expression, Number, Ref
 from derive.expression.walk import bottom_up, names
 from derive.model import Model, Variable
 from derive.parse.numbers import constant_value
+from derive.train.array_table import read_array_table
 from derive.train.assignment import assign
 from derive.train.fields import DataField
+from derive.train.library_sets import LIBRARY_SETS, TARGET, library_table
+from derive.train.parquet_table import read_parquet_table
 from derive.train.rows import listed, quoted
 from derive.train.settings import Settings
 from derive.train.shipped import ShippedSet, shipped, shipped_sets
-from derive.train.tables import FloatArray, Table, read_table
+from derive.train.store import MEMORY, FloatArray, Store
+from derive.train.tables import Table, read_table
 
 ARCHIVE_LIMIT = 2**31  # bytes of all arrays in an .npz file
 
@@ -42,6 +48,7 @@ class Examples:
     constants: dict[str, Any] = field(default_factory=dict)
     source: str = ""
     ships: ShippedSet | None = None
+    streamed: bool = False
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values()), ()))
@@ -55,37 +62,59 @@ def read_examples(
     features: Sequence[str] | None = None,
     *,
     for_prediction: bool = False,
+    store: Store = MEMORY,
 ) -> Examples:
     """The examples in the data set or file `data`; for prediction without targets."""
     inputs = model.of_role("input")
     targets = () if for_prediction else model.of_role("target")
     if not inputs and not targets:
         raise DeriveError("the model has no inputs or targets, so it takes no data")
-    if (known := shipped(data)) is not None:
-        return _from_table(known.path, known, model, for_prediction, settings, target, features)
     if data.lower().endswith(".npz"):
         if target is not None or features is not None:
-            raise DeriveError(
-                "--target and --features choose columns of a CSV file; the arrays of an .npz file have names"
-            )
+            message = "--target and --features choose columns of a table; the arrays of an .npz file have names"
+            raise DeriveError(message)
         return _from_archive(Path(data), model, (*inputs, *targets), settings)
-    if not data.lower().endswith((".csv", ".txt", ".gz")) and not Path(data).exists():
-        names = shipped_sets()
-        hint = did_you_mean(data.replace("-", "_"), names) or f"the sets that ship with derive: {', '.join(names)}"
+    if not data.lower().endswith(ENDINGS) and not Path(data).exists() and _named_set(data) is None:
+        names = known_sets()
+        hint = did_you_mean(data.replace("-", "_"), names) or f"the sets that derive knows: {', '.join(names)}"
         raise DeriveError(f"there is no data set or file '{printable(data)}'", hint=hint)
-    return _from_table(Path(data), None, model, for_prediction, settings, target, features)
+    return _from_table(data, model, for_prediction, settings, target, features, store)
+
+
+ENDINGS = (".csv", ".txt", ".gz", ".npy", ".parquet")
+READERS = {".npy": read_array_table, ".parquet": read_parquet_table}  # of tables; all else is read as CSV
+
+
+def known_sets() -> list[str]:
+    """The names that `--data` knows besides those of files."""
+    return sorted({*shipped_sets(), *LIBRARY_SETS})
+
+
+def _named_set(data: str) -> ShippedSet | None:
+    """What is known of a set that ships with derive or scikit-learn; None where a file is meant."""
+    if (known := shipped(data)) is not None:
+        return known
+    name = data.replace("-", "_")
+    return ShippedSet(name, None, TARGET) if name in LIBRARY_SETS and not Path(data).exists() else None
+
+
+def _read(data: str, known: ShippedSet | None, store: Store) -> Table:
+    if known is not None:
+        return library_table(known.name) if known.path is None else read_table(known.path)
+    return READERS.get(Path(data).suffix.lower(), read_table)(Path(data), store)
 
 
 def _from_table(
-    path: Path,
-    ships: ShippedSet | None,
+    data: str,
     model: Model,
     for_prediction: bool,
     settings: Settings,
     target: str | None,
     features: Sequence[str] | None,
+    store: Store,
 ) -> Examples:
-    table = read_table(path)
+    ships = _named_set(data)
+    table = _read(data, ships, store)
     if ships is not None:
         table = _for_model(table, ships, model)
     inputs = [_field(v, model, settings) for v in model.of_role("input")]
@@ -94,13 +123,16 @@ def _from_table(
         target = ships.target
     found = assign(table, inputs, targets, target, features)
     source = printable(table.source)
-    return Examples(found.arrays, found.features, found.classes, found.sizes, source=source, ships=ships)
+    streamed = table.store.streamed
+    return Examples(
+        found.arrays, found.features, found.classes, found.sizes, source=source, ships=ships, streamed=streamed
+    )
 
 
 def _for_model(table: Table, ships: ShippedSet, model: Model) -> Table:
     """The table under its set's name; a model without targets does not see the target's column."""
     columns = [c for c in table.columns if c.name != ships.target or model.of_role("target")]
-    return Table(tuple(c.name for c in columns), tuple(columns), ships.name)
+    return Table(tuple(c.name for c in columns), tuple(columns), ships.name, table.matrix, table.store)
 
 
 def _field(v: Variable, model: Model, settings: Settings) -> DataField:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from derive.errors import DeriveError
+from derive.train.pieces import pieces
 from derive.train.rows import count, listed, quoted
-from derive.train.tables import LABEL_LIMIT, FloatArray, Table
+from derive.train.store import FloatArray
+from derive.train.tables import LABEL_LIMIT, Table
 
 LARGEST = 10**9  # a whole number that counts something
 
@@ -43,12 +45,23 @@ class FieldFiller:
 
     def numbers(self, each: DataField, names: Sequence[str]) -> None:
         """Fill a field with columns of numbers: shape (n,) for a scalar, else (n, columns)."""
-        values = np.stack([self.table.numbers(name) for name in names], axis=-1)
-        for name, column in zip(names, values.T, strict=True):
-            self._check_whole(each, column, name)
+        values = self._side_by_side(names)
+        for place, name in enumerate(names):
+            self._check_whole(each, values[:, place], name)
         if each.shape:
             self._bind(each, len(names), f"{self.table.source} has {count(len(names), 'column')} for it")
         self.arrays[each.name] = values if each.shape else values[:, 0]
+
+    def _side_by_side(self, names: Sequence[str]) -> FloatArray:
+        """The columns as one array, shape (rows, columns): a view where they stand so in the table already."""
+        columns = [self.table.numbers(name) for name in names]
+        first = self.table.column(names[0]).place
+        if [self.table.column(name).place for name in names] == list(range(first, first + len(names))):
+            return self.table.matrix[:, first : first + len(names)]
+        values = self.table.store.empty((len(columns[0]), len(names)))
+        for piece in pieces(len(values), 8 * len(names)):
+            np.stack([column[piece] for column in columns], axis=-1, out=values[piece])
+        return values
 
     def target(self, each: DataField, name: str) -> None:
         """Fill a target with one column: numbers or labels for a scalar, one-hot rows for a vector."""
@@ -62,10 +75,30 @@ class FieldFiller:
             self.arrays[each.name] = codes.reshape(-1, *each.shape) if each.shape else codes
         else:
             if not classes:
-                codes, classes = _numbered_classes(codes, name)
+                codes, classes = self._numbered_classes(codes, name)
             self._bind(each, len(classes), f"column {quoted(name)} has {_described(classes)}")
-            self.arrays[each.name] = (codes[:, None] == np.arange(len(classes))).astype(np.float64)
+            self.arrays[each.name] = self._one_hot(codes, len(classes))
         self.classes = self.classes or classes
+
+    def _one_hot(self, codes: FloatArray, size: int) -> FloatArray:
+        values = self.table.store.empty((len(codes), size))
+        for piece in pieces(len(codes), 8 * size):
+            values[piece] = codes[piece, None] == np.arange(size)
+        return values
+
+    def _numbered_classes(self, values: FloatArray, column: str) -> tuple[FloatArray, tuple[str, ...]]:
+        """The distinct numbers as classes: the place of each value among them, and their spellings."""
+        distinct = np.empty(0)
+        for piece in pieces(len(values), 8):
+            distinct = np.union1d(distinct, values[piece])
+            if len(distinct) > LABEL_LIMIT:
+                many = f"more than {LABEL_LIMIT} different numbers"
+                raise DeriveError(f"column {quoted(column)} has {many}: too many classes")
+        spelled = tuple(str(int(value)) if value.is_integer() else repr(value) for value in distinct.tolist())
+        places = self.table.store.empty(values.shape)
+        for piece in pieces(len(values), 8):
+            places[piece] = np.searchsorted(distinct, values[piece])
+        return places, spelled
 
     def _bind(self, each: DataField, found: int, instead: str) -> None:
         """Check the length of a vector, or let it bind the symbolic size."""
@@ -81,10 +114,12 @@ class FieldFiller:
         if each.whole is None:
             return
         limit = self.sizes.get(each.whole, LARGEST) if isinstance(each.whole, str) else each.whole
-        wrong = values[(values != np.floor(values)) | (values < 0) | (values >= limit)]
-        if wrong.size:
-            message = f"column {quoted(column)} holds {wrong[0]:g}, but {quoted(each.name)}"
-            raise DeriveError(f"{message} takes whole numbers from 0" + (f" to {limit - 1}" if limit < LARGEST else ""))
+        for piece in (values[rows] for rows in pieces(len(values), 8)):
+            wrong = piece[(piece != np.floor(piece)) | (piece < 0) | (piece >= limit)]
+            if wrong.size:
+                message = f"column {quoted(column)} holds {wrong[0]:g}, but {quoted(each.name)}"
+                most = f" to {limit - 1}" if limit < LARGEST else ""
+                raise DeriveError(f"{message} takes whole numbers from 0{most}")
         self._count(each, 1 + int(values.max()))
 
     def _count(self, each: DataField, found: int) -> None:
@@ -111,12 +146,3 @@ def _check_classes(each: DataField, classes: tuple[str, ...], column: str) -> No
 
 def _described(classes: tuple[str, ...]) -> str:
     return f"{count(len(classes), 'class', 'classes')} ({listed(classes)})"
-
-
-def _numbered_classes(values: FloatArray, column: str) -> tuple[FloatArray, tuple[str, ...]]:
-    """The distinct numbers as classes: the place of each value among them, and their spellings."""
-    distinct, places = np.unique(values, return_inverse=True)
-    if len(distinct) > LABEL_LIMIT:
-        raise DeriveError(f"column {quoted(column)} has {len(distinct)} different numbers: too many classes")
-    spelled = tuple(str(int(value)) if value.is_integer() else repr(value) for value in distinct.tolist())
-    return places.astype(np.float64), spelled

@@ -2,25 +2,27 @@
 
 In: file names and contents.  Out: files that are either complete or not there.  Invariant: a file that derive
 did not write, or that was changed since, is only overwritten with `force`; nothing outside the
-folder is touched.
+folder is touched.  A run may be killed at any moment: a file that is being written is noted before it is replaced, so
+that the next run knows both the old content and the new one as derive's own.
 """
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import hashlib
-import io
 import json
 import os
+import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from derive.errors import DeriveError
 
 MANIFEST = "derive-run.json"
 MANIFEST_LIMIT = 2**20  # bytes
+WRITTEN, UNFINISHED = "written by derive", "being written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class RunFolder:
     path: Path
     force: bool
     written: dict[str, str]
+    unfinished: dict[str, str] = field(default_factory=dict)  # what a run was writing when it was killed
 
     def check(self, names: Iterable[str]) -> None:
         """Raise if one of the files may not be written; to be asked before the long work, not after it."""
@@ -40,14 +43,22 @@ class RunFolder:
         """Write a file of the folder and note it in the manifest."""
         self._check(name)
         raw = content.encode("utf-8") if isinstance(content, str) else content
-        self.written[name] = hashlib.sha256(raw).hexdigest()
+        digest = hashlib.sha256(raw).hexdigest()
         try:
+            self._note({name: digest})
             replace_file(self.path / name, raw)
-            manifest = {"written by derive": dict(sorted(self.written.items()))}
-            replace_file(self.path / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode("utf-8"))
+            self.written[name] = digest
+            self.unfinished.pop(name, None)
+            self._note(self.unfinished)
         except OSError as error:
             raise DeriveError(f"cannot write {self.path / name}: {error.strerror}") from None
         return self.path / name
+
+    def _note(self, unfinished: Mapping[str, str]) -> None:
+        manifest: dict[str, dict[str, str]] = {WRITTEN: dict(sorted(self.written.items()))}
+        if unfinished:
+            manifest[UNFINISHED] = {**self.unfinished, **unfinished}
+        replace_file(self.path / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode("utf-8"))
 
     def _check(self, name: str) -> None:
         if name in ("", ".", "..", MANIFEST) or "\0" in name or name != Path(name).name:
@@ -56,9 +67,10 @@ class RunFolder:
         if self.force or not os.path.lexists(path):
             return
         hint = "give another folder with -o, or --force to overwrite it"
-        if name not in self.written:
+        known = {digests[name] for digests in (self.written, self.unfinished) if name in digests}
+        if not known:
             raise DeriveError(f"{path} is there already, and derive did not write it", hint=hint)
-        if path.is_symlink() or not path.is_file() or _digest(path) != self.written[name]:
+        if path.is_symlink() or not path.is_file() or _digest(path) not in known:
             raise DeriveError(f"{path} was changed after derive wrote it", hint=hint)
 
 
@@ -71,32 +83,42 @@ def open_folder(path: str | Path, force: bool = False) -> RunFolder:
         raise DeriveError(f"{path} is a file, not a folder") from None
     except OSError as error:
         raise DeriveError(f"cannot create the folder {path}: {error.strerror}") from None
-    return RunFolder(path, force, _read_manifest(path / MANIFEST))
+    written, unfinished = (_read_manifest(path / MANIFEST, part) for part in (WRITTEN, UNFINISHED))
+    _sweep(path, {MANIFEST, *written, *unfinished})
+    return RunFolder(path, force, written, unfinished)
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that at every moment it is the old one or the new one, complete."""
+    """Write a file so that at every moment it is the old one or the new one, complete, and also after a power cut."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as stream:
             stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
         os.replace(temporary, path)  # noqa: PTH105 (the name says what is meant)
+        _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def history_csv(history: Sequence[Mapping[str, float]]) -> str:
-    """The history as CSV, one row an epoch, its columns the keys of the first entry.
+def _sync_folder(path: Path) -> None:
+    """Make the new name last; where a system cannot do that for a folder, the file is complete all the same."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
-    >>> history_csv([{"epoch": 1, "loss": 0.5}])
-    'epoch,loss\\n1,0.5\\n'
-    """
-    stream = io.StringIO()
-    names = list(history[0]) if history else ["epoch", "loss"]
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    return stream.getvalue()
+
+def _sweep(path: Path, names: set[str]) -> None:
+    """Remove the half-written files that a killed run left behind."""
+    for each in path.glob(".*.tmp"):
+        found = re.fullmatch(r"\.(.+)\.[0-9a-f]{8}\.tmp", each.name)
+        if found and found[1] in names:
+            with contextlib.suppress(OSError):
+                each.unlink()
 
 
 def _digest(path: Path) -> str | None:
@@ -107,11 +129,11 @@ def _digest(path: Path) -> str | None:
         return None
 
 
-def _read_manifest(path: Path) -> dict[str, str]:
-    """The files that derive wrote: none if the manifest is missing or is not one."""
+def _read_manifest(path: Path, part: str) -> dict[str, str]:
+    """The files that derive wrote, or was writing: none if the manifest is missing or is not one."""
     try:
         with path.open("rb") as stream:
-            written = json.loads(stream.read(MANIFEST_LIMIT))["written by derive"]
+            written = json.loads(stream.read(MANIFEST_LIMIT))[part]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
     if not isinstance(written, dict):

@@ -11,8 +11,8 @@ import numpy as np
 from derive.expression.build import ONE, ZERO
 from derive.expression.nodes import Call, Ref, Where
 from derive.model import Model
-from derive.train.metrics import Kind, Metric, measure
-from derive.train.tables import FloatArray
+from derive.train.metrics import Kind
+from derive.train.store import FloatArray
 
 _KINDS: dict[str, Kind] = {"sigmoid": "binary", "softmax": "classes"}
 
@@ -66,16 +66,12 @@ def _speaks_of_all(name: str, model: Model) -> bool:
     return model.examples is not None and model.shapes[name][:1] == (Ref(model.examples),)
 
 
-def metric(model: Model, outputs: Mapping[str, FloatArray], arrays: Mapping[str, FloatArray]) -> Metric | None:
-    """Accuracy or R² of the first output against the only target; None where there is nothing to compare.
+def compared(model: Model) -> str | None:
+    """What the first output is compared with: the only target, or, in a model without targets, the only input."""
+    known = model.of_role("target") or model.of_role("input")
+    return known[0].name if len(known) == 1 and model.outputs else None
 
-    A model without targets restores its input: the output is compared with the only input.
-    """
-    targets = model.of_role("target") or model.of_role("input")
-    if len(targets) != 1 or not model.outputs:
-        return None
-    output, target = outputs[model.outputs[0]], arrays[targets[0].name]
-    kind = output_kind(model) if model.of_role("target") else "regression"
-    if kind != "classes" and output.shape != target.shape:
-        return None
-    return measure(kind, output, target)
+
+def metric_kind(model: Model) -> Kind:
+    """A model without targets restores its input, whatever its output is."""
+    return output_kind(model) if model.of_role("target") else "regression"

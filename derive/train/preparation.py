@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from derive.errors import DeriveError
-from derive.train.tables import FloatArray
+from derive.train.pieces import pieces
+from derive.train.store import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,10 @@ def divided(train: Mapping[str, FloatArray], names: Iterable[str], by: float) ->
     return Scaler({n: np.zeros(s) for n, s in shapes.items()}, {n: np.full(s, float(by)) for n, s in shapes.items()})
 
 
-def standardise(train: Mapping[str, FloatArray], names: Iterable[str]) -> Scaler:
-    """The scaler that gives the named arrays of the training part mean 0 and standard deviation 1.
+def standardise(
+    train: Mapping[str, FloatArray], names: Iterable[str], places: npt.NDArray[np.intp] | None = None
+) -> Scaler:
+    """The scaler that gives the named arrays mean 0 and standard deviation 1, at `places` of the examples if given.
 
     An entry that never changes is only centred.
 
@@ -53,9 +56,7 @@ def standardise(train: Mapping[str, FloatArray], names: Iterable[str]) -> Scaler
     mean: dict[str, FloatArray] = {}
     scale: dict[str, FloatArray] = {}
     for name in names:
-        with np.errstate(over="ignore", invalid="ignore"):
-            centre = np.asarray(train[name].mean(axis=0))
-            spread = np.asarray(train[name].std(axis=0))
+        centre, spread = _moments(train[name], places)
         if not np.isfinite(spread).all():
             raise DeriveError(f"the values of {name!r} are too large to standardise")
         # The deviation of equal numbers is not always exactly 0: their mean is rounded.
@@ -64,18 +65,34 @@ def standardise(train: Mapping[str, FloatArray], names: Iterable[str]) -> Scaler
     return Scaler(mean, scale)
 
 
-def split(n: int, test_fraction: float, seed: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """The rows of the training part and of the test part, in ascending order, the same for the same seed.
+def _moments(values: FloatArray, places: npt.NDArray[np.intp] | None) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation over the examples, a piece at a time (Chan, Golub and LeVeque 1979)."""
+    total = len(values) if places is None else len(places)
+    centre = squares = np.zeros(values.shape[1:])
+    seen = 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for each in pieces(total, values[:1].nbytes):
+            part = np.asarray(values[each] if places is None else values[places[each]], dtype=np.float64)
+            count = len(part)
+            apart = part.mean(axis=0) - centre
+            centre = centre + apart * (count / (seen + count))
+            squares = squares + part.var(axis=0) * count + apart**2 * (seen * count / (seen + count))
+            seen += count
+        return np.asarray(centre), np.asarray(np.sqrt(squares / total))
+
+
+def split(n: int, fraction: float, seed: int, what: str = "test") -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The rows of the training part and of the part split off, in ascending order, the same for the same seed.
 
     >>> train, test = split(10, 0.2, seed=0)
     >>> len(train), len(test)
     (8, 2)
     """
-    if not 0 <= test_fraction < 1:
-        raise DeriveError(f"the test part must be at least 0 and less than 1 of the rows, not {test_fraction:g}")
-    size = 0 if test_fraction == 0 else max(1, round(n * test_fraction))
+    if not 0 <= fraction < 1:
+        raise DeriveError(f"the {what} part must be at least 0 and less than 1 of the rows, not {fraction:g}")
+    size = 0 if fraction == 0 else max(1, round(n * fraction))
     if size >= n:
-        raise DeriveError(f"{n} {'row is' if n == 1 else 'rows are'} too few to split off a test part")
+        raise DeriveError(f"{n} {'row is' if n == 1 else 'rows are'} too few to split off a {what} part")
     order = np.random.default_rng(seed).permutation(n)
     return np.sort(order[size:]), np.sort(order[:size])
 

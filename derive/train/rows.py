@@ -16,8 +16,8 @@ FILE_LIMIT = 512 * 2**20  # bytes
 LINE_LIMIT = 2**20  # bytes
 
 
-def read_rows(stream: BinaryIO, source: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with its line number: stripped cells."""
+def read_rows(stream: BinaryIO, source: str, limited: bool = True) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not blank, each with its line number: stripped cells; if `limited`, of `FILE_LIMIT` bytes."""
     total = 0
     line = 0
     while raw := stream.readline(LINE_LIMIT + 1):
@@ -25,8 +25,9 @@ def read_rows(stream: BinaryIO, source: str) -> Iterator[tuple[int, list[str]]]:
         total += len(raw)
         if len(raw) > LINE_LIMIT:
             raise error_at(source, line, f"this line is longer than {LINE_LIMIT // 2**20} MiB")
-        if total > FILE_LIMIT:
-            raise DeriveError(f"{source} is larger than {FILE_LIMIT // 2**20} MiB")
+        if limited and total > FILE_LIMIT:
+            larger = f"{source} is larger than {FILE_LIMIT // 2**20} MiB"
+            raise DeriveError(larger, hint="--stream reads it piece by piece")
         text = _decode(raw, source, line)
         try:
             cells = next(csv.reader([text], strict=True, skipinitialspace=True), [])

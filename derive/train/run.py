@@ -1,12 +1,13 @@
 """One run: data, a derivation, the code it gives, the check of that code, training, and the folder of results.
 
 In: a `Model` and the `Options`.  Out: a `Run`; its folder holds the report, the code, the parameters, the history, the
-loss curve, and all that `derive predict` needs.
+curves, a checkpoint to go on from, and all that `derive predict` needs.
 Invariant: nothing trains before every step is proved and the code's gradients agree with the model's.
 """
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import keyword
 import re
@@ -23,20 +24,24 @@ from derive.check.gradients import Comparison, compare, compare_at
 from derive.check.proofs import count_proofs
 from derive.check.sample import NoSample, Sample
 from derive.derivation import Derivation
-from derive.emit.defaults import training_defaults
-from derive.errors import DeriveError
+from derive.errors import DeriveError, printable
 from derive.model import Model
-from derive.train.curve import loss_curve_svg, trajectory_svg
-from derive.train.examples import Examples, default_sizes, read_examples
-from derive.train.folder import RunFolder, history_csv, open_folder
-from derive.train.metrics import Metric, check_target
-from derive.train.outcome import metric, output_kind, predict
-from derive.train.preparation import Scaler, divided, split, standardise, take
+from derive.parse.numbers import number_value
+from derive.train.batches import Batches, batch_size, noises
+from derive.train.curve import history_curve_svg, loss_curve_svg, trajectory_svg
+from derive.train.evaluate import Evaluator, Figures
+from derive.train.examples import Examples
+from derive.train.folder import RunFolder, open_folder
+from derive.train.history import history_csv
+from derive.train.limits import CHECKPOINT_SECONDS, Plan, check_options
+from derive.train.part import Arrays
+from derive.train.prepared import DataOptions, Prepared, prepare
 from derive.train.rows import count
 from derive.train.saved import Preparation, dump_parameters, dump_preparation
-from derive.train.settings import Settings, read_settings, with_functions
-from derive.train.tables import FloatArray
-from derive.train.training import Params, Training, check_options, train_module
+from derive.train.settings import read_settings, with_functions
+from derive.train.state import Params, State, dump_state, first_state, load_state
+from derive.train.training import LOSS, History, Rate, Training, Watch, train_module
+from derive.train.whole import train_whole
 from derive.update_rule import UpdateRule, rule_for
 
 MODEL, REPORT, TEX, PARAMETERS, PREPARATION = (
@@ -46,9 +51,10 @@ MODEL, REPORT, TEX, PARAMETERS, PREPARATION = (
     "parameters.npz",
     "preparation.json",
 )
-HISTORY, CURVE, TRAJECTORY = "history.csv", "loss.svg", "trajectory.svg"
+HISTORY, CURVE, METRIC_CURVE, TRAJECTORY = "history.csv", "loss.svg", "metric.svg", "trajectory.svg"
+CHECKPOINT = "checkpoint.npz"
+SHOWN = 6  # scalar parameters of a model without data whose path is kept
 
-Arrays = dict[str, FloatArray]
 Say = Callable[[str], None]
 
 
@@ -70,15 +76,16 @@ class Options:
     folder: str | None = None
     force: bool = False
     rule: Mapping[str, Any] = field(default_factory=dict)  # what `update_rule` takes
+    validation: float = 0.0
+    patience: int | None = None
+    dtype: str = "float64"
+    resume: bool = False
+    checkpoint: float = CHECKPOINT_SECONDS
+    stream: bool | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """How a part of the data came out."""
-
-    examples: int
-    loss: float
-    metric: Metric | None
+    def of_data(self) -> DataOptions:
+        names = ("data", "target", "features", "standardise", "test_fraction", "validation", "seed", "dtype", "stream")
+        return DataOptions(**{name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,26 +94,18 @@ class Run:
     proofs: dict[str, int]
     comparison: Comparison
     training: Training
-    train: Part
-    test: Part | None
+    figures: dict[str, Figures]  # of the parts: "training", "validation", "test"
     examples: Examples | None
     scaling: str  # what was done to the inputs, as the user is told
-    path: list[Params] = field(default_factory=list)  # the parameters from the start on, where there are no data
-    losses: list[float] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
 
+    @property
+    def train(self) -> Figures:
+        return self.figures["training"]
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """The data as the module takes them: test and training part, standardised."""
-
-    examples: Examples | None
-    train: Arrays
-    test: Arrays
-    scaler: Scaler | None
-    scaling: str
-    constants: dict[str, Any]
-    sizes: dict[str, int]
+    @property
+    def test(self) -> Figures | None:
+        return self.figures.get("test")
 
 
 class GradientsDiffer(Exception):
@@ -118,190 +117,223 @@ class GradientsDiffer(Exception):
 
 def run(model: Model, options: Options, say: Say) -> Run:
     """Does it all; `say` is told what has been done."""
-    check_options(1 if options.epochs is None else options.epochs, options.lr, options.batch_size, options.tolerance)
+    check_options(
+        1 if options.epochs is None else options.epochs,
+        options.lr,
+        options.batch_size,
+        options.tolerance,
+        options.patience,
+        options.checkpoint,
+    )
     rule = _rule(model, options)
     model, settings = with_functions(model, options.settings)
-    prepared = _prepare(model, options, read_settings(model, settings))
+    where = Path(options.folder or Path("runs") / file_stem(model.name))
+    prepared = prepare(model, options.of_data(), read_settings(model, settings), where)
     derivation = model.derive().prove()
     proofs = dict(sorted(count_proofs(derivation).items(), reverse=True))
     said = f"{count(len(derivation.gradients), 'gradient')} in {count(sum(proofs.values()), 'step')}"
     say(f"derived and proved {said}; checking the code …")
-    source = derivation.generate(optimizer=rule)
-    from derive.emit.module import load
-
-    module = load(source, model.name)
-    comparison = _checked(model, module, prepared, options.seed)
+    source = derivation.generate(optimizer=rule, dtype=options.dtype)
+    comparison = _checked(derivation, prepared, options.seed)
     if not comparison.passed:
         raise GradientsDiffer(comparison)
-    folder = open_folder(options.folder or Path("runs") / file_stem(model.name), options.force)
+    from derive.emit.module import load
+
+    trainer = _Trainer(model, load(source, model.name), prepared, options, source, rule)
+    return _trained(trainer, derivation, proofs, comparison, open_folder(where, options.force), say)
+
+
+def _trained(
+    trainer: _Trainer,
+    derivation: Derivation,
+    proofs: dict[str, int],
+    comparison: Comparison,
+    folder: RunFolder,
+    say: Say,
+) -> Run:
+    """The training, and all that it leaves in the folder."""
+    model, prepared = trainer.model, trainer.prepared
     code = f"{module_name(model.name)}.py"
-    files = [REPORT, TEX, code, MODEL, PARAMETERS, PREPARATION, HISTORY, CURVE]
-    one = _only_parameter(model, prepared)
-    folder.check([*files, TRAJECTORY] if one else files)
-    written = _write_derivation(folder, derivation, rule, code, source)
-    path: list[Params] = []
-    training = _train(module, model, prepared, options, path)
-    losses = [_loss(module, params, {}, prepared.constants) for params in path]
-    written |= _write_training(folder, model, prepared, training)
+    one = trainer.only_parameter()
+    folder.check([REPORT, TEX, code, MODEL, PARAMETERS, PREPARATION, HISTORY, CURVE])
+    folder.check([CHECKPOINT] * trainer.has_checkpoints)
+    folder.check([METRIC_CURVE] * trainer.has_metric() + [TRAJECTORY] * (one is not None))
+    start = trainer.start(folder, say)
+    written = _write_derivation(folder, derivation, trainer.rule, code, trainer.source)
+    training = trainer.train(start, folder)
+    written |= _write_training(folder, trainer, training)
     if one:
-        written["the path on the loss curve"] = folder.write(
-            TRAJECTORY, _trajectory(module, model, one, path, losses, prepared)
-        )
-    trained = _judge(module, model, training.params, prepared.train, prepared.constants)
-    tested = _judge(module, model, training.params, prepared.test, prepared.constants) if prepared.test else None
-    return Run(
-        model, proofs, comparison, training, trained, tested, prepared.examples, prepared.scaling, path, losses, written
-    )
+        picture = _trajectory(trainer, one, training.path)
+        written["the path on the loss curve"] = folder.write(TRAJECTORY, picture)
+    parts = {name: trainer.evaluator.figures(training.params, part) for name, part in prepared.parts.items()}
+    figures = parts or {"training": trainer.evaluator.figures(training.params, None)}
+    return Run(model, proofs, comparison, training, figures, prepared.examples, prepared.scaling, written)
 
 
 def _rule(model: Model, options: Options) -> UpdateRule:
-    """How parameters are updated; SciPy's optimisers choose their steps themselves."""
+    """How parameters are updated; SciPy's optimisers choose their steps themselves, and cannot be stopped halfway."""
     rule = rule_for(model, **options.rule)
+    if rule.optimizer.equations:
+        return rule
+    title = rule.optimizer.title
     for name, value in (("--lr", options.lr), ("--batch-size", options.batch_size)):
-        if value is not None and not rule.optimizer.equations:
-            title = rule.optimizer.title
+        if value is not None:
             raise DeriveError(f"{title} takes no {name}: it finds the length of its steps, each over all examples")
+    if options.resume:
+        raise DeriveError(f"{title} takes no --resume: what it knows of earlier steps stays inside SciPy")
     return rule
 
 
-def _checked(model: Model, module: ModuleType, prepared: _Prepared, seed: int) -> Comparison:
-    """The code's gradients beside the model's, at random data; where none can be found, at the first of the user's."""
+def _checked(derivation: Derivation, prepared: Prepared, seed: int) -> Comparison:
+    """The code's gradients beside the model's, at random data; where none can be found, at the first of the user's.
+
+    The code is checked in double precision, whatever it will train in: in single precision rounding would hide errors.
+    """
+    model, module = derivation.model, derivation.compile()
     try:
         return compare(model, module, draws=2)
     except NoSample:
         start = {name: np.asarray(value) for name, value in module.init(seed=seed, **prepared.sizes).items()}
-        few = min(4, len(prepared.examples or ()))
-        return compare_at(model, module, _first(model, prepared, start, few))
+        return compare_at(model, module, _first(model, prepared, start, min(4, len(prepared.train or ()))))
 
 
-def _first(model: Model, prepared: _Prepared, start: Arrays, few: int) -> Sample:
+def _first(model: Model, prepared: Prepared, start: Arrays, few: int) -> Sample:
     """The first of the user's examples."""
+    arrays = prepared.train.take(slice(0, few)) if prepared.train else {}
+    arrays = {name: np.asarray(values, dtype=np.float64) for name, values in arrays.items()}
     if model.examples is not None:
-        together = {name: values[:few] for name, values in prepared.train.items()}
-        return Sample(start, prepared.constants, {**prepared.sizes, model.examples: few}, (together,), together=True)
-    rows = [{name: values[row] for name, values in prepared.train.items()} for row in range(few)]
+        return Sample(start, prepared.constants, {**prepared.sizes, model.examples: few}, (arrays,), together=True)
+    rows = [{name: values[row] for name, values in arrays.items()} for row in range(few)]
     return Sample(start, prepared.constants, prepared.sizes, tuple(rows) or ({},))
-
-
-# Data.
-
-
-def _prepare(model: Model, options: Options, settings: Settings) -> _Prepared:
-    given = model.of_role("input", "target")
-    if not given:
-        if options.data or options.target or options.features:
-            raise DeriveError("the model has no inputs or targets, so it takes no data")
-        return _Prepared(None, {}, {}, None, "", *_complete(model, settings, Examples({})))
-    examples = read_examples(model, options.data or _default_data(model), settings, options.target, options.features)
-    targets = model.of_role("target")
-    if len(targets) == 1:
-        check_target(output_kind(model), examples.arrays[targets[0].name], targets[0].name)
-    train_rows, test_rows = split(len(examples), options.test_fraction, options.seed)
-    train, test = take(examples.arrays, train_rows), take(examples.arrays, test_rows)
-    scaler, scaling = _scaler(model, options, examples, train)
-    if scaler is not None:
-        train, test = scaler.apply(train), scaler.apply(test)
-    rest = _complete(model, settings, examples)
-    return _Prepared(examples, train, test if len(test_rows) else {}, scaler, scaling, *rest)
-
-
-def _scaler(model: Model, options: Options, examples: Examples, train: Arrays) -> tuple[Scaler | None, str]:
-    """How the inputs are scaled: as asked for, else as suits a set that ships with derive; and that in words."""
-    names = [v.name for v in model.of_role("input") if v.kind != "integer"]
-    if not names or options.standardise is False or (options.standardise is None and examples.ships is None):
-        return None, ""
-    if options.standardise is None and examples.ships is not None and examples.ships.divide is not None:
-        by = examples.ships.divide
-        return divided(train, names, by), f"divided by {by:g}"
-    return standardise(train, names), "standardised"
-
-
-def _default_data(model: Model) -> str:
-    """Built-in models have a data set of their own."""
-    if (known := training_defaults(model).data) is not None:
-        return known
-    names = ", ".join(v.name for v in model.of_role("input", "target"))
-    raise DeriveError(
-        f"the model needs data for {names}", hint="--data FILE.csv, or --data breast_cancer, which ships with derive"
-    )
-
-
-def _complete(model: Model, settings: Settings, examples: Examples) -> tuple[dict[str, Any], dict[str, int]]:
-    """All constants that are not at their default, and all sizes."""
-    constants = {**examples.constants, **settings.constants}
-    for v in model.of_role("constant"):
-        if v.value is None and v.name not in constants:
-            hint = f"--set {v.name}=VALUE" if not v.shape else "give it in an .npz file with --data"
-            raise DeriveError(f"the constant '{v.name}' has no value", hint=hint)
-    sizes = {**default_sizes(model), **examples.sizes, **settings.sizes}
-    for v in model.of_role("size"):
-        if v.name not in sizes:
-            raise DeriveError(f"the size '{v.name}' is not known from the data", hint=f"--set {v.name}=NUMBER")
-    return constants, sizes
 
 
 # Training.
 
 
-def _train(module: ModuleType, model: Model, prepared: _Prepared, options: Options, path: list[Params]) -> Training:
-    # numpy's floats overflow to infinity, where Python's raise an error
-    start = {name: np.asarray(value)[()] for name, value in module.init(seed=options.seed, **prepared.sizes).items()}
-    if prepared.examples is None:
-        path.append({name: np.copy(value) for name, value in start.items()})
+class _Trainer:
+    """What training needs of a run: the module, the data, the plan."""
 
-    def observe(epoch: int, loss: float, params: Params) -> bool:
-        if prepared.examples is None:
-            path.append({name: np.copy(value) for name, value in params.items()})
-        return False
+    def __init__(
+        self, model: Model, module: ModuleType, prepared: Prepared, options: Options, source: str, rule: UpdateRule
+    ) -> None:
+        self.model, self.module, self.prepared, self.options = model, module, prepared, options
+        self.source, self.rule = source, rule
+        defaults = inspect.signature(module.train).parameters
+        epochs = int(defaults["epochs"].default) if options.epochs is None else options.epochs
+        self.has_checkpoints = bool(rule.optimizer.equations)  # SciPy's optimisers keep their state to themselves
+        usual = defaults["batch_size"].default if self.has_checkpoints else None
+        size = batch_size(prepared.train, options.batch_size, usual)
+        self.plan = Plan(
+            epochs, options.lr, size, options.seed, options.tolerance, options.patience, options.checkpoint
+        )
+        drawn = noises(model, prepared.sizes, prepared.constants)
+        self.batches = Batches(prepared.train, size, drawn)
+        self.rate = self._rate(defaults["lr"].default) if self.has_checkpoints else None
+        self.evaluator = Evaluator(model, module, prepared.constants, drawn, options.seed)
 
-    return train_module(
-        module,
-        prepared.train,
-        epochs=default_epochs(module) if options.epochs is None else options.epochs,
-        lr=options.lr,
-        batch_size=options.batch_size,
-        seed=options.seed,
-        tolerance=options.tolerance,
-        params=start,
-        observe=observe,
-        judge=lambda params: _loss(module, params, prepared.train, prepared.constants),
-        **prepared.constants,
-    )
+    def _rate(self, usual: float) -> Rate | None:
+        """The learning rate by step, where a schedule changes it."""
+        if not self.rule.schedules:
+            return None
+        base = usual if self.options.lr is None else self.options.lr
+        steps = self.plan.epochs * self.batches.count
+        constants = [number_value(value) for value in self.rule.schedule_constants.values()]
+        return lambda step: float(self.module.learning_rate(step, steps, base, *constants))
+
+    def start(self, folder: RunFolder, say: Say) -> State:
+        """The state to begin with: the checkpoint's where that was asked for."""
+        saved = load_state(folder.path / CHECKPOINT) if self.options.resume else None
+        if saved is not None:
+            state, told = saved
+            _check_same(told, self.told())
+            self._check_shapes(state)
+            say(f"continuing after epoch {state.epoch}")
+            return state
+        if self.options.resume:
+            say(f"there is no checkpoint in {printable(folder.path)}: beginning anew")
+        return first_state(self._first_params(), self.options.seed)
+
+    def _first_params(self) -> Params:
+        # numpy's floats overflow to infinity, where Python's raise an error
+        start = self.module.init(seed=self.options.seed, **self.prepared.sizes)
+        return {name: np.asarray(value, dtype=self.options.dtype)[()] for name, value in start.items()}
+
+    def _check_shapes(self, state: State) -> None:
+        best = state.best.params if state.best else state.params
+        found = [{n: np.shape(v) for n, v in each.items()} for each in (self._first_params(), state.params, best)]
+        if found[1:] != [found[0]] * 2:
+            raise DeriveError("the checkpoint's parameters are not those of the model", hint="run without --resume")
+
+    def told(self) -> dict[str, str]:
+        """What must be the same for a run to be continued, each as the user would say it."""
+        names = ("lr", "tolerance", "patience", "seed", "test_fraction", "validation", "dtype")
+        told = {f"--{name.replace('_', '-')}": str(getattr(self.options, name)) for name in names}
+        settings = {**self.prepared.constants, **self.prepared.sizes}
+        arrays = [name for name, value in settings.items() if np.ndim(value)]
+        settings |= {n: hashlib.sha256(np.asarray(settings[n]).tobytes()).hexdigest() for n in arrays}
+        told["--batch-size"] = str(self.plan.batch_size)
+        if self.rule.schedules:  # they look ahead to the end
+            told["--epochs"] = str(self.plan.epochs)
+        told["--set"] = " ".join(f"{name}={value}" for name, value in sorted(settings.items()))
+        told["the model or its code"] = hashlib.sha256(self.source.encode()).hexdigest()
+        told["the data or how they are scaled"] = self.prepared.digest()
+        return told
+
+    def train(self, start: State, folder: RunFolder) -> Training:
+        told = self.told()
+        watch = Watch(
+            self._measured,
+            lambda params: self.evaluator.loss(params, self.prepared.train),
+            self._trace if self.prepared.train is None else None,
+            lambda state: self._save(folder, state, told),
+        )
+        train = train_module if self.has_checkpoints else train_whole
+        return train(self.module, self.batches, self.plan, start, watch, self.prepared.constants, self.rate)
+
+    def _save(self, folder: RunFolder, state: State, told: dict[str, str]) -> None:
+        folder.write(CHECKPOINT, dump_state(state, told))
+
+    def _measured(self, params: Params) -> dict[str, float]:
+        """Further columns of the history; of streamed examples only the validation part is gone through again."""
+        found: dict[str, float] = {}
+        train, validation = self.prepared.train, self.prepared.validation
+        if train is not None and not train.streamed and (metric := self.evaluator.metric(params, train)):
+            found[metric.column] = metric.value
+        if validation is not None:
+            found["validation_loss"] = self.evaluator.loss(params, validation)
+            if metric := self.evaluator.metric(params, validation):
+                found[f"validation_{metric.column}"] = metric.value
+        return found
+
+    def has_metric(self) -> bool:
+        return bool(self.prepared.train) and bool(self.model.outputs)
+
+    def _trace(self, params: Params) -> dict[str, float]:
+        scalars = [name for name, value in params.items() if np.ndim(value) == 0][:SHOWN]
+        return {name: float(params[name]) for name in scalars}
+
+    def only_parameter(self) -> str | None:
+        """The parameter of a model without data that has a single scalar one: its path can be drawn."""
+        found = self.model.of_role("parameter")
+        return found[0].name if self.prepared.train is None and len(found) == 1 and not found[0].shape else None
 
 
-def default_epochs(module: ModuleType) -> int:
-    return int(inspect.signature(module.train).parameters["epochs"].default)
+def _check_same(told: dict[str, str], now: dict[str, str]) -> None:
+    for name, value in now.items():
+        if (before := told.get(name)) != value:
+            shown = f"{name} was {before}, now it is {value}" if name.startswith("--") else f"{name} changed since"
+            raise DeriveError(
+                f"the checkpoint belongs to another run: {printable(shown)}", hint="run without --resume to begin anew"
+            )
 
 
-def _judge(module: ModuleType, model: Model, params: Params, arrays: Arrays, constants: dict[str, Any]) -> Part:
-    loss = _loss(module, params, arrays, constants)
-    measured = None
-    if arrays and model.outputs:
-        measured = metric(model, predict(module, model, params, arrays, constants), arrays)
-    return Part(len(next(iter(arrays.values()), ())), loss, measured)
-
-
-def _loss(module: ModuleType, params: Params, arrays: Arrays, constants: dict[str, Any]) -> float:
-    with np.errstate(all="ignore"):
-        return float(module.loss(dict(params), **arrays, **constants))
-
-
-def _only_parameter(model: Model, prepared: _Prepared) -> str | None:
-    """The parameter of a model without data that has a single scalar one: its path can be drawn."""
-    found = model.of_role("parameter")
-    return found[0].name if prepared.examples is None and len(found) == 1 and not found[0].shape else None
-
-
-def _trajectory(
-    module: ModuleType, model: Model, name: str, path: list[Params], losses: list[float], prepared: _Prepared
-) -> str:
-    walked = [float(params[name]) for params in path]
+def _trajectory(trainer: _Trainer, name: str, path: History) -> str:
+    walked, losses = [row[name] for row in path], [row[LOSS] for row in path]
     low, high = min(walked), max(walked)
     around = max(high - low, 1e-3 * max(abs(low), abs(high)), 1e-9)
     xs = np.linspace(low - 0.5 * around, high + around, 241)
-    with np.errstate(all="ignore"):
-        ys = [float(module.loss({name: x}, **prepared.constants)) for x in xs]
-    return trajectory_svg(xs, ys, walked, losses, model.title or model.name, name, model.loss)
+    ys = [trainer.evaluator.loss({name: x}, None) for x in xs]
+    return trajectory_svg(xs, ys, walked, losses, trainer.model.title or trainer.model.name, name, trainer.model.loss)
 
 
 # Files.
@@ -323,16 +355,29 @@ def _write_derivation(
     }
 
 
-def _write_training(folder: RunFolder, model: Model, prepared: _Prepared, training: Training) -> dict[str, Path]:
+def _write_training(folder: RunFolder, trainer: _Trainer, training: Training) -> dict[str, Path]:
+    prepared, title = trainer.prepared, trainer.model.title or trainer.model.name
     examples = prepared.examples or Examples({})
     constants = {name: float(value) for name, value in prepared.constants.items() if np.ndim(value) == 0}
-    preparation = Preparation(examples.features, examples.classes, prepared.sizes, prepared.scaler, constants)
-    return {
+    preparation = Preparation(
+        examples.features, examples.classes, prepared.sizes, prepared.scaler, constants, trainer.options.dtype
+    )
+    files = {
         "the parameters": folder.write(PARAMETERS, dump_parameters(training.params)),
         "how the data were prepared": folder.write(PREPARATION, dump_preparation(preparation)),
+        **({"where --resume goes on": folder.path / CHECKPOINT} if trainer.has_checkpoints else {}),
         "the loss by epoch": folder.write(HISTORY, history_csv(training.history)),
-        "the loss curve": folder.write(CURVE, loss_curve_svg(training.history, model.title or model.name)),
+        "the loss curve": folder.write(CURVE, loss_curve_svg(training.history, title)),
     }
+    if (name := _metric_column(training.history)) is not None:
+        picture = history_curve_svg(training.history, name, title)
+        files["the metric by epoch"] = folder.write(METRIC_CURVE, picture)
+    return files
+
+
+def _metric_column(history: History) -> str | None:
+    names = [name.removeprefix("validation_") for name in history[0]] if history else []
+    return next((name for name in names if name not in ("epoch", "loss")), None)
 
 
 def file_stem(name: str) -> str:

@@ -34,6 +34,7 @@ class Preparation:
     sizes: Mapping[str, int] | None = None
     scaler: Scaler | None = None
     constants: Mapping[str, float] | None = None  # those that were set for the run
+    dtype: str = "float64"
 
 
 def dump_parameters(params: Mapping[str, npt.ArrayLike]) -> bytes:
@@ -73,7 +74,7 @@ def _check_names(path: Path, found: list[str], wanted: list[str]) -> None:
 def _read_array(archive: zipfile.ZipFile, path: Path, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     # The header is judged before the data are read, so that no file can ask for more memory than the model.
     with archive.open(f"{name}.npy") as member:
-        found, kind = _read_header(member)
+        found, kind = read_header(member)
     if found != shape:
         raise DeriveError(f"{path}: the parameter {name!r} has shape {found}, but the model's has {shape}")
     if kind.kind != "f":
@@ -85,7 +86,8 @@ def _read_array(archive: zipfile.ZipFile, path: Path, name: str, shape: tuple[in
     return values
 
 
-def _read_header(stream: BinaryIO | Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def read_header(stream: BinaryIO | Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """The shape and the kind of the array that follows."""
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
         shape, _, kind = np.lib.format.read_array_header_1_0(stream)
@@ -102,6 +104,7 @@ def dump_preparation(preparation: Preparation) -> str:
         "classes": list(preparation.classes),
         "sizes": dict(preparation.sizes or {}),
         "constants": dict(preparation.constants or {}),
+        "dtype": preparation.dtype,
         "scaler": scaler
         and {name: {"mean": scaler.mean[name].tolist(), "scale": scaler.scale[name].tolist()} for name in scaler.mean},
     }
@@ -138,7 +141,10 @@ def _preparation(content: Any) -> Preparation:
             if mean.shape != scale.shape or not (np.isfinite(mean).all() and (scale > 0).all()):
                 raise ValueError(name)
     constants = {str(name): float(value) for name, value in content.get("constants", {}).items()}
-    return Preparation(_strings(content["features"]), _strings(content["classes"]), sizes, scaler, constants)
+    dtype = content.get("dtype", "float64")
+    if dtype not in ("float32", "float64"):
+        raise ValueError(dtype)
+    return Preparation(_strings(content["features"]), _strings(content["classes"]), sizes, scaler, constants, dtype)
 
 
 def _strings(values: Any) -> tuple[str, ...]:

@@ -12,10 +12,13 @@ from derive.resources import data_dir
 
 @dataclass(frozen=True, slots=True)
 class ShippedSet:
-    """`target` is the column to be predicted; inputs are divided by `divide`, or standardised where that is None."""
+    """`target` is the column to be predicted; inputs are divided by `divide`, or standardised where that is None.
+
+    `path` is None for a set that comes with another library.
+    """
 
     name: str
-    path: Path
+    path: Path | None
     target: str
     divide: float | None = None
 
