@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from derive.expression.nodes import Expression
@@ -122,6 +123,11 @@ class Derivation:
     nodes: tuple[Adjoint, ...]
     gradients: tuple[Adjoint, ...]
     lemmas: Mapping[str, Sequence[Step]] = field(default_factory=dict)
+
+    @cached_property
+    def inner(self) -> tuple[Derivation, ...]:
+        """The derivations of the derivatives inside the model, ``grad(u, x)``."""
+        return tuple(inner.model.derive((inner.wrt,)) for inner in self.model.inner)
 
     def prove(self) -> Derivation:
         """The same derivation, every step proved; a step that cannot be established is an internal error."""

@@ -376,9 +376,6 @@ ALIASES = {
     "bce_with_logits_loss": "binary_cross_entropy_with_logits", "quantile_loss": "pinball",
 }
 
-# What a later version may bring; named here so that the refusal is honest.
-PLANNED = ("grad",)
-
 
 def known_functions() -> list[str]:
-    return [*FUNCTIONS, *AXIS_FUNCTIONS, *REDUCTIONS, *ARRAY_FUNCTIONS, *ALIASES, "where"]
+    return [*FUNCTIONS, *AXIS_FUNCTIONS, *REDUCTIONS, *ARRAY_FUNCTIONS, *ALIASES, "where", "grad"]

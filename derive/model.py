@@ -68,6 +68,14 @@ class Equation:
         return Ref(self.name, tuple(map(Index, self.indices)))
 
 
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """A derivative inside a model, ``grad(u, x)``: the part of the model that leads to u as a model with the loss u."""
+
+    model: Model
+    wrt: str
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """A network and its loss: variables, equations in topological order, what may be assumed."""
@@ -82,6 +90,7 @@ class Model:
     assumptions: tuple[Compare, ...] = ()
     warnings: tuple[str, ...] = field(default=(), compare=False)
     functions: Mapping[str, Body] = field(default_factory=dict)  # the author's own, by name
+    inner: tuple[Inner, ...] = ()  # derivatives inside the model, whose adjoints are equations
 
     @classmethod
     def parse(cls, text: str, name: str = "model", *, implicit: bool = False) -> Model:

@@ -10,15 +10,25 @@ from derive.differentiate.batch import batch_gradients
 
 
 def steps(derivation: Derivation) -> Iterator[Step]:
-    """Every step: of local derivatives, adjoints, gradients, lemmas, and the gradients over a batch."""
+    """Every step: of local derivatives, adjoints, gradients, lemmas, and the gradients over a batch.
+
+    Those of derivatives inside the model come first.
+    """
+    for inner in derivation.inner:
+        yield from single(inner.prove())
+    yield from single(derivation)
+    for gradient in batch_gradients(derivation):
+        yield from gradient.steps
+
+
+def single(derivation: Derivation) -> Iterator[Step]:
+    """The steps of one example's derivation."""
     for result in derivation.local:
         yield from result.steps
     for adjoint in (*derivation.nodes, *derivation.gradients):
         yield from adjoint.result.steps
     for lemma in derivation.lemmas.values():
         yield from lemma
-    for gradient in batch_gradients(derivation):
-        yield from gradient.steps
 
 
 def count_proofs(derivation: Derivation) -> Counter[str]:

@@ -387,6 +387,8 @@ def proved(derivation: Derivation) -> Derivation:
     def adjoint(old: Adjoint) -> Adjoint:
         return replace(old, result=result(old.result))
 
+    for inner in derivation.inner:
+        proved(inner)
     return replace(
         derivation,
         local=tuple(map(result, derivation.local)),

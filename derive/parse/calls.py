@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from derive.errors import did_you_mean
 from derive.expression.nodes import Both, Call, Compare, ComponentTensor, D, Expression, Reduce, Ref, Where
-from derive.functions import ALIASES, ARRAY_FUNCTIONS, AXIS_FUNCTIONS, FUNCTIONS, PLANNED, REDUCTIONS, known_functions
+from derive.functions import ALIASES, ARRAY_FUNCTIONS, AXIS_FUNCTIONS, FUNCTIONS, REDUCTIONS, known_functions
 from derive.parse.operators import flat
 from derive.parse.reader import Reader
 
@@ -28,8 +28,6 @@ def call(reader: Reader, node: ast.Call) -> Expression:
         return Call(name, args, _axis(reader, node, name), place=reader.source.place(node))
     if name in ARRAY_FUNCTIONS:
         return _plain_call(reader, node, name, args, *ARRAY_FUNCTIONS[name])
-    if name in PLANNED:
-        raise reader.fail(node.func, f"'{name}' is not supported yet")
     hint = did_you_mean(name, [*known_functions(), *reader.functions])
     raise reader.fail(node.func, f"there is no function '{name}'", hint)
 
@@ -111,6 +109,19 @@ def _derivative(reader: Reader, node: ast.Call, name: str) -> Expression:
     return D(body, wrt, place=reader.source.place(node))
 
 
+def _gradient(reader: Reader, node: ast.Call, name: str) -> Expression:
+    """``grad(u, x)``: of a node by a name."""
+    _check_arity(reader, node, name, len(node.args), 2, 2)
+    of, wrt = (reader.read(arg) for arg in node.args)
+    for e, arg in ((of, node.args[0]), (wrt, node.args[1])):
+        if not isinstance(e, Ref) or e.indices:
+            raise reader.fail(arg, "grad takes the name of a node and the name that it is differentiated by", GRAD_HINT)
+    return Call(name, (of, wrt), place=reader.source.place(node))
+
+
+GRAD_HINT = "write `u = …` and then `grad(u, x)`"
+
+
 def _reduction(reader: Reader, node: ast.Call, name: str) -> Expression:
     """``sum(x)``, ``sum(x, axis=0)``, ``sum(x[i], i)``, ``softmax(e[t, s], s, s <= t)``."""
     if not node.args:
@@ -176,6 +187,7 @@ def _array(reader: Reader, node: ast.Call, name: str) -> Expression:
 _SPECIAL: dict[str, Callable[[Reader, ast.Call, str], Expression]] = {
     "where": _where,
     "D": _derivative,
+    "grad": _gradient,
     "array": _array,
     **dict.fromkeys((*REDUCTIONS, *AXIS_FUNCTIONS), _reduction),
 }

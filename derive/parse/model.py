@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from dataclasses import replace
 
 from derive.errors import DeriveError
 from derive.expression.nodes import Compare, Expression, Ref
@@ -17,6 +18,7 @@ from derive.model import Equation, Model, Shape, Variable
 from derive.parse.declarations import SIZES, variable
 from derive.parse.elaborate import in_index_form
 from derive.parse.expression import CONSTANTS, Names, read_expression
+from derive.parse.inner import InnerGradients
 from derive.parse.naming import Naming
 from derive.parse.order import check_functions, in_order
 from derive.parse.scope import Body
@@ -59,25 +61,31 @@ class _Resolver:
         shapes: dict[str, Shape] = {v.name: v.shape for v in variables.values()}
         self.whole = whole_names(variables)
         equations: list[Equation] = []
+        gradients = InnerGradients(self.empty(variables), written)
         for name in in_order(written, self.functions, s.definitions):
-            equation = self.elaborate(s.definitions[name], written[name], shapes)
-            equations.append(equation)
-            shapes[name] = equation.shape
+            d = s.definitions[name]
+            *adjoints, equation = gradients.defined(d, written[name], equations) or self.with_adjoints(
+                d, *gradients.replaced(written[name], equations), shapes
+            )
+            equations += [*adjoints, equation]
+            shapes |= {e.name: e.shape for e in (*adjoints, equation)}
             if is_whole(equation.body, self.whole):
                 self.whole[name] = bounds(equation.body, self.whole)
-        model = Model(
-            name=self.name,
-            title=s.title,
-            text=self.text,
-            variables=variables,
+        model = replace(
+            self.empty(variables),
             equations=tuple(equations),
             loss=loss(equations),
             outputs=tuple(e.name for e in equations if e.role == "output"),
             assumptions=self.assumptions(shapes),
-            functions=self.functions,
+            inner=tuple(gradients.inner),
         )
         object.__setattr__(model, "warnings", tuple(unused_parameters(model)))
         return model
+
+    def empty(self, variables: Mapping[str, Variable]) -> Model:
+        """The model without its equations."""
+        title, text = self.statements.title, self.text
+        return Model(self.name, title, text, variables, (), "", (), functions=self.functions)
 
     def body(self, f: FunctionText) -> Body:
         scope = list(f.parameters)
@@ -92,6 +100,12 @@ class _Resolver:
             if index in self.naming.everything:
                 raise DeriveError(f"'{index}' is declared as a name and cannot be an index", d.place)
         return self.naming.read(d.value, indices=d.indices, layers=d.layers)
+
+    def with_adjoints(
+        self, d: Definition, written: Expression, adjoints: list[Equation], shapes: Mapping[str, Shape]
+    ) -> list[Equation]:
+        """The equation behind the adjoints that its right-hand side speaks of."""
+        return [*adjoints, self.elaborate(d, written, {**shapes, **{a.name: a.shape for a in adjoints}})]
 
     def elaborate(self, d: Definition, written: Expression, shapes: Mapping[str, Shape]) -> Equation:
         try:

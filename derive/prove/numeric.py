@@ -297,8 +297,10 @@ class Evaluator:
 
     def adjoint_element(self, loss: Ref, wrt: Ref, at: Positions) -> Named:
         """``D(L, z[i])``; of one example where the loss has an index of its own."""
-        if not wrt.indices and self.shape(wrt.name):
-            return self.adjoint(wrt.name)
+        if not wrt.indices and (shape := self.shape(wrt.name)):
+            rows = self.adjoint(wrt.name)  # of all examples, where the name itself has no example axis
+            of_one = loss.indices and rows.rank > len(shape)
+            return gather(rows, [self.value(i, at) for i in loss.indices]) if of_one else rows
         if wrt.name == self.setting.node:
             return self.adjoint_of_node([self.value(i, at) for i in wrt.indices])
         whole, indices = self.adjoint(wrt.name), wrt.indices
