@@ -32,8 +32,7 @@ def product(layout: Layout, factors: tuple[Expression, ...], order: tuple[str, .
         return Laid(outer(layout, laid[: len(above)], laid[len(above) :], axes), axes)
     if below:
         raise NoArrayForm
-    if not layout.in_code and axes and not any(part.axes == axes for part in laid):
-        raise NoArrayForm
+    axes = layout.common_axes(laid, order)
     return Laid(mul(*(layout.broadcast(part, axes) for part in laid)), axes)
 
 

@@ -36,7 +36,7 @@ def concatenate(e: Call, scope: Scope) -> Array:
     pieces = [scope.array(item) for item in e.args[0].items]
     if not e.options and all(piece.rank < 2 for piece in pieces):
         pieces = [_as_vector(piece) for piece in pieces]
-    axis = axis_of(e, pieces[0]) if e.options else 0
+    axis = axis_of(e, pieces[0], e.options[0][1]) if e.options else 0
     for piece in pieces:
         others = [p.shape[:axis] + p.shape[axis + 1 :] for p in (pieces[0], piece)]
         if piece.rank != pieces[0].rank or not same_shape(*others):

@@ -29,7 +29,7 @@ from derive.expression.walk import (
     transform,
     with_children,
 )
-from derive.parse.sizes import same_size
+from derive.parse.sizes import is_one, same_size
 from derive.rules.rule import Context, Rule, at_every_place
 
 
@@ -156,6 +156,27 @@ def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
     if isinstance(other, Number):
         return size is None or (isinstance(size, Number) and other.value < size.value)
     return False
+
+
+def _one_value(e: Expression, context: Context) -> Expression | None:
+    """Every index that runs over one value becomes 0: the delta of such indices is 1, a sum over one has one term."""
+    lone: dict[str, Expression] = {i: ZERO for i, size in context.ranges.items() if is_one(size)}
+    result = bottom_up(rename_indices(e, lone) if lone else e, _one_term)
+    return None if result == e else result
+
+
+def _one_term(e: Expression) -> Expression:
+    if is_delta(e) and isinstance(e, Call) and e.args[0] == e.args[1]:
+        return ONE
+    if not isinstance(e, Reduce) or e.condition is not None or not any(map(is_one, e.ranges)):
+        return e
+    ranges = dict(zip(e.indices, e.ranges, strict=True))
+    body = rename_indices(e.body, {i: ZERO for i, size in ranges.items() if is_one(size)})
+    left = {i: size for i, size in ranges.items() if not is_one(size)}
+    return Reduce(e.op, body, tuple(left), None, tuple(left.values())) if left else body
+
+
+ONE_VALUE = Rule("an index of one value", "u[j] = u[0] where j runs over one value", _one_value)
 
 
 def _conditions(condition: Expression | None, left: tuple[str, ...]) -> tuple[Expression | None, Expression | None]:
