@@ -26,7 +26,7 @@ from derive.rules.identities import IDENTITIES
 from derive.rules.known_sums import KNOWN_SUM, NAME_QUOTIENT
 from derive.rules.rule import Context, Rule
 from derive.rules.sharing import may_cancel, may_shorten
-from derive.rules.structures import FREE_ENTRIES, SYMMETRY
+from derive.rules.structures import FREE_ENTRIES, SYMMETRY, assumed_structures
 from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, ONE_VALUE, PULL_OUT, SPLIT
 
 LONGEST = 400  # steps of one chain; more would mean that rules undo each other
@@ -57,6 +57,8 @@ class Chain:
         assumption = None
         if rule is ASSUME:
             assumption = "; ".join(str(a) for a in self.context.assumptions if a.op == "==")
+        elif rule is SYMMETRY:
+            assumption = assumed_structures(self.expr, self.context)
         self.steps.append(Step(rule.name, self.expr, after, condition(self.expr, after), assumption))
         self.expr = after
         return True

@@ -384,7 +384,7 @@ class Evaluator:
             place = spread(subscript, axes, 0)
             entry = np.arange(size).reshape([-1 if j == k else 1 for j in range(whole.rank)])
             here = here & np.asarray(place[(..., *[None] * whole.rank)] == entry, dtype=bool)
-        if structure is not None:
+        if structure in FREE_ENTRIES:
             here = _with_it(here, structure)
         data = spread(whole, axes, whole.rank)
         change = np.where(here, spread(steps, axes, 0)[(..., *[None] * whole.rank)], 0)
@@ -392,6 +392,7 @@ class Evaluator:
 
 
 STEPS = "steps of the slope"
+FREE_ENTRIES = ("symmetric", "diagonal", "lower")  # structures that parameters keep when an entry moves
 
 
 def _with_it(here: np.ndarray, structure: str) -> np.ndarray:

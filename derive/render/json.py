@@ -117,7 +117,7 @@ class _Printer:
     def gradient(self, a: Adjoint) -> dict[str, Any]:
         node = self.node(a)
         chain = [f"d{of}/d{wrt}" for of, wrt in a.chain]
-        structure = self.model.structures.get(a.name)
+        structure = self.model.structured_parameters.get(a.name)
         own = {} if structure is None else {"structure": structure}
         return {"wrt": node.pop("name"), **own, "terms": node.pop("terms"), "chain": chain, **node}
 
