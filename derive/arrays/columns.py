@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from derive.expression.nodes import Add, Call, Constant, Div, Expression, MatMul, Mul, Neg, Number, Pow, Ref, Transpose
 from derive.expression.build import mul, number
+from derive.expression.nodes import Add, Call, Constant, Div, Expression, MatMul, Mul, Neg, Number, Pow, Ref, Transpose
 from derive.expression.walk import children, with_children
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS, REDUCTIONS
 

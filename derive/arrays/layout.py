@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from derive.arrays.columns import ONE_LONG, column
-from derive.arrays.contraction import NEW_AXIS, WHOLE, collected
+from derive.arrays.contraction import NEW_AXIS, WHOLE
+from derive.arrays.terms import collected, numbers_in_front
 from derive.expression.build import ONE, mul, neg, number
 from derive.expression.nodes import Add, Call, Div, Expression, Index, Item, Neg, Transpose
 from derive.parse.sizes import is_one
@@ -46,9 +47,9 @@ class Layout:
         """The expression over exactly these axes."""
         laid = self.lay(e, axes)
         if laid.axes == axes:
-            return laid.expr
+            return laid.expr if self.in_code else numbers_in_front(laid.expr)
         if not self.in_code:
-            return self.with_missing(laid, axes)
+            return numbers_in_front(self.with_missing(laid, axes))
         sizes = tuple(self.size(i) for i in axes)  # the same for every example, say
         return Call("broadcast_to", (self.broadcast(laid, axes), *sizes))
 

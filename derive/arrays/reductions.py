@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from derive.arrays.columns import ONE_LONG
-from derive.arrays.contraction import Factor, Network, NoMatrixForm
+from derive.arrays.contraction import Factor, Network, NoMatrixForm, is_diagonal
 from derive.arrays.einsum import einsum, scattered
 from derive.arrays.layout import Laid, Layout, NoArrayForm
 from derive.arrays.products import over_and_under
@@ -27,7 +27,7 @@ from derive.expression.nodes import (
     Where,
 )
 from derive.expression.parts import flat_factors
-from derive.expression.walk import bound_apart, contains, free_indices, walk
+from derive.expression.walk import bound_apart, contains, free_indices, operations, walk
 from derive.rules.expansion import written_out
 from derive.rules.structures import of_entries
 
@@ -91,7 +91,7 @@ def _signed(e: Expression, change: Callable[[Expression], Expression]) -> Expres
 def over_bound_axes(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid:
     """The body laid out and reduced over its bound axes."""
     # bound axes behind the others, or before: whichever needs no transpose
-    orders = [(*order, *e.indices), *([(*e.indices, *order)] if len(e.indices) == 1 and not layout.in_code else [])]
+    orders = [(*order, *e.indices), *([(*e.indices, *order)] if len(e.indices) == 1 else [])]
     ways: list[Laid] = []
     for axes in orders:
         with suppress(NoArrayForm):
@@ -119,6 +119,8 @@ def summed(layout: Layout, op: str, inner: Laid, e: Reduce) -> Laid:
     if len(bound) != len(e.indices) or ONE_LONG in inner.axes:
         raise NoArrayForm
     left = tuple(i for i in inner.axes if i not in e.indices)
+    if not left and op == "sum" and is_diagonal(inner.expr) and not layout.in_code:
+        return Laid(Call("trace", inner.expr.args), ())
     if not left:
         return Laid(Call(op, (inner.expr,)), ())
     if layout.in_code and len(bound) > 1:
@@ -139,10 +141,10 @@ def contraction(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | Non
         inner = reduction(layout, Reduce("sum", body.arg, e.indices, None, e.ranges), order)
         return Laid(neg(inner.expr), inner.axes)
     if isinstance(body, Add) and not layout.in_code:
-        try:
-            return over_bound_axes(layout, e, order)
-        except NoArrayForm:
-            return _term_by_term(layout, e, order) or _with_sums_written_out(layout, e, order)
+        together, apart = _attempt(over_bound_axes, layout, e, order), _term_by_term(layout, e, order)
+        if together is not None and apart is not None:
+            return min((together, apart), key=lambda laid: operations(laid.expr))
+        return together or apart or _with_sums_written_out(layout, e, order)
     if isinstance(body, Reduce) and layout.in_code and body.op == "sum" and body.condition is None:
         both = (*e.indices, *body.indices), (*e.ranges, *body.ranges)
         return reduction(layout, Reduce("sum", body.body, both[0], None, both[1]), order)
@@ -159,6 +161,15 @@ def contraction(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | Non
     return Laid(expr, axes)
 
 
+def _attempt(
+    lay: Callable[[Layout, Reduce, tuple[str, ...]], Laid], layout: Layout, e: Reduce, order: tuple[str, ...]
+) -> Laid | None:
+    try:
+        return lay(layout, e, order)
+    except NoArrayForm:
+        return None
+
+
 def _term_by_term(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | None:
     """The sum of a sum, each term summed by itself."""
     try:
@@ -172,7 +183,8 @@ def factors(layout: Layout, e: Expression, relevant: tuple[str, ...]) -> list[Fa
     above, below = over_and_under(flat_factors(e))
     ways = [_ways(layout, f, relevant) for f in (*above, *below)]
     chosen = [_best([w for w in ways if set(w) & set(own)], own) for own in ways]
-    return [Factor(own[axes].expr, axes, k >= len(above)) for k, (own, axes) in enumerate(zip(ways, chosen, strict=True))]
+    pairs = enumerate(zip(ways, chosen, strict=True))
+    return [Factor(own[axes].expr, axes, k >= len(above)) for k, (own, axes) in pairs]
 
 
 Ways = dict[tuple[str, ...], Laid]  # by the order of the axes

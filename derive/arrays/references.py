@@ -26,6 +26,8 @@ def ref(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
         raise NoArrayForm
     if not layout.in_code and _is_column(layout, e) and plain and plain[0] in order:
         return Laid(make(()), (plain[0], ONE_LONG))
+    if len(plain) == 2 and twice and not fixed and not in_part:
+        return Laid(Call("diag", (make(()),)), plain[:1])
     if any(free_indices(e.indices[k]) for k in fixed) or fixed != list(range(len(fixed))) or twice:
         raise NoArrayForm
     return layout.ordered(Laid(make(e.indices[: len(fixed)]), plain), order)

@@ -27,7 +27,7 @@ from derive.rules.known_sums import KNOWN_SUM, NAME_QUOTIENT
 from derive.rules.rule import Context, Rule
 from derive.rules.sharing import may_cancel, may_shorten
 from derive.rules.structures import FREE_ENTRIES, SYMMETRY, assumed_structures
-from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, ONE_VALUE, PULL_OUT, SPLIT
+from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, ONE_VALUE, PULL_OUT, SPLIT, SPLIT_DELTA
 
 LONGEST = 400  # steps of one chain; more would mean that rules undo each other
 
@@ -125,7 +125,7 @@ def denominators(e: Expression) -> int:
     return count
 
 
-TENSOR_RULES = (DISTRIBUTE, SPLIT, CONTRACT, MERGE_SUMS, PULL_OUT)
+TENSOR_RULES = (DISTRIBUTE, SPLIT, CONTRACT, SPLIT_DELTA, MERGE_SUMS, PULL_OUT)
 TIDY_RULES = (ARITHMETIC, ONE_VALUE, FREE_ENTRIES, SYMMETRY, *IDENTITIES, CANCEL, MERGE_FRACTIONS)
 
 # Ways to a shorter form; the first that gives the shortest is taken.

@@ -1,4 +1,4 @@
-"""``assume(…)``: a comparison that holds, or that a matrix is symmetric (``K == K.T``) or positive definite (``spd(K)``).
+"""``assume(…)``: a comparison, or that a matrix is symmetric (``K == K.T``) or positive definite (``spd(K)``).
 
 In: the statements.  Out: the comparisons in index form, and the structures of the matrices.
 """

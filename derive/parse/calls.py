@@ -6,7 +6,19 @@ import ast
 from collections.abc import Callable
 
 from derive.errors import did_you_mean
-from derive.expression.nodes import Both, Call, Compare, ComponentTensor, Constant, D, Expression, Reduce, Ref, Stack, Where
+from derive.expression.nodes import (
+    Both,
+    Call,
+    Compare,
+    ComponentTensor,
+    Constant,
+    D,
+    Expression,
+    Reduce,
+    Ref,
+    Stack,
+    Where,
+)
 from derive.functions import ALIASES, ARRAY_FUNCTIONS, AXIS_FUNCTIONS, FUNCTIONS, PLANNED, REDUCTIONS, known_functions
 from derive.parse.operators import flat
 from derive.parse.reader import Reader

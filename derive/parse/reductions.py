@@ -140,17 +140,18 @@ def over_axes(e: Call, scope: Scope) -> Array:
     sizes = tuple(inner.shape[axis] for axis in axes)
     keeps = e.function in AXIS_FUNCTIONS and AXIS_FUNCTIONS[e.function].keeps_axis
     stays = "keepdims" in dict(e.options)  # the axes that are reduced, with one entry each
+    splits = not keeps  # an axis of blocks is reduced block by block
     shape = inner.shape if keeps else _reduced_shape(inner.shape, axes, stays)
 
     def at(i: Indices) -> Expression:
         scope.budget.spend(e)
-        bound = tuple(scope.bind(size) for size in sizes)
+        bound = [scope.bind_axis(inner, axis) if splits else _one(scope.bind(inner.shape[axis])) for axis in axes]
         position = iter([index for k, index in enumerate(i) if not stays or k not in axes])
         own = [ZERO if k in axes and not keeps else next(position) for k in range(inner.rank)]
         summed = list(own)
-        for axis, index in zip(axes, bound, strict=True):
+        for axis, (index, _) in zip(axes, bound, strict=True):
             summed[axis] = index
-        body, letters = inner.at(tuple(summed)), tuple(index.name for index in bound)
+        body, letters = inner.at(tuple(summed)), tuple(letter for _, own in bound for letter in own)
         if e.function not in AXIS_FUNCTIONS:
             return reduced(e.function, body, letters, scope)
         element = inner.at(tuple(own)) if keeps else body
@@ -158,6 +159,10 @@ def over_axes(e: Call, scope: Scope) -> Array:
         return use.written_out(scope)
 
     return Array(shape, at)
+
+
+def _one(index: Index) -> tuple[Expression, tuple[str, ...]]:
+    return index, (index.name,)
 
 
 def _reduced_shape(shape: Shape, axes: tuple[int, ...], stays: bool) -> Shape:

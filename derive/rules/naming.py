@@ -5,15 +5,17 @@ The patterns are the definitions of the function table, in whole-array notation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 
 from derive.arrays.form import in_arrays
+from derive.arrays.transposes import without_transposes
 from derive.expression.nodes import Call, Expression, Ref
 from derive.expression.walk import bottom_up, children
 from derive.functions import AXIS_FUNCTIONS
+from derive.model import Model
 from derive.parse.expression import parse_expression
 from derive.rules.rule import Context, Rule
+from derive.rules.structures import SYMMETRIC
 
 Shape = tuple[Expression, ...]
 
@@ -64,17 +66,22 @@ def _named(e: Expression, context: Context) -> Expression | None:
     return None if result == e else result
 
 
-def whole_arrays(
-    e: Expression, indices: tuple[str, ...], sizes: Shape, shapes: Mapping[str, Shape]
-) -> Expression | None:
-    """A result in whole-array notation, with functions under their names; None where that notation cannot say it."""
-    whole = in_arrays(e, indices, sizes, shapes) if indices else None
-    return None if whole is None else named(whole, len(indices))
+def whole_arrays(e: Expression, indices: tuple[str, ...], sizes: Shape, model: Model) -> Expression | None:
+    """A result in whole-array notation, without transposes of symmetric matrices, with functions under their names.
+
+    None where that notation cannot say it.
+    """
+    whole = in_arrays(e, indices, sizes, model.shapes)
+    if whole is None:
+        return None
+    plain = without_transposes(whole, lambda name: model.structures.get(name) in SYMMETRIC)
+    result = named(plain, len(indices))
+    return result if indices or result != e else None
 
 
-def displayed(e: Expression, indices: tuple[str, ...], sizes: Shape, shapes: Mapping[str, Shape]) -> Expression:
+def displayed(e: Expression, indices: tuple[str, ...], sizes: Shape, model: Model) -> Expression:
     """A result as it is shown: in whole-array notation where that can say it, else in index form."""
-    return whole_arrays(e, indices, sizes, shapes) or e
+    return whole_arrays(e, indices, sizes, model) or e
 
 
 NAME_FUNCTION = Rule("name a known function", "exp(u)/sum(exp(u)) = softmax(u), sqrt(sum(u**2)) = norm(u)", _named)

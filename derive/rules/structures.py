@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from itertools import permutations
 
 from derive.algebra.rational import alpha_normal, parts_sorted
+from derive.arrays.transposes import has_transpose, without_transposes
 from derive.expression.build import ONE, ZERO, add, div, mul, neg
 from derive.expression.nodes import (
     Add,
@@ -156,6 +157,9 @@ Ranks = dict[str, int]
 
 
 def _symmetry(e: Expression, context: Context) -> Expression | None:
+    if has_transpose(e):
+        plain = without_transposes(e, lambda name: _is_named_symmetric(name, context))
+        return None if plain == e else plain
     if not any(_may_be_symmetric(node, context) for node in walk(e)):
         return None
     result = in_order(e, _ranks(context.ranges), context)
