@@ -172,6 +172,20 @@ def test_tril_and_triu_are_part_of_the_language() -> None:
     np.testing.assert_allclose(grads["W"], 2 * np.tril(A**2 * w) + np.triu(A), rtol=1e-12)
 
 
+def test_the_trace_of_data_with_a_unit_matrix() -> None:
+    module = Model.parse("A: input[2, 2]\nw: parameter\nL: loss = w*trace(A + 3*eye(2))").derive().compile()
+    a = RNG.normal(size=(5, 2, 2))
+    loss, grads = module.loss_and_gradients({"w": 2.0}, A=a)
+    traces = np.trace(a, axis1=1, axis2=2) + 6
+    np.testing.assert_allclose([loss, grads["w"]], [2 * traces.mean(), traces.mean()], rtol=1e-12)
+
+
+def test_a_norm_along_an_axis_keeps_its_axis() -> None:
+    text = "m: size\nn: size\nA: parameter[m, n]\nc: constant[m]\nL: loss = sum(c*norm(A, axis=1))"
+    shown = Model.parse(text).derive().prove().to_dict()["gradients"][0]["expr"]
+    assert "norm(A)" not in shown
+
+
 ASSUMED = "n: size\nK: constant[n, n]\nassume({})\nm: parameter[n]\nJ: loss = m @ inv(K) @ m"
 
 

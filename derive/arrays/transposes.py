@@ -61,8 +61,8 @@ def turned(e: Expression, is_symmetric: IsSymmetric) -> Expression | None:
         case Call(function="eye" | "diag"):
             return e
         case MatMul():
-            left, right = turned(e.left, is_symmetric), turned(e.right, is_symmetric)
-            return None if left is None or right is None else matrix_product(right, left)
+            sides = turned(e.left, is_symmetric), turned(e.right, is_symmetric)
+            return None if sides[0] is None or sides[1] is None else matrix_product(sides[1], sides[0])
         case Add():
             terms = [turned(t, is_symmetric) for t in e.terms]
             return None if None in terms else add(*(t for t in terms if t is not None))
@@ -70,11 +70,11 @@ def turned(e: Expression, is_symmetric: IsSymmetric) -> Expression | None:
             arg = turned(e.arg, is_symmetric)
             return None if arg is None else Neg(arg)
         case Mul(factors=(Number(), factor)):
-            inner = turned(factor, is_symmetric)
-            return None if inner is None else with_children(e, (e.factors[0], inner))
+            plain = turned(factor, is_symmetric)
+            return None if plain is None else with_children(e, (e.factors[0], plain))
         case Div(numerator=top, denominator=Number() as below):
-            inner = turned(top, is_symmetric)
-            return None if inner is None else Div(inner, below)
+            plain = turned(top, is_symmetric)
+            return None if plain is None else Div(plain, below)
     return None
 
 

@@ -58,7 +58,7 @@ def structure(assumption: Assumption, naming: Naming) -> tuple[str, str] | None:
     return None
 
 
-def check_structure(v: Variable | None, name: str, place: Place) -> None:
+def check_structure(v: Variable | None, name: str, place: Place | None) -> None:
     """Only a square matrix that is given has an assumed structure; a symmetric parameter is declared so."""
     if v is None:
         raise DeriveError(f"'{name}' is computed: what it is follows from its equation", place)
