@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[Expression, ...]
 
+SPD, SELF_TRANSPOSE = "spd", "self-transpose"  # structures that are assumed of what is given
 GIVEN = ("input", "target", "noise")  # roles that carry the data's example axis
 
 
@@ -34,7 +35,7 @@ class Variable:
     data it takes.  `structure` says of a square parameter which entries are free: those with i >= j where it is
     symmetric or lower (triangular), with i == j where it is diagonal.  Its gradient is by them, in the parameter's
     shape: of a symmetric one with S[i, j] and S[j, i] moving together, G + G.T - diag(diag(G)); else diag(diag(G)) and
-    tril(G).
+    tril(G).  Of what is given it says what `assume` does: spd, or self-transpose; its entries are free all the same.
     """
 
     name: str
@@ -157,8 +158,13 @@ class Model:
 
     @cached_property
     def structures(self) -> dict[str, str]:
-        """The parameters of which only some entries are free, with their structure: symmetric, diagonal, lower."""
+        """The matrices that have one: parameters symmetric, diagonal or lower, others as it is assumed of them."""
         return {v.name: v.structure for v in self.variables.values() if v.structure is not None}
+
+    @cached_property
+    def structured_parameters(self) -> dict[str, str]:
+        """The parameters of which only some entries are free, with their structure: symmetric, diagonal, lower."""
+        return {name: structure for name, structure in self.structures.items() if name in self.parameters}
 
     @cached_property
     def by_name(self) -> dict[str, Equation]:

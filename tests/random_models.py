@@ -131,6 +131,7 @@ class _Writer:
             return self.scalar(depth)
         ways = [self.unary, self.unary, self.binary, self.binary, self.binary, self.cases, self.reduced]
         ways += [self.along, self.sliced, self.picked, self.looked_up, self.powered]
+        ways += [self.centred, self.kronecker]
         if len(shape) <= 2:
             ways += [self.product, self.product, self.product]
         if len(shape) == 2:
@@ -216,6 +217,22 @@ class _Writer:
         table = self.rng.choice(tables) if tables else self.declared((below, *shape))
         return f"{table}[{self.whole_number(below, ())}]"
 
+    def centred(self, shape: Shape, depth: int) -> str:
+        """An array less, or over, what it is reduced to along an axis that stays."""
+        u, axis = self.array(shape, depth), self.rng.randrange(-len(shape), len(shape))
+        form = self.rng.choice(
+            ["({}) - mean({}, axis={}, keepdims=True)", "({})/(1 + sum(({})**2, axis={}, keepdims=True))",
+             "({})*max({}, axis={}, keepdims=True)"]
+        )  # fmt: skip
+        return form.format(u, u, axis)
+
+    def kronecker(self, shape: Shape, depth: int) -> str:
+        if len(shape) > 2 or not all(n.isdigit() for n in shape):
+            return self.unary(shape, depth)
+        pairs = [self.rng.choice([(k, int(n) // k) for k in range(1, int(n) + 1) if int(n) % k == 0]) for n in shape]
+        left, right = (tuple(str(pair[side]) for pair in pairs) for side in (0, 1))
+        return f"kron({self.array(left, depth)}, {self.array(right, depth)})"
+
     def product(self, shape: Shape, depth: int) -> str:
         inner = self.size()
         if len(shape) == 2:
@@ -266,7 +283,9 @@ class _Writer:
             return self.leaf(())
         form = self.rng.choice(["reduced"] * 4 + ["function", "combined", "dot", "matrix", "quadratic", "indices"] * 2)
         if form == "reduced":
-            return f"{self.rng.choice(REDUCTIONS)}({self.array(self.shape(1), depth)})"
+            shape = self.shape(1)
+            axes = "" if len(shape) == 1 or self.rng.random() < 0.7 else ", axis=" + str(tuple(range(len(shape)))[::-1])
+            return f"{self.rng.choice(REDUCTIONS)}({self.array(shape, depth)}{axes})"
         if form == "function":
             return f"{self.rng.choice(FUNCTIONS)}({self.scalar(depth)})"
         if form == "combined":

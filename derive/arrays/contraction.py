@@ -8,24 +8,20 @@ or more matrices share has no such form.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
+from typing import TypeGuard
 
-from derive.expression.build import ONE, add, div, mul, number
+from derive.expression.build import div, mul, number
 from derive.expression.nodes import (
-    Add,
     Call,
     Constant,
     Expression,
     Item,
     MatMul,
     Mul,
-    Neg,
-    Number,
     Ref,
     Slice,
     Transpose,
 )
-from derive.expression.parts import unsigned
 
 NEW_AXIS = Constant("None")  # in code, as numpy writes it
 WHOLE = Slice(None, None, None)
@@ -77,6 +73,20 @@ def transposed(e: Expression) -> Expression:
 
 def _flat(factors: list[Expression]) -> list[Expression]:
     return [g for f in factors for g in (f.factors if isinstance(f, Mul) else (f,))]
+
+
+def is_diagonal(vector: Expression) -> TypeGuard[Call]:
+    return isinstance(vector, Call) and vector.function == "diag"
+
+
+def _bilinear(factors: list[Expression]) -> Expression | None:
+    """``sum((A @ x)*y)`` as ``y @ A @ x``, or as ``x @ A @ y`` where the matrix stands transposed."""
+    for product, other in (factors, factors[::-1]) if len(factors) == 2 else ():
+        if isinstance(product, MatMul) and not isinstance(other, MatMul):
+            if isinstance(product.left, Transpose):
+                return MatMul(MatMul(product.right, product.left.arg), other)
+            return matrix_product(other, product)
+    return None
 
 
 class Network:
@@ -135,8 +145,13 @@ class Network:
         weight = self.weights.pop(index)
         above = _flat(weight.above)
         plain = self.in_code or all(isinstance(f, Ref) for f in above)
-        if len(above) == 2 and not weight.below and above[0] != above[1] and plain:
+        form = None if self.in_code or weight.below else _bilinear(above)
+        if form is not None:
+            self.scalar.add(form)
+        elif len(above) == 2 and not weight.below and above[0] != above[1] and plain:
             self.scalar.add(MatMul(above[0], above[1]))
+        elif not self.in_code and not weight.below and len(above) == 1 and is_diagonal(above[0]):
+            self.scalar.add(Call("trace", above[0].args))
         else:
             self.scalar.add(Call("sum", (weight.expr(),)))
 
@@ -208,74 +223,3 @@ def matrix_product(left: Expression, right: Expression) -> Expression:
     if isinstance(right, MatMul):
         return MatMul(matrix_product(left, right.left), right.right)
     return MatMul(left, right)
-
-
-def collected(e: Add) -> Expression:
-    """``A @ u + B @ u`` as ``(A + B) @ u``, and so for what stands on the left, and for outer products."""
-    terms = _like_terms(e.terms)
-    for side in (1, 0):
-        terms = _collected(terms, side)
-    return add(*terms)
-
-
-def _like_terms(terms: tuple[Expression, ...]) -> list[Expression]:
-    """``2*M + M`` as ``3*M``, where whole-array notation brings equal terms to light."""
-    totals: dict[Expression, Fraction] = {}
-    for term in terms:
-        scale, rest = _scaled(term)
-        totals[rest] = totals.get(rest, Fraction(0)) + scale
-    if len(totals) == len(terms) or 0 in totals.values():
-        return list(terms)
-    return [_times(scale, rest) for rest, scale in totals.items()]
-
-
-def _scaled(term: Expression) -> tuple[Fraction, Expression]:
-    match term:
-        case Neg():
-            scale, rest = _scaled(term.arg)
-            return -scale, rest
-        case Mul(factors=(Number() as first, *rest)):
-            return first.value, mul(*rest)
-    return Fraction(1), term
-
-
-def _times(scale: Fraction, rest: Expression) -> Expression:
-    whole = rest if abs(scale) == 1 else mul(number(abs(scale)), rest)
-    return Neg(whole) if scale < 0 else whole
-
-
-def _collected(terms: list[Expression], side: int) -> list[Expression]:
-    """Terms with the same factor on one side joined into one."""
-    groups: dict[Expression, list[Expression]] = {}
-    for term in terms:
-        sides = _sides(term)
-        key: Expression = term if sides is None else _key(term, sides[side])
-        groups.setdefault(key, []).append(term)
-    return [_joined(group, side) if len(group) > 1 else group[0] for group in groups.values()]
-
-
-def _key(term: Expression, factor: Expression) -> Expression:
-    """Matrix products and outer products are not joined with each other."""
-    return Call("outer" if isinstance(unsigned(term), Call) else "matmul", (factor,))
-
-
-def _sides(term: Expression) -> tuple[Expression, Expression] | None:
-    match unsigned(term):
-        case MatMul(left=left, right=right):
-            return left, right
-        case Call(function="outer", args=(left, right)):
-            return left, right
-    return None
-
-
-def _joined(group: list[Expression], side: int) -> Expression:
-    rest: list[Expression] = []
-    for term in group:
-        sides = _sides(term)
-        if sides is None:
-            raise NoMatrixForm
-        rest.append(Neg(sides[1 - side]) if isinstance(term, Neg) else sides[1 - side])
-    common = (_sides(group[0]) or (ONE, ONE))[side]
-    inner = add(*rest)
-    pair = (inner, common) if side else (common, inner)
-    return Call("outer", pair) if isinstance(unsigned(group[0]), Call) else MatMul(*pair)

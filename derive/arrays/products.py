@@ -32,8 +32,7 @@ def product(layout: Layout, factors: tuple[Expression, ...], order: tuple[str, .
         return Laid(outer(layout, laid[: len(above)], laid[len(above) :], axes), axes)
     if below:
         raise NoArrayForm
-    if not layout.in_code and axes and not any(part.axes == axes for part in laid):
-        raise NoArrayForm
+    axes = layout.common_axes(laid, order)
     return Laid(mul(*(layout.broadcast(part, axes) for part in laid)), axes)
 
 
@@ -67,6 +66,8 @@ def diagonal(layout: Layout, kronecker: Expression, rest: list[Expression], orde
 
 def delta(layout: Layout, e: Call, order: tuple[str, ...]) -> Laid:
     a, b = e.args
+    if a == b:
+        return Laid(ONE, ())
     if isinstance(a, Index) and isinstance(b, Index) and a.name in order and b.name in order:
         known = a.name in layout.sizes and b.name in layout.sizes
         if known and _square(layout, a.name, b.name) and (not layout.in_code or len(order) == 2):

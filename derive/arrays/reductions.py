@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from derive.arrays.contraction import Factor, Network, NoMatrixForm
+from derive.arrays.columns import ONE_LONG
+from derive.arrays.contraction import Factor, Network, NoMatrixForm, is_diagonal
 from derive.arrays.einsum import einsum, scattered
 from derive.arrays.layout import Laid, Layout, NoArrayForm
 from derive.arrays.products import over_and_under
@@ -25,7 +27,7 @@ from derive.expression.nodes import (
     Where,
 )
 from derive.expression.parts import flat_factors
-from derive.expression.walk import bound_apart, contains, free_indices, walk
+from derive.expression.walk import bound_apart, contains, free_indices, operations, walk
 from derive.rules.expansion import written_out
 from derive.rules.structures import of_entries
 
@@ -89,12 +91,17 @@ def _signed(e: Expression, change: Callable[[Expression], Expression]) -> Expres
 def over_bound_axes(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid:
     """The body laid out and reduced over its bound axes."""
     # bound axes behind the others, or before: whichever needs no transpose
-    last = layout.lay(e.body, (*order, *e.indices))
-    if contains(last.expr, lambda node: isinstance(node, Transpose)) and len(e.indices) == 1:
-        first = layout.lay(e.body, (*e.indices, *order))
-        if not contains(first.expr, lambda node: isinstance(node, Transpose)):
-            return summed(layout, e.op, first, e)
-    return summed(layout, e.op, last, e)
+    orders = [(*order, *e.indices), *([(*e.indices, *order)] if len(e.indices) == 1 else [])]
+    ways: list[Laid] = []
+    for axes in orders:
+        with suppress(NoArrayForm):
+            ways.append(layout.lay(e.body, axes))
+        if ways and not contains(ways[0].expr, lambda node: isinstance(node, Transpose)):
+            break
+    if not ways:
+        raise NoArrayForm
+    plain = [laid for laid in ways if not contains(laid.expr, lambda node: isinstance(node, Transpose))]
+    return summed(layout, e.op, (plain or ways)[0], e)
 
 
 def own_condition(layout: Layout, e: Reduce) -> Expression | None:
@@ -109,9 +116,11 @@ def own_condition(layout: Layout, e: Reduce) -> Expression | None:
 
 def summed(layout: Layout, op: str, inner: Laid, e: Reduce) -> Laid:
     bound = [i for i in inner.axes if i in e.indices]
-    if len(bound) != len(e.indices):
+    if len(bound) != len(e.indices) or ONE_LONG in inner.axes:
         raise NoArrayForm
     left = tuple(i for i in inner.axes if i not in e.indices)
+    if not left and op == "sum" and is_diagonal(inner.expr) and not layout.in_code:
+        return Laid(Call("trace", inner.expr.args), ())
     if not left:
         return Laid(Call(op, (inner.expr,)), ())
     if layout.in_code and len(bound) > 1:
@@ -132,10 +141,10 @@ def contraction(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | Non
         inner = reduction(layout, Reduce("sum", body.arg, e.indices, None, e.ranges), order)
         return Laid(neg(inner.expr), inner.axes)
     if isinstance(body, Add) and not layout.in_code:
-        try:
-            return over_bound_axes(layout, e, order)
-        except NoArrayForm:
-            return _term_by_term(layout, e, order) or _with_sums_written_out(layout, e, order)
+        together, apart = _attempt(over_bound_axes, layout, e, order), _term_by_term(layout, e, order)
+        if together is not None and apart is not None:
+            return min((together, apart), key=lambda laid: operations(laid.expr))
+        return together or apart or _with_sums_written_out(layout, e, order)
     if isinstance(body, Reduce) and layout.in_code and body.op == "sum" and body.condition is None:
         both = (*e.indices, *body.indices), (*e.ranges, *body.ranges)
         return reduction(layout, Reduce("sum", body.body, both[0], None, both[1]), order)
@@ -152,6 +161,15 @@ def contraction(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | Non
     return Laid(expr, axes)
 
 
+def _attempt(
+    lay: Callable[[Layout, Reduce, tuple[str, ...]], Laid], layout: Layout, e: Reduce, order: tuple[str, ...]
+) -> Laid | None:
+    try:
+        return lay(layout, e, order)
+    except NoArrayForm:
+        return None
+
+
 def _term_by_term(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | None:
     """The sum of a sum, each term summed by itself."""
     try:
@@ -161,18 +179,39 @@ def _term_by_term(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | N
 
 
 def factors(layout: Layout, e: Expression, relevant: tuple[str, ...]) -> list[Factor]:
-    """The factors of a product or fraction with their axes."""
+    """The factors of a product or fraction with their axes; those over the same two axes the same way round."""
     above, below = over_and_under(flat_factors(e))
-    return [factor(layout, f, relevant, k >= len(above)) for k, f in enumerate((*above, *below))]
+    ways = [_ways(layout, f, relevant) for f in (*above, *below)]
+    chosen = [_best([w for w in ways if set(w) & set(own)], own) for own in ways]
+    pairs = enumerate(zip(ways, chosen, strict=True))
+    return [Factor(own[axes].expr, axes, k >= len(above)) for k, (own, axes) in pairs]
 
 
-def factor(layout: Layout, e: Expression, relevant: tuple[str, ...], below: bool) -> Factor:
+Ways = dict[tuple[str, ...], Laid]  # by the order of the axes
+
+
+def _ways(layout: Layout, e: Expression, relevant: tuple[str, ...]) -> Ways:
+    """An array over two axes at most, one way round and the other, where that can be said."""
     own = tuple(i for i in relevant if i in free_indices(e))
     if len(own) > 2:
         raise NoMatrixForm
-    either = [layout.lay(e, order) for order in dict.fromkeys((own, own[::-1]))]
-    laid = min(either, key=lambda one: _transposes(one.expr))
-    return Factor(laid.expr, laid.axes, below)
+    found: Ways = {}
+    for order in dict.fromkeys((own, own[::-1])):
+        try:
+            laid = layout.lay(e, order)
+        except NoArrayForm:
+            continue
+        if ONE_LONG not in laid.axes:
+            found[laid.axes] = laid
+    if not found:
+        raise NoMatrixForm
+    return found
+
+
+def _best(together: list[Ways], own: Ways) -> tuple[str, ...]:
+    """The order of the axes in which all that have them need the fewest transposes."""
+    shared = [axes for axes in own if all(axes in ways for ways in together)] or list(own)
+    return min(shared, key=lambda axes: sum(_transposes(ways[axes].expr) for ways in together if axes in ways))
 
 
 def _with_sums_written_out(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | None:
@@ -183,6 +222,8 @@ def _with_sums_written_out(layout: Layout, e: Reduce, order: tuple[str, ...]) ->
     layout.writing_out = True
     try:
         return layout.lay(flat, order)
+    except NoArrayForm:
+        return None
     finally:
         layout.writing_out = False
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from derive.arrays.columns import ONE_LONG
 from derive.arrays.contraction import WHOLE
 from derive.arrays.layout import Laid, Layout, NoArrayForm
 from derive.expression.build import ZERO, add
 from derive.expression.nodes import Add, Call, Expression, Index, Neg, Ref, Slice
 from derive.expression.walk import free_indices
-from derive.parse.sizes import plus, same_size
+from derive.parse.sizes import is_one, plus, same_size
 
 Make = Callable[[tuple[Expression, ...]], Expression]
 
@@ -23,9 +24,19 @@ def ref(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
         return part(layout, e, order, make)
     if in_part:
         raise NoArrayForm
+    if not layout.in_code and _is_column(layout, e) and plain and plain[0] in order:
+        return Laid(make(()), (plain[0], ONE_LONG))
+    if len(plain) == 2 and twice and not fixed and not in_part:
+        return Laid(Call("diag", (make(()),)), plain[:1])
     if any(free_indices(e.indices[k]) for k in fixed) or fixed != list(range(len(fixed))) or twice:
         raise NoArrayForm
     return layout.ordered(Laid(make(e.indices[: len(fixed)]), plain), order)
+
+
+def _is_column(layout: Layout, e: Ref) -> bool:
+    """``v[i, 0]`` of a v of shape (n, 1)."""
+    shape = (layout.shapes or {}).get(e.name, ())
+    return len(shape) == 2 and is_one(shape[1]) and isinstance(e.indices[0], Index) and e.indices[1] == ZERO
 
 
 def is_part(layout: Layout, index: Expression, size: Expression) -> bool:

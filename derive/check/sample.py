@@ -128,7 +128,9 @@ def _draw(v: Variable, sizes: Mapping[str, int], rng: np.random.Generator, attem
 
 def _with_structure(v: Variable, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
     match v.structure:
-        case "symmetric":
+        case "spd":
+            return np.asarray(drawn @ drawn.T + np.eye(len(drawn)))
+        case "symmetric" | "self-transpose":
             return np.tril(drawn) + np.tril(drawn, -1).T
         case "diagonal":
             return np.diag(np.diag(drawn))

@@ -185,7 +185,7 @@ def _by_adjoints(a: Adjoint, model: Model, n: str, count: str) -> tuple[Expressi
     r, size = a.result, Ref(count)
     if not contains(a.compact, lambda node: isinstance(node, D)):
         return ()
-    found = [mean_over_examples(displayed(a.compact, r.indices, r.shape, model.shapes), model, n, size)]
+    found = [mean_over_examples(displayed(a.compact, r.indices, r.shape, model), model, n, size)]
     summed = mean_over_examples(a.compact, model, n, size)
     whole = in_arrays(summed, r.indices, r.shape, _over_batch(model, size)) if r.indices else None
     if whole is not None and whole not in found and not _says_less(whole):
@@ -225,7 +225,7 @@ def _over_batch(model: Model, count: Expression) -> dict[str, Shape]:
 
 
 def _arrays(a: Adjoint, model: Model) -> Expression:
-    return displayed(a.result.expr, a.result.indices, a.result.shape, model.shapes)
+    return displayed(a.result.expr, a.result.indices, a.result.shape, model)
 
 
 def _says_less(e: Expression) -> bool:

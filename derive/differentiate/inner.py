@@ -13,7 +13,7 @@ from dataclasses import replace
 from derive.derivation import Adjoint
 from derive.expression.nodes import D, Expression, Ref
 from derive.expression.walk import names, transform
-from derive.model import Equation, Model, Shape
+from derive.model import Equation, Model
 from derive.rules.naming import displayed
 
 
@@ -26,12 +26,9 @@ def gradient_equations(inner: Model, x: str, called: Mapping[str, str]) -> list[
     between = _between(inner, x)
     nodes = [a for a in derivation.nodes if a.name in between]
     last = next(a for a in (*derivation.gradients, *derivation.nodes) if a.name == x)
-    shapes = dict(inner.shapes)
     found: list[Equation] = []
     for a in (*nodes, last):
-        equation = _equation(a, called, shapes)
-        shapes[equation.name] = equation.shape
-        found.append(equation)
+        found.append(_equation(a, called, replace(inner, equations=(*inner.equations, *found))))
     return found
 
 
@@ -44,13 +41,13 @@ def _between(model: Model, x: str) -> set[str]:
     return (after & model.reaches_loss) - {model.loss, x}
 
 
-def _equation(a: Adjoint, called: Mapping[str, str], shapes: Mapping[str, Shape]) -> Equation:
+def _equation(a: Adjoint, called: Mapping[str, str], model: Model) -> Equation:
     def named(node: Expression) -> Expression | None:
         return Ref(called[node.wrt.name], node.wrt.indices) if isinstance(node, D) else None
 
     r = a.result
     body = transform(a.compact, named)
-    return Equation(called[a.name], r.indices, displayed(body, r.indices, r.shape, shapes), body, r.shape)
+    return Equation(called[a.name], r.indices, displayed(body, r.indices, r.shape, model), body, r.shape)
 
 
 def part_of(model: Model, u: str, x: str) -> Model:

@@ -21,6 +21,7 @@ from derive.rules.chain import ADJOINTS, CHAIN_RULE, LOCAL_RESULTS, NOT_REACHED
 from derive.rules.naming import NAME_FUNCTION
 from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.rule import Consumer, Context, Fact
+from derive.rules.structures import SYMMETRY
 
 LONGEST = 40  # operations up to which an adjoint is expanded through its consumers
 LONGEST_COMPACT = 24  # operations up to which it is tried whether adjoints cancel against local derivatives
@@ -130,7 +131,8 @@ def adjoint_form(
     compact = _compact(found.expr, _context(node, {(node.loss, x.name): x.compact for x in later}))
     expanded = _expand(chain, later)
     core = chain.expr
-    if node.axes and chain.apply(ARRAY_NOTATION):
+    if chain.apply(ARRAY_NOTATION):
+        chain.apply(SYMMETRY)
         chain.apply(NAME_FUNCTION)
     inner = {x.name: (x.compact.indices, x.compact.expr) for x in later}
     unseen = [

@@ -26,8 +26,8 @@ from derive.rules.identities import IDENTITIES
 from derive.rules.known_sums import KNOWN_SUM, NAME_QUOTIENT
 from derive.rules.rule import Context, Rule
 from derive.rules.sharing import may_cancel, may_shorten
-from derive.rules.structures import FREE_ENTRIES, SYMMETRY
-from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, PULL_OUT, SPLIT
+from derive.rules.structures import FREE_ENTRIES, SYMMETRY, assumed_structures
+from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, ONE_VALUE, PULL_OUT, SPLIT, SPLIT_DELTA
 
 LONGEST = 400  # steps of one chain; more would mean that rules undo each other
 
@@ -57,6 +57,8 @@ class Chain:
         assumption = None
         if rule is ASSUME:
             assumption = "; ".join(str(a) for a in self.context.assumptions if a.op == "==")
+        elif rule is SYMMETRY:
+            assumption = assumed_structures(self.expr, self.context)
         self.steps.append(Step(rule.name, self.expr, after, condition(self.expr, after), assumption))
         self.expr = after
         return True
@@ -123,8 +125,8 @@ def denominators(e: Expression) -> int:
     return count
 
 
-TENSOR_RULES = (DISTRIBUTE, SPLIT, CONTRACT, MERGE_SUMS, PULL_OUT)
-TIDY_RULES = (ARITHMETIC, FREE_ENTRIES, SYMMETRY, *IDENTITIES, CANCEL, MERGE_FRACTIONS)
+TENSOR_RULES = (DISTRIBUTE, SPLIT, CONTRACT, SPLIT_DELTA, MERGE_SUMS, PULL_OUT)
+TIDY_RULES = (ARITHMETIC, ONE_VALUE, FREE_ENTRIES, SYMMETRY, *IDENTITIES, CANCEL, MERGE_FRACTIONS)
 
 # Ways to a shorter form; the first that gives the shortest is taken.
 ROADS: tuple[tuple[Rule, ...], ...] = (

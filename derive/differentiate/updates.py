@@ -41,7 +41,7 @@ def update_rules(derivation: Derivation, rule: UpdateRule) -> list[tuple[str, Ex
         if a.name not in derivation.model.parameters:
             continue
         r = a.result
-        whole = whole_arrays(r.expr, r.indices, r.shape, derivation.model.shapes) if r.indices else r.expr
+        whole = whole_arrays(r.expr, r.indices, r.shape, derivation.model)
         gradient = r.expr if whole is None else whole
         element = Ref(a.name) if whole is not None else Ref(a.name, tuple(Index(i) for i in r.indices))
         found.append((a.name, step(element, gradient, derivation.model, rule)))

@@ -138,7 +138,7 @@ class _Module:
             "csv_names": _tuple_code([v.name for v in data if v.role != "noise"]),
             "csv_scalars": _tuple_code([v.name for v in data if v.role != "noise" and not v.shape]),
             "quiet": self.needs_quiet(),
-            "symmetric": _tuple_code([p for p, s in model.structures.items() if s == "symmetric"]),
+            "symmetric": _tuple_code([p for p, s in model.structured_parameters.items() if s == "symmetric"]),
             "has_options": bool(self.constants() or model.of_role("size")),
             "defaults": defaults,
             "update": update_code(self.rule, f"{defaults.lr}", options),

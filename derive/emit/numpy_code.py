@@ -136,7 +136,7 @@ class NumpyPrinter:
         args = [self.code(arg) for arg in e.args]
         if e.function in _ALONG_AN_AXIS:
             function = _ALONG_AN_AXIS[e.function]
-            options = "".join(f", axis={self.code(value)}" for _, value in e.options)
+            options = "".join(f", {name}={self.code(value)}" for name, value in e.options)
             return self._used(f"{function}({args[0]}{options})"), ATOM
         if e.function in ("broadcast_to", "transpose"):
             rest = ", ".join(args[1:])

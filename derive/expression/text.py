@@ -95,6 +95,13 @@ def _conditions(condition: Expression) -> tuple[Expression, ...]:
     return condition.conditions if isinstance(condition, Both) else (condition,)
 
 
+def _option(e: Expression) -> str:
+    """``1``, and several axes as numpy writes them: ``(0, 1)``."""
+    if isinstance(e, Stack):
+        return f"({_comma(e.items)}{',' if len(e.items) == 1 else ''})"
+    return _print(e)[0]
+
+
 def _print(e: Expression) -> tuple[str, int]:  # one case per kind of node
     match e:
         case Number():
@@ -117,7 +124,7 @@ def _print(e: Expression) -> tuple[str, int]:  # one case per kind of node
         case Pow():
             return f"{_at(e.base, ATOM)}**{_at(e.exponent, POWER)}", POWER
         case Call():
-            options = "".join(f", {name}={_print(value)[0]}" for name, value in e.options)
+            options = "".join(f", {name}={_option(value)}" for name, value in e.options)
             return f"{e.function}({_comma(e.args)}{options})", ATOM
         case Reduce():
             return _print_reduce(e), ATOM

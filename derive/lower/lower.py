@@ -89,7 +89,7 @@ class _Lowering:
         stable = with_norms(restated(a.compact, Known(), self.inside(a)), self.known)
         forms = (in_code(stable), a.compact)
         value, _ = self.first_in_arrays(forms, self.adjoint_over_batch(a.name), axes, sizes, a.name)
-        shown = whole_arrays(a.compact, a.result.indices, a.result.shape, model.shapes)
+        shown = whole_arrays(a.compact, a.result.indices, a.result.shape, model)
         mean = (
             "mean of "
             if a.name not in model.per_example and depends_on_data(a.compact, model, adjoints_of_the_mean=True)

@@ -25,7 +25,7 @@ def elementwise(
         scope.budget.spend(e)
         return join(tuple(a.at(_own_indices(a.shape, i)) for a in arrays))
 
-    return Array(shape, at)
+    return Array(shape, at, blocks={axis: pair for a in arrays for axis, pair in a.blocks.items()})
 
 
 def broadcast(e: Expression, shapes: list[Shape]) -> Shape:

@@ -6,7 +6,19 @@ import ast
 from collections.abc import Callable
 
 from derive.errors import did_you_mean
-from derive.expression.nodes import Both, Call, Compare, ComponentTensor, D, Expression, Reduce, Ref, Where
+from derive.expression.nodes import (
+    Both,
+    Call,
+    Compare,
+    ComponentTensor,
+    Constant,
+    D,
+    Expression,
+    Reduce,
+    Ref,
+    Stack,
+    Where,
+)
 from derive.functions import ALIASES, ARRAY_FUNCTIONS, AXIS_FUNCTIONS, FUNCTIONS, REDUCTIONS, known_functions
 from derive.parse.operators import flat
 from derive.parse.reader import Reader
@@ -170,10 +182,33 @@ def _reduction_hint(name: str) -> str:
 
 
 def _axis(reader: Reader, node: ast.Call, name: str) -> tuple[tuple[str, Expression], ...]:
-    for word in node.keywords:
-        if word.arg != "axis":
-            raise reader.fail(node, f"'{name}' has no argument '{word.arg}'", "the only one is axis=")
-    return tuple(("axis", reader.read(word.value)) for word in node.keywords)
+    """``axis=1``, ``axis=(0, 1)`` and, of what reduces, ``keepdims=True``."""
+    keeps = name not in REDUCTIONS and (name not in AXIS_FUNCTIONS or AXIS_FUNCTIONS[name].keeps_axis)
+    allowed = ("axis",) if keeps else ("axis", "keepdims")
+    given = {word.arg: word.value for word in node.keywords}
+    for word in given:
+        if word not in allowed:
+            hint = "the only one is axis=" if keeps else "there are axis= and keepdims=True"
+            raise reader.fail(node, f"'{name}' has no argument '{word}'", hint)
+    options: list[tuple[str, Expression]] = []
+    if "axis" in given:
+        options.append(("axis", _axes(reader, given["axis"])))
+    if "keepdims" in given and _is_true(reader, given["keepdims"], name):
+        options.append(("keepdims", Constant("True")))
+    return tuple(options)
+
+
+def _axes(reader: Reader, node: ast.expr) -> Expression:
+    """One axis, or several as numpy writes them."""
+    if isinstance(node, ast.Tuple) and node.elts:
+        return Stack(tuple(reader.read(axis) for axis in node.elts), place=reader.source.place(node))
+    return reader.read(node)
+
+
+def _is_true(reader: Reader, node: ast.expr, name: str) -> bool:
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, bool):
+        raise reader.fail(node, f"keepdims of '{name}' is True or False")
+    return node.value
 
 
 def _array(reader: Reader, node: ast.Call, name: str) -> Expression:

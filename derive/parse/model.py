@@ -7,14 +7,14 @@ of what nothing uses.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from dataclasses import replace
 
 from derive.errors import DeriveError
-from derive.expression.nodes import Compare, Expression, Ref
+from derive.expression.nodes import Expression, Ref
 from derive.expression.walk import walk
-from derive.model import Equation, Model, Shape, Variable
+from derive.model import SPD, Equation, Model, Shape, Variable
+from derive.parse.assumptions import check_structure, comparison, structure
 from derive.parse.declarations import SIZES, variable
 from derive.parse.elaborate import in_index_form
 from derive.parse.expression import CONSTANTS, Names, read_expression
@@ -54,7 +54,7 @@ class _Resolver:
 
     def model(self) -> Model:
         s = self.statements
-        variables = {d.name: variable(d, self.naming) for d in s.declarations.values()}
+        variables = self.with_structures({d.name: variable(d, self.naming) for d in s.declarations.values()})
         self.functions = {f.name: self.body(f) for f in s.functions.values()}
         check_functions(self.functions, s.functions)
         written = {d.name: self.right_side(d) for d in s.definitions.values()}
@@ -76,7 +76,11 @@ class _Resolver:
             equations=tuple(equations),
             loss=loss(equations),
             outputs=tuple(e.name for e in equations if e.role == "output"),
-            assumptions=self.assumptions(shapes),
+            assumptions=tuple(
+                comparison(a, self.naming, shapes, self.functions, self.whole)
+                for a in s.assumptions
+                if structure(a, self.naming) is None
+            ),
             inner=tuple(gradients.inner),
         )
         object.__setattr__(model, "warnings", tuple(unused_parameters(model)))
@@ -86,6 +90,18 @@ class _Resolver:
         """The model without its equations."""
         title, text = self.statements.title, self.text
         return Model(self.name, title, text, variables, (), "", (), functions=self.functions)
+
+    def with_structures(self, variables: dict[str, Variable]) -> dict[str, Variable]:
+        """The variables, with the structures that are assumed of them."""
+        found = dict(variables)
+        for assumption in self.statements.assumptions:
+            told = structure(assumption, self.naming)
+            if told is not None:
+                name, kind = told
+                check_structure(found.get(name), name, self.source.place(assumption.call))
+                if found[name].role != "parameter" and found[name].structure != SPD:
+                    found[name] = replace(found[name], structure=kind)
+        return found
 
     def body(self, f: FunctionText) -> Body:
         scope = list(f.parameters)
@@ -115,23 +131,6 @@ class _Resolver:
                 error.place = d.place
             raise
         return Equation(d.name, indices, written, body, shape, d.role, d.place)
-
-    def assumptions(self, shapes: Mapping[str, Shape]) -> tuple[Compare, ...]:
-        found: list[Compare] = []
-        for assumption in self.statements.assumptions:
-            call, place = assumption.call, self.source.place(assumption.call)
-            e = None
-            if call.args and isinstance(call.args[0], ast.Call) and getattr(call.args[0].func, "id", "") == "spd":
-                hint = "a symmetric parameter is `S: parameter[n, n] = symmetric`, a positive definite one `L @ L.T`"
-                raise DeriveError("assume(spd(…)) is not supported yet", place, hint)
-            if len(call.args) == 1 and not call.keywords:
-                e = self.naming.read(call.args[0], layers=assumption.layers)
-            if not isinstance(e, Compare):
-                raise DeriveError("assume takes one comparison", place, "for example assume(sum(y) == 1)")
-            body, _, _ = in_index_form(e, shapes, self.functions, (), place, self.whole)
-            if isinstance(body, Compare):
-                found.append(body)
-        return tuple(found)
 
 
 def declare_the_rest(s: Statements, source: Source) -> None:

@@ -12,7 +12,8 @@ from derive.parse.sizes import print_shape, same_size
 
 def transpose(e: Transpose, scope: Scope) -> Array:
     inner = scope.array(e.arg)
-    return Array(inner.shape[::-1], lambda i: inner.at(i[::-1]))
+    blocks = {-1 - inner.rank - axis: pair for axis, pair in inner.blocks.items()}
+    return Array(inner.shape[::-1], lambda i: inner.at(i[::-1]), blocks=blocks)
 
 
 def matmul(e: MatMul, scope: Scope) -> Array:
@@ -26,10 +27,14 @@ def product(e: Expression, left: Array, right: Array, scope: Scope) -> Array:
 
     def at(i: Indices) -> Expression:
         scope.budget.spend(e)
-        k = scope.bind(left.shape[-1])
-        return reduced("sum", mul(left.at((*i[:rows], k)), right.at((k, *i[rows:]))), (k.name,), scope)
+        blocked = (left, rows) if -1 in left.blocks else (right, 0)
+        k, letters = scope.bind_axis(*blocked)
+        return reduced("sum", mul(left.at((*i[:rows], k)), right.at((k, *i[rows:]))), letters, scope)
 
-    return Array((*left.shape[:-1], *right.shape[1:]), at)
+    blocks = {-right.rank: left.blocks[-2]} if -2 in left.blocks else {}
+    if right.rank == 2 and -1 in right.blocks:
+        blocks[-1] = right.blocks[-1]
+    return Array((*left.shape[:-1], *right.shape[1:]), at, blocks=blocks)
 
 
 def _check_product(e: Expression, left: Array, right: Array) -> None:
@@ -60,5 +65,5 @@ def trace(e: Call, arrays: tuple[Array, ...], scope: Scope) -> Array:
     (matrix,) = arrays
     if not same_size(*matrix.shape):
         raise DeriveError(f"trace needs a square matrix, this one is {print_shape(matrix.shape)}", e.place)
-    k = scope.bind(matrix.shape[0])
-    return scalar(reduced("sum", matrix.at((k, k)), (k.name,), scope))
+    k, letters = scope.bind_axis(matrix, 0)
+    return scalar(reduced("sum", matrix.at((k, k)), letters, scope))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from derive.errors import DeriveError
-from derive.expression.build import ZERO
-from derive.expression.nodes import Binder, Call, Compare, ComponentTensor, Expression, Index, Reduce
+from derive.expression.build import ONE, ZERO
+from derive.expression.nodes import Binder, Call, Compare, ComponentTensor, Expression, Index, Reduce, Stack
 from derive.expression.walk import (
     children,
     free_indices,
@@ -21,7 +21,7 @@ from derive.functions import AXIS_FUNCTIONS
 from derive.parse.axis_functions import AxisFunctionUse, flat_conditions, reduced
 from derive.parse.numbers import constant_value
 from derive.parse.ranges import ranges_of
-from derive.parse.scope import Array, Indices, Scope
+from derive.parse.scope import Array, Indices, Scope, Shape
 from derive.parse.sizes import print_shape
 
 OF_A_SCALAR = ("sum", "prod", "max", "min", "mean", "logsumexp", "cumsum")  # these leave a scalar as it is
@@ -139,17 +139,19 @@ def over_axes(e: Call, scope: Scope) -> Array:
     _check_one_axis(e, e.function, len(axes))
     sizes = tuple(inner.shape[axis] for axis in axes)
     keeps = e.function in AXIS_FUNCTIONS and AXIS_FUNCTIONS[e.function].keeps_axis
-    shape = inner.shape if keeps else tuple(s for k, s in enumerate(inner.shape) if k not in axes)
+    stays = "keepdims" in dict(e.options)  # the axes that are reduced, with one entry each
+    splits = not keeps  # an axis of blocks is reduced block by block
+    shape = inner.shape if keeps else _reduced_shape(inner.shape, axes, stays)
 
     def at(i: Indices) -> Expression:
         scope.budget.spend(e)
-        bound = tuple(scope.bind(size) for size in sizes)
-        position = iter(i)
+        bound = [scope.bind_axis(inner, axis) if splits else _one(scope.bind(inner.shape[axis])) for axis in axes]
+        position = iter([index for k, index in enumerate(i) if not stays or k not in axes])
         own = [ZERO if k in axes and not keeps else next(position) for k in range(inner.rank)]
         summed = list(own)
-        for axis, index in zip(axes, bound, strict=True):
+        for axis, (index, _) in zip(axes, bound, strict=True):
             summed[axis] = index
-        body, letters = inner.at(tuple(summed)), tuple(index.name for index in bound)
+        body, letters = inner.at(tuple(summed)), tuple(letter for _, own in bound for letter in own)
         if e.function not in AXIS_FUNCTIONS:
             return reduced(e.function, body, letters, scope)
         element = inner.at(tuple(own)) if keeps else body
@@ -159,13 +161,29 @@ def over_axes(e: Call, scope: Scope) -> Array:
     return Array(shape, at)
 
 
+def _one(index: Index) -> tuple[Expression, tuple[str, ...]]:
+    return index, (index.name,)
+
+
+def _reduced_shape(shape: Shape, axes: tuple[int, ...], stays: bool) -> Shape:
+    if stays:
+        return tuple(ONE if k in axes else size for k, size in enumerate(shape))
+    return tuple(size for k, size in enumerate(shape) if k not in axes)
+
+
 def _axes(e: Call, inner: Array) -> tuple[int, ...]:
-    return (axis_of(e, inner),) if e.options else tuple(range(inner.rank))
+    """The axes that are reduced, in order."""
+    named = dict(e.options).get("axis")
+    if named is None:
+        return tuple(range(inner.rank))
+    axes = [axis_of(e, inner, value) for value in (named.items if isinstance(named, Stack) else (named,))]
+    if len(set(axes)) < len(axes):
+        raise DeriveError(f"'{e.function}' names an axis twice", e.place)
+    return tuple(sorted(axes))
 
 
-def axis_of(e: Call, inner: Array) -> int:
+def axis_of(e: Call, inner: Array, value: Expression) -> int:
     """The axis that ``axis=`` names, counted from the last where it is negative."""
-    value = dict(e.options)["axis"]
     axis = constant_value(value)
     if axis is None or axis.denominator != 1 or not -inner.rank <= axis < inner.rank:
         raise DeriveError(f"there is no axis {value} in an array of shape {print_shape(inner.shape)}", e.place)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from derive.errors import DeriveError
+from derive.expression.build import add, mul
 from derive.expression.nodes import Expression, Index, Ref
 from derive.expression.walk import fresh, names
 from derive.parse import limits
@@ -22,11 +23,15 @@ Shape = tuple[Expression, ...]
 
 @dataclass(frozen=True)
 class Array:
-    """A shape, and the core expression of the element at given indices; `weight` is how large that is, about."""
+    """A shape, and the core expression of the element at given indices; `weight` is how large that is, about.
+
+    `blocks` tells of an axis, by its number counted from the last, that it is made of m blocks of n entries: (m, n).
+    """
 
     shape: Shape
     at: Callable[[Indices], Expression]
     weight: int = 1
+    blocks: Mapping[int, tuple[Expression, Expression]] = field(default_factory=dict)
 
     @property
     def rank(self) -> int:
@@ -107,7 +112,7 @@ class Scope:
         check_entries(found.shape, e.place)
         argument = self.local.get(e.name) if isinstance(e, Ref) else None
         weight = self.budget.leave(e, argument.weight if argument else 0)
-        return Array(found.shape, found.at, weight)
+        return replace(found, weight=weight)
 
     def element(self, e: Expression) -> Expression:
         """The core form of what must be a scalar, such as a subscript or a condition."""
@@ -139,3 +144,12 @@ class Scope:
         name = self.new_index(preferred)
         self.bound[name] = size
         return Index(name)
+
+    def bind_axis(self, array: Array, axis: int) -> tuple[Expression, tuple[str, ...]]:
+        """A new index over an axis, and its letter; over one of blocks two, that of the block and the one within."""
+        if axis - array.rank not in array.blocks:
+            index = self.bind(array.shape[axis])
+            return index, (index.name,)
+        count, size = array.blocks[axis - array.rank]
+        block, within = self.bind(count), self.bind(size)
+        return add(mul(size, block), within), (block.name, within.name)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from derive.errors import DeriveError
 from derive.expression.build import ONE, ZERO, add, mul
-from derive.expression.nodes import Call, Expression, Stack
+from derive.expression.nodes import Add, Call, Expression, Index, Mul, Stack
 from derive.parse.axis_functions import reduced
 from derive.parse.reductions import axis_of
 from derive.parse.scope import Array, Indices, Scope
-from derive.parse.sizes import is_one, plus, print_shape, same_shape
+from derive.parse.sizes import is_one, plus, print_shape, same_shape, same_size
 from derive.parse.subscripts import affine
 
 
@@ -36,7 +36,7 @@ def concatenate(e: Call, scope: Scope) -> Array:
     pieces = [scope.array(item) for item in e.args[0].items]
     if not e.options and all(piece.rank < 2 for piece in pieces):
         pieces = [_as_vector(piece) for piece in pieces]
-    axis = axis_of(e, pieces[0]) if e.options else 0
+    axis = axis_of(e, pieces[0], e.options[0][1]) if e.options else 0
     for piece in pieces:
         others = [p.shape[:axis] + p.shape[axis + 1 :] for p in (pieces[0], piece)]
         if piece.rank != pieces[0].rank or not same_shape(*others):
@@ -82,14 +82,37 @@ def pad(e: Call, arrays: tuple[Array, ...], scope: Scope) -> Array:
 
 
 def kron(_e: Call, arrays: tuple[Array, ...], scope: Scope) -> Array:
-    """The Kronecker product of vectors: every entry of the first one times the second one."""
+    """The Kronecker product of vectors or of matrices: every entry of the first one times the second one."""
     left, right = arrays
-    (n,) = right.shape
 
     def at(i: Indices) -> Expression:
-        block, within = scope.bind(left.shape[0]), scope.bind(n)
-        entry = mul(left.at((block,)), right.at((within,)))
-        delta = Call("delta", (i[0], add(mul(n, block), within)))
-        return reduced("sum", mul(delta, entry), (block.name, within.name), scope)
+        places = [_place(own, n, scope) for own, n in zip(i, right.shape, strict=True)]
+        if all(place is not None for place in places):
+            blocks, within = zip(*(place for place in places if place is not None), strict=True)
+            return mul(left.at(blocks), right.at(within))
+        return _of_entries(i)
 
-    return Array((plus(mul(left.shape[0], n), 0),), at)
+    def _of_entries(i: Indices) -> Expression:
+        blocks = tuple(scope.bind(size) for size in left.shape)
+        within = tuple(scope.bind(size) for size in right.shape)
+        deltas = [
+            Call("delta", (own, add(mul(n, block), inner)))
+            for own, n, block, inner in zip(i, right.shape, blocks, within, strict=True)
+        ]
+        letters = tuple(index.name for index in (*blocks, *within))
+        return reduced("sum", mul(*deltas, left.at(blocks), right.at(within)), letters, scope)
+
+    pairs = list(zip(left.shape, right.shape, strict=True))
+    sizes = tuple(plus(mul(m, n), 0) for m, n in pairs)
+    return Array(sizes, at, blocks={k - len(pairs): pair for k, pair in enumerate(pairs)})
+
+
+def _place(index: Expression, n: Expression, scope: Scope) -> tuple[Expression, Expression] | None:
+    """The block, and the entry within it, of an index that is written ``n*block + within``."""
+    if not isinstance(index, Add) or len(index.terms) != 2:
+        return None
+    product, within = index.terms
+    if not isinstance(product, Mul) or product.factors[:-1] != (n,) or not isinstance(within, Index):
+        return None
+    size = scope.bound.get(within.name)
+    return (product.factors[-1], within) if size is not None and same_size(size, n) else None

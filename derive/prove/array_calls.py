@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from derive.prove.matrices import determinant, inverse
-from derive.prove.named import Named, elementwise, spread, union
+from derive.prove.named import Hole, Named, elementwise, spread, union
 from derive.prove.primitives import PRIMITIVES, Undefined
 
 
@@ -96,6 +96,13 @@ def _over(function: Any) -> Callable[..., Named]:
     return reduce
 
 
+def with_axis(reduced: Named, whole: Named, axis: int | None) -> Named:
+    """What was reduced over an axis with that axis again, one entry long."""
+    if axis is None:
+        raise Undefined
+    return Named(np.expand_dims(reduced.data, len(reduced.axes) + axis % whole.rank), reduced.axes)
+
+
 def _of_matrices(function: Callable[[np.ndarray], Any]) -> Callable[[Named], Named]:
     """A function of one matrix, at every named position."""
 
@@ -113,7 +120,8 @@ def _of_matrices(function: Callable[[np.ndarray], Any]) -> Callable[[Named], Nam
 
 
 def _log_determinant(matrix: np.ndarray) -> Any:
-    return PRIMITIVES["log"](determinant(matrix))
+    value = determinant(matrix)
+    return value if isinstance(value, Hole) else PRIMITIVES["log"](value)
 
 
 ARRAY_CALLS: dict[str, Callable[..., Named]] = {

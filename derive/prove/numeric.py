@@ -41,7 +41,7 @@ from derive.expression.nodes import (
 from derive.expression.walk import free_indices, fresh, index_names, walk
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS
 from derive.parse.expression import parse_expression
-from derive.prove.array_calls import ARRAY_CALLS
+from derive.prove.array_calls import ARRAY_CALLS, with_axis
 from derive.prove.named import (
     UNCOMPUTED,
     UNDEFINED,
@@ -256,10 +256,14 @@ class Evaluator:
             inner = Evaluator(Setting(), dict(zip(FUNCTIONS[e.function].parameters, args, strict=True)), {}, self.exact)
             return inner.value(_definition(e.function), {})
         axis = next((int(self.number(value)) for key, value in e.options if key == "axis"), None)
-        if e.function in AXIS_FUNCTIONS:
-            return self.axis_function(e.function, args[0], axis)
-        if e.function in ARRAY_CALLS:
-            return ARRAY_CALLS[e.function](*args) if axis is None else ARRAY_CALLS[e.function](*args, axis=axis)
+        found = self.whole_call(e.function, args, axis)
+        return with_axis(found, args[0], axis) if "keepdims" in dict(e.options) else found
+
+    def whole_call(self, function: str, args: list[Named], axis: int | None) -> Named:
+        if function in AXIS_FUNCTIONS:
+            return self.axis_function(function, args[0], axis)
+        if function in ARRAY_CALLS:
+            return ARRAY_CALLS[function](*args) if axis is None else ARRAY_CALLS[function](*args, axis=axis)
         raise Undefined
 
     def axis_function(self, name: str, u: Named, axis: int | None) -> Named:
@@ -382,7 +386,7 @@ class Evaluator:
             place = spread(subscript, axes, 0)
             entry = np.arange(size).reshape([-1 if j == k else 1 for j in range(whole.rank)])
             here = here & np.asarray(place[(..., *[None] * whole.rank)] == entry, dtype=bool)
-        if structure is not None:
+        if structure in FREE_ENTRIES:
             here = _with_it(here, structure)
         data = spread(whole, axes, whole.rank)
         change = np.where(here, spread(steps, axes, 0)[(..., *[None] * whole.rank)], 0)
@@ -390,6 +394,7 @@ class Evaluator:
 
 
 STEPS = "steps of the slope"
+FREE_ENTRIES = ("symmetric", "diagonal", "lower")  # structures that parameters keep when an entry moves
 
 
 def _with_it(here: np.ndarray, structure: str) -> np.ndarray:

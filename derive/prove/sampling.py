@@ -150,7 +150,9 @@ def _random(shape: tuple[int, ...], generator: random.Random, attempt: int, exac
 def _structured(drawn: Any, name: str, setting: Setting) -> Any:
     """A random matrix with the structure that a name has."""
     match setting.structures.get(name):
-        case "symmetric":
+        case "spd":
+            return drawn.dot(drawn.T) + np.eye(len(drawn), dtype=int).astype(object)
+        case "symmetric" | "self-transpose":
             return np.where(np.tri(len(drawn), dtype=bool), drawn, drawn.T)
         case "diagonal":
             return np.where(np.eye(len(drawn), dtype=bool), drawn, 0 * drawn)

@@ -89,7 +89,7 @@ class _Printer:
         return {"expr": str(e), "latex": (printer or self.usual).text(e)}
 
     def result(self, result: Result) -> dict[str, Any]:
-        expr = displayed(result.expr, result.indices, result.shape, self.model.shapes)
+        expr = displayed(result.expr, result.indices, result.shape, self.model)
         found: dict[str, Any] = {**self.printed(expr), "shape": _shape(result.shape)}
         if result.indices and expr == result.expr:
             found["indices"] = list(result.indices)  # the free indices of what no array notation can say
@@ -111,13 +111,13 @@ class _Printer:
     def in_the_form_of(self, a: Adjoint) -> Expression:
         """By the adjoints: in whole-array notation where the result is, else in index form with the same indices."""
         r = a.result
-        in_index_form = displayed(r.expr, r.indices, r.shape, self.model.shapes) == r.expr
-        return a.by_adjoint if in_index_form else displayed(a.by_adjoint, r.indices, r.shape, self.model.shapes)
+        in_index_form = displayed(r.expr, r.indices, r.shape, self.model) == r.expr
+        return a.by_adjoint if in_index_form else displayed(a.by_adjoint, r.indices, r.shape, self.model)
 
     def gradient(self, a: Adjoint) -> dict[str, Any]:
         node = self.node(a)
         chain = [f"d{of}/d{wrt}" for of, wrt in a.chain]
-        structure = self.model.structures.get(a.name)
+        structure = self.model.structured_parameters.get(a.name)
         own = {} if structure is None else {"structure": structure}
         return {"wrt": node.pop("name"), **own, "terms": node.pop("terms"), "chain": chain, **node}
 

@@ -129,7 +129,7 @@ def conventions(story: Story) -> list[Block]:
             Paragraph(story.say("assumptions intro")),
             List(tuple((story.math(a),) for a in story.model.assumptions)),
         ]
-    kinks, structures = _kinks(story), dict.fromkeys(story.model.structures.values())
+    kinks, structures = _kinks(story), dict.fromkeys(story.model.structured_parameters.values())
     if kinks or structures:
         blocks.append(Section(says(story.words["conventions"]), anchor="conventions"))
     if kinks:

@@ -52,7 +52,7 @@ def _told(a: Adjoint, expr: Expression, whole: Expression | None, by_deltas: boo
 
 def in_matrices(story: Story, a: Adjoint, e: Expression) -> Expression | None:
     """The expression in whole-array notation, if the result is an array that it can say."""
-    return whole_arrays(e, a.result.indices, a.result.shape, story.model.shapes) if a.result.indices else None
+    return whole_arrays(e, a.result.indices, a.result.shape, story.model)
 
 
 def has_deltas(a: Adjoint) -> bool:

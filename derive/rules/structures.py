@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from itertools import permutations
 
 from derive.algebra.rational import alpha_normal, parts_sorted
+from derive.arrays.transposes import has_transpose, without_transposes
 from derive.expression.build import ONE, ZERO, add, div, mul, neg
 from derive.expression.nodes import (
     Add,
@@ -32,11 +33,13 @@ from derive.expression.nodes import (
 )
 from derive.expression.parts import factors_of, terms_of
 from derive.expression.walk import bottom_up, children, free_indices, rename_indices, walk, with_children
+from derive.model import SELF_TRANSPOSE, SPD
 from derive.rules.expansion import written_out
 from derive.rules.rule import Context, Rule, at_every_place
 
 MOST_TURNED = 3  # indices of a sum that are tried in every order
-SYMMETRIC = ("symmetric", "diagonal")  # structures of matrices that equal their transposes
+ASSUMED = {SPD: "spd({0})", SELF_TRANSPOSE: "{0} == {0}.T"}  # how the model says so
+SYMMETRIC = ("symmetric", "diagonal", *ASSUMED)  # structures of matrices that equal their transposes
 
 
 # The derivative of a structured variable by its own entries.
@@ -154,6 +157,9 @@ Ranks = dict[str, int]
 
 
 def _symmetry(e: Expression, context: Context) -> Expression | None:
+    if has_transpose(e):
+        plain = without_transposes(e, lambda name: _is_named_symmetric(name, context))
+        return None if plain == e else plain
     if not any(_may_be_symmetric(node, context) for node in walk(e)):
         return None
     result = in_order(e, _ranks(context.ranges), context)
@@ -181,6 +187,11 @@ def in_order(e: Expression, ranks: Ranks, context: Context) -> Expression:
     if isinstance(e, Binder):
         ranks = _inside(e, ranks)
     e = with_children(e, tuple(in_order(c, ranks, context) for c in children(e)))
+    if isinstance(e, Call) and e.function == "delta":
+        first, second = e.args
+        if isinstance(first, Index) and isinstance(second, Index) and _rank(first, ranks) > _rank(second, ranks):
+            return Call("delta", (second, first))
+        return e
     if isinstance(e, (Ref, Item)) and is_symmetric_element(e, context):
         row, column = e.indices
         turned = isinstance(row, Index) and isinstance(column, Index) and _rank(row, ranks) > _rank(column, ranks)
@@ -241,3 +252,9 @@ def _is_named_symmetric(name: str, context: Context) -> bool:
 
 
 SYMMETRY = Rule("symmetry", "S[j, i] = S[i, j] where S is symmetric, and so for inv(S)", _symmetry)
+
+
+def assumed_structures(e: Expression, context: Context) -> str | None:
+    """What the model assumes of the symmetric matrices that occur: ``spd(K)``."""
+    said = {node.name: context.structures.get(node.name, "") for node in walk(e) if isinstance(node, Ref)}
+    return "; ".join(ASSUMED[s].format(name) for name, s in said.items() if s in ASSUMED) or None

@@ -25,11 +25,14 @@ from derive.expression.walk import (
     children,
     contains,
     free_indices,
+    fresh,
+    index_names,
+    names,
     rename_indices,
     transform,
     with_children,
 )
-from derive.parse.sizes import same_size
+from derive.parse.sizes import is_one, polynomial, same_size
 from derive.rules.rule import Context, Rule, at_every_place
 
 
@@ -110,10 +113,31 @@ def _contracted(e: Expression, ranges: dict[str, Expression]) -> Expression:
     if isinstance(e, Reduce):
         ranges = ranges | dict(zip(e.indices, e.ranges, strict=False))
         if e.op == "sum":
-            found = _contract_one(e, ranges)
+            found = _contract_one(e, ranges) or _contract_one(merged := _merged(e), ranges | _ranges(merged))
             if found is not None:
                 return found
     return with_children(e, tuple(_contracted(c, ranges) for c in children(e)))
+
+
+def _ranges(e: Reduce) -> dict[str, Expression]:
+    return dict(zip(e.indices, e.ranges, strict=False))
+
+
+def _merged(e: Reduce) -> Reduce:
+    """A sum with the sums in its product that hold deltas of its indices drawn into it."""
+    for k, f in enumerate(flat := flat_factors(e.body)):
+        if not isinstance(f, Reduce) or f.op != "sum" or f.condition is not None or len(f.ranges) != len(f.indices):
+            continue
+        if not _holds_delta(f.body, frozenset(e.indices)) or len(e.ranges) != len(e.indices):
+            continue
+        taken = {**index_names(e), **names(e)}
+        letters: list[str] = []
+        for i in f.indices:
+            letters.append(fresh({**taken, **dict.fromkeys(letters)}, i))
+        inner = rename_indices(f.body, {i: Index(new) for i, new in zip(f.indices, letters, strict=True)})
+        whole = mul(*flat[:k], *flat_factors(inner), *flat[k + 1 :])
+        return Reduce("sum", whole, (*e.indices, *letters), e.condition, (*e.ranges, *f.ranges))
+    return e
 
 
 def _contract_one(e: Reduce, ranges: dict[str, Expression]) -> Expression | None:
@@ -155,7 +179,80 @@ def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
         return True  # an integer input: its values are subscripts
     if isinstance(other, Number):
         return size is None or (isinstance(size, Number) and other.value < size.value)
-    return False
+    return size is not None and isinstance(other, (Add, Mul)) and _stays_below(other, size, ranges)
+
+
+def _stays_below(e: Expression, size: Expression, ranges: dict[str, Expression]) -> bool:
+    """Whether ``n*i + j`` is a number from 0 to size - 1, by the ranges of its indices; sizes are at least 1."""
+    most: list[Expression] = []
+    for term in terms_of(e):
+        factors = factors_of(term)
+        if not isinstance(factors[-1], Index) or factors[-1].name not in ranges or len(factors) > 2:
+            return False
+        if len(factors) == 2 and not _is_size(factors[0]):
+            return False
+        most.append(mul(*factors[:-1], add(ranges[factors[-1].name], neg(ONE))))
+    room = polynomial(add(size, *(neg(m) for m in most)))
+    return room is not None and set(room) <= {()} and room.get((), 0) >= 1
+
+
+def _is_size(e: Expression) -> bool:
+    return (isinstance(e, Ref) and not e.indices) or (isinstance(e, Number) and e.value.denominator == 1)
+
+
+def _split_delta(e: Expression, context: Context) -> Expression | None:
+    """``delta(n*i + p, n*j + q)`` is ``delta(i, j)*delta(p, q)`` where p and q run over n."""
+    result = _deltas_split(e, dict(context.ranges))
+    return None if result == e else result
+
+
+def _deltas_split(e: Expression, ranges: dict[str, Expression]) -> Expression:
+    if isinstance(e, Reduce):
+        ranges = ranges | dict(zip(e.indices, e.ranges, strict=False))
+    if isinstance(e, Call) and is_delta(e):
+        first, second = (_block(arg, ranges) for arg in e.args)
+        if first is not None and second is not None and first[0] == second[0]:
+            return mul(Call("delta", (first[1], second[1])), Call("delta", (first[2], second[2])))
+        return e
+    return with_children(e, tuple(_deltas_split(c, ranges) for c in children(e)))
+
+
+def _block(e: Expression, ranges: dict[str, Expression]) -> tuple[Expression, Expression, Expression] | None:
+    """``n*i + p`` as n, i, p, where p runs over n."""
+    if not isinstance(e, Add) or len(e.terms) != 2:
+        return None
+    big, small = e.terms
+    if not isinstance(small, Index) or not isinstance(big, Mul) or len(big.factors) != 2:
+        return None
+    n, i = big.factors
+    fits = isinstance(i, Index) and small.name in ranges and same_size(ranges[small.name], n)
+    return (n, i, small) if fits else None
+
+
+SPLIT_DELTA = Rule(
+    "delta of blocks", "delta(n*i + p, n*j + q) = delta(i, j)*delta(p, q) where p and q run over n", _split_delta, DELTA
+)
+
+
+def _one_value(e: Expression, context: Context) -> Expression | None:
+    """Every index that runs over one value becomes 0: the delta of such indices is 1, a sum over one has one term."""
+    lone: dict[str, Expression] = {i: ZERO for i, size in context.ranges.items() if is_one(size)}
+    result = bottom_up(rename_indices(e, lone) if lone else e, _one_term)
+    return None if result == e else result
+
+
+def _one_term(e: Expression) -> Expression:
+    if is_delta(e) and isinstance(e, Call) and e.args[0] == e.args[1]:
+        return ONE
+    if not isinstance(e, Reduce) or e.condition is not None or not any(map(is_one, e.ranges)):
+        return e
+    ranges = dict(zip(e.indices, e.ranges, strict=True))
+    body = rename_indices(e.body, {i: ZERO for i, size in ranges.items() if is_one(size)})
+    left = {i: size for i, size in ranges.items() if not is_one(size)}
+    return Reduce(e.op, body, tuple(left), None, tuple(left.values())) if left else body
+
+
+ONE_VALUE = Rule("an index of one value", "u[j] = u[0] where j runs over one value", _one_value)
 
 
 def _conditions(condition: Expression | None, left: tuple[str, ...]) -> tuple[Expression | None, Expression | None]:

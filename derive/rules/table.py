@@ -24,7 +24,7 @@ from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
 from derive.rules.rule import Rule
 from derive.rules.structures import FREE_ENTRIES, STRUCTURED_VARIABLES, SYMMETRY
-from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, PULL_OUT, SPLIT
+from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, ONE_VALUE, PULL_OUT, SPLIT, SPLIT_DELTA
 
 ALL_RULES: tuple[Rule, ...] = (
     *CALCULUS,
@@ -54,6 +54,8 @@ ALL_RULES: tuple[Rule, ...] = (
     NAME_OUTPUT,
     ASSUME,
     CONTRACT,
+    ONE_VALUE,
+    SPLIT_DELTA,
     DISTRIBUTE,
     MERGE_SUMS,
     PULL_OUT,
