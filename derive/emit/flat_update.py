@@ -119,7 +119,8 @@ def rule_update(rule: UpdateRule, constants: Mapping[str, str], dtype: str) -> F
     before = ["t += 1"] * ("t" in read)
     before += ["norm = float(np.sqrt(np.dot(gradient, gradient)))"] * (NORM in read)
     before += [f"{scalars[a.target]} = {number_code_of(printer.code(a.value))}" for a in rule.assignments if a.scalar]
-    return FlatUpdate([*["t = 0"] * ("t" in read), *states, *update.bound], [*before, *update.lines])
+    lines = [*["nonlocal t"] * ("t" in read), *before, *update.lines]
+    return FlatUpdate([*["t = 0"] * ("t" in read), *states, *update.bound], lines)
 
 
 def _first(value: Expression) -> str:

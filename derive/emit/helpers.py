@@ -28,7 +28,8 @@ def _sigmoid(u):
 ''',
     "_log_softmax": '''def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    return u - np.expand_dims(_logsumexp(u, axis), axis)
+    v = u - np.max(u, axis=axis, keepdims=True)
+    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
 ''',
     "_sech": '''def _sech(u):
     """1/cosh(u); the exponential never overflows."""
@@ -262,7 +263,6 @@ _lgamma = np.vectorize(_lgamma_of_one, otypes=[float])  # relative error below 1
 
 # What one helper needs of another, or of the standard library.
 NEEDS: dict[str, tuple[str, ...]] = {
-    "_log_softmax": ("_logsumexp",),
     "_normal_cdf": ("_erfc",),
     "_erfcx": ("_erfc",),
     "_log_ndtr": ("_erfc", "_erfcx"),

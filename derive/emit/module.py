@@ -171,7 +171,7 @@ class Module:
         return {}
 
     def update_fields(self, constants: dict[str, str]) -> dict[str, Any]:
-        """What it needs of the update rule, whose constants have these names in `train`."""
+        """What it needs of the update rule, whose constants have these names in `update`."""
         return {}
 
     def is_classifier(self) -> bool:

@@ -41,7 +41,8 @@ class UpdateCode:
     keeps: list[str]  # lines that fill `state` before the first step
     before: list[dict[str, str]]  # for all parameters at once
     lines: list[dict[str, str]]  # for one parameter
-    constants: dict[str, str]  # what the rule's constants are called in `train`
+    constants: dict[str, str]  # what the rule's constants are called as arguments of `update`
+    arguments: list[str]  # these arguments, with their defaults
     train_arguments: list[str]  # the arguments of `train` beyond those that every module has
     passed: str  # the dictionary in which `train` hands them on to `update`
     schedule: dict[str, Any] | None  # `learning_rate`, where it is not constant
@@ -80,7 +81,8 @@ class _Writer:
             keeps=self.keeps(),
             before=[*self.opened(), *scalars],
             lines=[self.line(a.target, a.value, a.formula) for a in rule.assignments if not a.scalar],
-            constants=self.of_train(),
+            constants=self.arguments,
+            arguments=self.defaults(self.arguments),
             train_arguments=self.defaults(self.of_train()),
             passed=self.passed(),
             schedule=self.schedule(),

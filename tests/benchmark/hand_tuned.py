@@ -17,7 +17,7 @@ def _cut(data: dict[str, Any]) -> list[tuple[Any, ...]]:
     return [tuple(data[name][k : k + BLOCK] for name in ("x_1", "x_2", "y")) for k in range(0, n, BLOCK)]
 
 
-def logistic(params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
+def logistic(params: dict[str, Any], data: dict[str, Any], lr: float, optimizer: str = "") -> Any:
     theta = np.array([params["w_1"], params["w_2"], params["b"]])
     gradient, total = np.empty(3), np.empty(3)
     w_1, w_2, b = (theta[k, ...] for k in range(3))
@@ -51,14 +51,14 @@ def logistic(params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
     return step, lambda: dict(zip(("w_1", "w_2", "b"), theta, strict=True))
 
 
-def two_layer(params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
+def two_layer(params: dict[str, Any], data: dict[str, Any], lr: float, optimizer: str = "") -> Any:
     return (_two_layer_small if len(data["y"]) <= 1024 else _two_layer_large)(params, data, lr)
 
 
 NAMES = ("w1_1", "w1_2", "b1", "w2", "b2")
 
 
-def _two_layer_large(params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
+def _two_layer_large(params: dict[str, Any], data: dict[str, Any], lr: float, optimizer: str = "") -> Any:
     theta = np.array([params[name] for name in NAMES])
     gradient, total = np.empty(5), np.empty(5)
     w1_1, w1_2, b1, w2, b2 = (theta[k, ...] for k in range(5))
@@ -101,7 +101,7 @@ def _two_layer_large(params: dict[str, Any], data: dict[str, Any], lr: float) ->
     return step, lambda: dict(zip(NAMES, theta, strict=True))
 
 
-def _two_layer_small(params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
+def _two_layer_small(params: dict[str, Any], data: dict[str, Any], lr: float, optimizer: str = "") -> Any:
     theta = np.array([params[name] for name in NAMES])
     gradient = np.empty(5)
     first, second, w2 = theta[:3], theta[3:], theta[3, ...]
@@ -135,7 +135,7 @@ def _two_layer_small(params: dict[str, Any], data: dict[str, Any], lr: float) ->
     return step, lambda: dict(zip(NAMES, theta, strict=True))
 
 
-def mlp(params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
+def mlp(params: dict[str, Any], data: dict[str, Any], lr: float, optimizer: str = "") -> Any:
     theta = np.concatenate([values.ravel() for values in params.values()])
     gradient = np.empty_like(theta)
     edges = np.cumsum([0, *(values.size for values in params.values())])
@@ -193,9 +193,33 @@ def mlp(params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
         multiply(d1, s1, d1)
         dot(d1, x, g["W1"])
         dot(d1, ones, g["b1"])
+        update()
+
+    def descend() -> None:
         multiply(gradient, rate, gradient)
         subtract(theta, gradient, theta)
 
+    def adam() -> None:
+        """On the vector of all; the two corrections of the mean and the variance in one factor each."""
+        state["t"] += 1
+        t = state["t"]
+        multiply(gradient, 0.1 / n, u)
+        multiply(m, 0.9, m)
+        add(m, u, m)
+        multiply(gradient, gradient, gradient)
+        multiply(gradient, 0.001 / n**2, gradient)
+        multiply(v, 0.999, v)
+        add(v, gradient, v)
+        multiply(v, 1 / (1 - 0.999**t), u)
+        np.sqrt(u, u)
+        add(u, 1e-8, u)
+        divide(m, u, u)
+        multiply(u, lr / (1 - 0.9**t), u)
+        subtract(theta, u, theta)
+
+    state = {"t": 0}
+    m, v, u = (np.zeros_like(theta) for _ in range(3))
+    update = adam if optimizer == "adam" else descend
     return step, lambda: p
 
 

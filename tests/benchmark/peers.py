@@ -26,14 +26,15 @@ def _loss(xp: Any, model: str) -> Any:
     return lambda p, x_1, x_2, y: log_loss(p["w2"] * xp.tanh(p["w1_1"] * x_1 + p["w1_2"] * x_2 + p["b1"]) + p["b2"], y)
 
 
-def with_torch(model: str, params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
+def with_torch(model: str, params: dict[str, Any], data: dict[str, Any], lr: float, optimizer_name: str) -> Any:
     import torch
     from torch.nn import functional
 
     torch.set_num_threads(1)
     p = {name: torch.tensor(np.array(values), requires_grad=True) for name, values in params.items()}
     given = {name: torch.tensor(values) for name, values in data.items()}
-    optimizer = torch.optim.SGD(p.values(), lr=lr)
+    made = torch.optim.Adam if optimizer_name == "adam" else torch.optim.SGD
+    optimizer = made(p.values(), lr=lr)
 
     def loss() -> Any:
         if model == "mlp":
@@ -54,7 +55,7 @@ def with_torch(model: str, params: dict[str, Any], data: dict[str, Any], lr: flo
     return step, lambda: {name: values.detach().numpy().copy() for name, values in p.items()}
 
 
-def with_jax(model: str, params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
+def with_jax(model: str, params: dict[str, Any], data: dict[str, Any], lr: float, optimizer_name: str) -> Any:
     import jax
     import jax.numpy as jnp
 
@@ -67,23 +68,43 @@ def with_jax(model: str, params: dict[str, Any], data: dict[str, Any], lr: float
         gradients = jax.grad(lambda p: loss(p, **given))(p)
         return {name: p[name] - lr * gradients[name] for name in p}
 
-    state = {"p": {name: jnp.asarray(values) for name, values in params.items()}}
+    @jax.jit
+    def adam(p: Any, m: Any, v: Any, t: Any, given: Any) -> Any:
+        g = jax.grad(lambda p: loss(p, **given))(p)
+        m = {name: 0.9 * m[name] + 0.1 * g[name] for name in p}
+        v = {name: 0.999 * v[name] + 0.001 * g[name] ** 2 for name in p}
+        scale, correction = lr / (1 - 0.9**t), 1 / (1 - 0.999**t)
+        return {name: p[name] - scale * m[name] / (jnp.sqrt(v[name] * correction) + 1e-8) for name in p}, m, v
+
+    state = {"p": {name: jnp.asarray(values) for name, values in params.items()}, "t": 0}
+    state["m"], state["v"] = ({name: jnp.zeros_like(values) for name, values in state["p"].items()} for _ in range(2))
 
     def step() -> None:
-        state["p"] = jax.block_until_ready(descend(state["p"], given))
+        if optimizer_name == "adam":
+            state["t"] += 1
+            found = adam(state["p"], state["m"], state["v"], float(state["t"]), given)
+            state["p"], state["m"], state["v"] = jax.block_until_ready(found)
+        else:
+            state["p"] = jax.block_until_ready(descend(state["p"], given))
 
     return step, lambda: {name: np.asarray(values) for name, values in state["p"].items()}
 
 
-def with_autograd(model: str, params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
+def with_autograd(model: str, params: dict[str, Any], data: dict[str, Any], lr: float, optimizer_name: str) -> Any:
     import autograd
     import autograd.numpy as anp
 
     p = {name: np.array(values) for name, values in params.items()}
     gradient = autograd.grad(_loss(anp, model))
 
+    state, (m, v) = {"t": 0}, ({name: np.zeros_like(values) for name, values in p.items()} for _ in range(2))
+
     def step() -> None:
+        state["t"] += 1
         for name, g in gradient(p, **data).items():
+            if optimizer_name == "adam":
+                m[name], v[name] = 0.9 * m[name] + 0.1 * g, 0.999 * v[name] + 0.001 * g**2
+                g = m[name] / (1 - 0.9 ** state["t"]) / (np.sqrt(v[name] / (1 - 0.999 ** state["t"])) + 1e-8)
             p[name] = p[name] - lr * g
 
     return step, lambda: p

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 
-def logistic(params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
+def logistic(params: dict[str, Any], data: dict[str, Any], lr: float, optimizer: str) -> Any:
     p = {name: float(value) for name, value in params.items()}
     x_1, x_2, y = data["x_1"], data["x_2"], data["y"]
 
@@ -24,7 +24,7 @@ def logistic(params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
     return step, lambda: p
 
 
-def two_layer(params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
+def two_layer(params: dict[str, Any], data: dict[str, Any], lr: float, optimizer: str) -> Any:
     p = {name: float(value) for name, value in params.items()}
     x_1, x_2, y = data["x_1"], data["x_2"], data["y"]
 
@@ -44,7 +44,7 @@ def two_layer(params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
     return step, lambda: p
 
 
-def mlp(params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
+def mlp(params: dict[str, Any], data: dict[str, Any], lr: float, optimizer: str) -> Any:
     p = {name: values.copy() for name, values in params.items()}
     x, y = data["x"], data["y"]
     n = len(x)
@@ -59,14 +59,29 @@ def mlp(params: dict[str, Any], data: dict[str, Any], lr: float) -> Any:
         dz3 = (a3 - y) / n
         dz2 = (dz3 @ p["W3"]) * (1 - a2**2)
         dz1 = (dz2 @ p["W2"]) * (1 - a1**2)
-        p["W3"] -= lr * (dz3.T @ a2)
-        p["b3"] -= lr * dz3.sum(axis=0)
-        p["W2"] -= lr * (dz2.T @ a1)
-        p["b2"] -= lr * dz2.sum(axis=0)
-        p["W1"] -= lr * (dz1.T @ x)
-        p["b1"] -= lr * dz1.sum(axis=0)
+        update(
+            {
+                "W1": dz1.T @ x, "b1": dz1.sum(axis=0), "W2": dz2.T @ a1, "b2": dz2.sum(axis=0),
+                "W3": dz3.T @ a2, "b3": dz3.sum(axis=0),
+            }
+        )  # fmt: skip
         return float(loss)
 
+    def descend(grads: dict[str, Any]) -> None:
+        for name, g in grads.items():
+            p[name] -= lr * g
+
+    def adam(grads: dict[str, Any]) -> None:
+        state["t"] += 1
+        for name, g in grads.items():
+            m[name] = 0.9 * m[name] + 0.1 * g
+            v[name] = 0.999 * v[name] + 0.001 * g**2
+            m_hat, v_hat = m[name] / (1 - 0.9 ** state["t"]), v[name] / (1 - 0.999 ** state["t"])
+            p[name] -= lr * m_hat / (np.sqrt(v_hat) + 1e-8)
+
+    state = {"t": 0}
+    m, v = ({name: np.zeros_like(values) for name, values in p.items()} for _ in range(2))
+    update = adam if optimizer == "adam" else descend
     return step, lambda: p
 
 

@@ -48,6 +48,7 @@ class Workload:
     examples: int
     dtype: str = "float64"
     settings: tuple[tuple[str, int], ...] = ()
+    optimizer: str = "gradient-descent"
 
 
 WORKLOADS = {
@@ -55,6 +56,7 @@ WORKLOADS = {
     "W2": Workload("tanh–sigmoid network, 10⁶ examples", "two-layer", 10**6),
     "W2b": Workload("the same, minibatch of 32", "two-layer", 32),
     "W3": Workload("MLP 64-128-128-10, batch 128", "mlp", 128),
+    "W3a": Workload("the same by Adam", "mlp", 128, optimizer="adam"),
     "W4": Workload(
         "MLP 784-512-512-10, batch 256, float32", "mlp", 256, "float32", (("d", 784), ("h1", 512), ("h2", 512))
     ),
@@ -77,27 +79,29 @@ def start(w: Workload, model: Model) -> tuple[Arrays, Arrays]:
 
 
 def readable(w: Workload, model: Model, params: Arrays, data: Arrays) -> tuple[Step, State]:
-    module = model.derive().compile(dtype=w.dtype)
-    params = {name: np.copy(values)[()] for name, values in params.items()}
+    module = model.derive().compile(dtype=w.dtype, optimizer=w.optimizer)
+    params, state = {name: np.copy(values)[()] for name, values in params.items()}, {}
 
     def step() -> None:
         _, grads = module.loss_and_gradients(params, **data)
-        module.update(params, grads, {}, LR)
+        module.update(params, grads, state, LR)
 
     return step, lambda: params
 
 
 def fast(w: Workload, model: Model, params: Arrays, data: Arrays) -> tuple[Step, State]:
     """A step of the generated `train`, as its loop has it: the gradients without the loss, and the update."""
-    module = model.derive().compile(style="fast", dtype=w.dtype)
+    module = model.derive().compile(style="fast", dtype=w.dtype, optimizer=w.optimizer)
     work = module._Work(params, module._arrays(data))
-    batch, rate = work.batch(0, w.examples), np.array(LR / w.examples, dtype=w.dtype)
-    theta, gradient, multiply, subtract = work.theta, work.gradient, np.multiply, np.subtract
+    batch, advance = work.batch(0, w.examples), module._update_of_all(work.theta, work.gradient)
+    plain = w.optimizer == "gradient-descent"  # then the rate takes the mean over the examples, as in `train`
+    rate, share = np.array(LR / w.examples if plain else LR, dtype=w.dtype), np.array(1 / w.examples, dtype=w.dtype)
 
     def step() -> None:
         batch(False)
-        multiply(gradient, rate, gradient)
-        subtract(theta, gradient, theta)
+        if not plain:
+            np.multiply(work.gradient, share, work.gradient)
+        advance(rate)
 
     return step, lambda: work.params
 
@@ -108,12 +112,12 @@ def contenders(w: Workload) -> dict[str, tuple[Step, State]]:
     made = {
         "fast": fast(w, model, params, data),
         "readable": readable(w, model, params, data),
-        "textbook": textbook.STEPS[w.model](params, data, LR),
-        "hand-tuned": hand_tuned.STEPS[w.model](params, data, LR),
+        "textbook": textbook.STEPS[w.model](params, data, LR, w.optimizer),
+        "hand-tuned": hand_tuned.STEPS[w.model](params, data, LR, w.optimizer),
     }
     for name, make in peers.PEERS.items():
         if importlib.util.find_spec(name):
-            made[name] = make(w.model, params, data, LR)
+            made[name] = make(w.model, params, data, LR, w.optimizer)
     return made
 
 
