@@ -170,6 +170,14 @@ class Derivation:
 
         return Source(generate(self, **options))
 
+    def explain_program(self, style: str = "fast") -> str:
+        """The program that code is made from, as text; of the fast style also after each pass that changed it."""
+        from derive.lower.listing import explained, listing
+        from derive.lower.lower import lower
+
+        program = lower(self)
+        return explained(program) if style == "fast" else f"program\n{listing(program)}\n"
+
     def compile(self, **options: Any) -> ModuleType:
         """The generated module, ready to call."""
         from derive.emit.module import load

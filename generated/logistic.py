@@ -19,10 +19,15 @@ import sys
 import numpy as np
 
 
+@np.errstate(over="ignore")  # where the exponential is infinite, the quotient is 0
 def _sigmoid(u):
-    """1/(1 + exp(-u)) by halves: the exponential never overflows."""
-    e = np.exp(-np.abs(u))
-    return np.where(u >= 0, 1, e) / (1 + e)
+    """1/(1 + exp(-u))"""
+    return 1 / (1 + np.exp(-u))
+
+
+def _binary_cross_entropy_with_logits(z, y):
+    """log(1 + exp(z)) - y*z, where nothing overflows and a small loss keeps its digits."""
+    return np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z)))
 
 
 def init(seed=0):
@@ -45,7 +50,7 @@ def loss(params, *, x_1, x_2, y):
     y = np.asarray(y, dtype=np.float64)
     z = w_1 * x_1 + w_2 * x_2 + b
     # L = -y*log(a) - (1 - y)*log(1 - a), in a stable form
-    L = y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z)
+    L = _binary_cross_entropy_with_logits(z, y)
     return float(np.mean(L))
 
 
@@ -63,7 +68,7 @@ def loss_and_gradients(params, *, x_1, x_2, y):
     z = w_1 * x_1 + w_2 * x_2 + b
     a = _sigmoid(z)
     # L = -y*log(a) - (1 - y)*log(1 - a), in a stable form
-    L = y * np.logaddexp(0, -z) + (1 - y) * np.logaddexp(0, z)
+    L = _binary_cross_entropy_with_logits(z, y)
 
     # Backward pass
     # dL/dz = a - y

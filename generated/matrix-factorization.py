@@ -24,7 +24,7 @@ import numpy as np
 
 def _scatter_add(rows, values, size):
     """An array of so many rows: each of the values added to the row that is given for it."""
-    total = np.zeros((size, *np.shape(values)[np.ndim(rows) :]))
+    total = np.zeros((size, *np.shape(values)[np.ndim(rows) :]), dtype=np.result_type(values, np.float32))
     np.add.at(total, rows, values)
     return total
 
@@ -54,10 +54,7 @@ def loss(params, *, u, i, r, lam=0.1):
     p = P[u]
     q = Q[i]
     r_hat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
-    L = (
-        (r - r_hat) ** 2 / 2
-        + lam / 2 * (np.sum(p**2, axis=1) + np.sum(q**2, axis=1) + b[u] ** 2 + c[i] ** 2)
-    )
+    L = (r - r_hat) ** 2 / 2 + lam / 2 * (np.sum(p**2, axis=1) + np.sum(q**2, axis=1) + b[u] ** 2 + c[i] ** 2)
     return float(np.mean(L))
 
 
@@ -79,10 +76,7 @@ def loss_and_gradients(params, *, u, i, r, lam=0.1):
     p = P[u]
     q = Q[i]
     r_hat = mu + b[u] + c[i] + np.sum(p * q, axis=1)
-    L = (
-        (r - r_hat) ** 2 / 2
-        + lam / 2 * (np.sum(p**2, axis=1) + np.sum(q**2, axis=1) + b[u] ** 2 + c[i] ** 2)
-    )
+    L = (r - r_hat) ** 2 / 2 + lam / 2 * (np.sum(p**2, axis=1) + np.sum(q**2, axis=1) + b[u] ** 2 + c[i] ** 2)
 
     # Backward pass
     # dL/dr_hat = r_hat - r

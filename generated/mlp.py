@@ -32,16 +32,10 @@ def _softmax(u, axis):
     return e / np.sum(e, axis=axis, keepdims=True)
 
 
-def _logsumexp(u, axis=None):
-    """log(sum(exp(u))) along an axis, the maximum taken off first."""
-    top = np.max(u, axis=axis, keepdims=True)
-    total = np.log(np.sum(np.exp(u - top), axis=axis, keepdims=True)) + top
-    return np.squeeze(total, axis=axis)
-
-
 def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    return u - np.expand_dims(_logsumexp(u, axis), axis)
+    v = u - np.max(u, axis=axis, keepdims=True)
+    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
 
 
 def init(seed=0, *, d=64, h1=128, h2=128, k=10):

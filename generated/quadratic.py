@@ -10,7 +10,6 @@ Written by derive from templates/module.py.j2.
 """
 
 
-
 def init(seed=0):
     """The parameters before training."""
     return {

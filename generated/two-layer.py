@@ -23,10 +23,15 @@ import sys
 import numpy as np
 
 
+@np.errstate(over="ignore")  # where the exponential is infinite, the quotient is 0
 def _sigmoid(u):
-    """1/(1 + exp(-u)) by halves: the exponential never overflows."""
-    e = np.exp(-np.abs(u))
-    return np.where(u >= 0, 1, e) / (1 + e)
+    """1/(1 + exp(-u))"""
+    return 1 / (1 + np.exp(-u))
+
+
+def _binary_cross_entropy_with_logits(z, y):
+    """log(1 + exp(z)) - y*z, where nothing overflows and a small loss keeps its digits."""
+    return np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z)))
 
 
 def init(seed=0):
@@ -55,7 +60,7 @@ def loss(params, *, x_1, x_2, y):
     a1 = np.tanh(z1)
     z2 = w2 * a1 + b2
     # L = -y*log(a2) - (1 - y)*log(1 - a2), in a stable form
-    L = y * np.logaddexp(0, -z2) + (1 - y) * np.logaddexp(0, z2)
+    L = _binary_cross_entropy_with_logits(z2, y)
     return float(np.mean(L))
 
 
@@ -77,7 +82,7 @@ def loss_and_gradients(params, *, x_1, x_2, y):
     z2 = w2 * a1 + b2
     a2 = _sigmoid(z2)
     # L = -y*log(a2) - (1 - y)*log(1 - a2), in a stable form
-    L = y * np.logaddexp(0, -z2) + (1 - y) * np.logaddexp(0, z2)
+    L = _binary_cross_entropy_with_logits(z2, y)
 
     # Backward pass
     # dL/dz2 = a2 - y

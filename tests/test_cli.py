@@ -485,15 +485,27 @@ def test_check_of_vectors(here: Path) -> None:
     assert outcome.code == 0 and "5 random draws of 4 examples" in outcome.out
 
 
-@pytest.mark.parametrize(("wrong", "right"), [("(a - y)", "(y - a)"), ("d_z @ x_1 / n", "2 * d_z @ x_1 / n")])
-def test_check_fails_where_a_gradient_is_wrong(monkeypatch: pytest.MonkeyPatch, wrong: str, right: str) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "right", "fast"),
+    [
+        ("(a - y)", "(y - a)", ("subtract(a, y, a)", "subtract(y, a, a)")),
+        ("d_z @ x_1 / n", "2 * d_z @ x_1 / n", ("work.gradient /= count", "work.gradient *= 2 / count")),
+    ],
+)
+def test_check_fails_where_a_gradient_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, wrong: str, right: str, fast: tuple[str, str]
+) -> None:
     from derive.derivation import Derivation
 
     generate = Derivation.generate
 
     def broken(self: Derivation, **options: object) -> str:
         source = generate(self, **options)
-        changed = source.replace(wrong, right).replace(wrong.strip("()") + "\n", right.strip("()") + "\n")
+        if options.get("style") == "fast":
+            wrong_, right_ = fast
+        else:
+            wrong_, right_ = wrong, right
+        changed = source.replace(wrong_, right_).replace(wrong_.strip("()") + "\n", right_.strip("()") + "\n")
         assert changed != source
         return changed
 

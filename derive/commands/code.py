@@ -14,14 +14,28 @@ from derive.commands.source import read_model
 @click.command()
 @model_argument
 @output_option("Where to write it; standard output if not given.")
-@click.option("--style", type=Choice(["readable", "estimator"]), default="readable", show_default=True)
+@click.option("--style", type=Choice(["readable", "fast", "estimator"]), default="readable", show_default=True)
 @update_options
 @click.option("--dtype", type=Choice(["float32", "float64"]), default="float64", show_default=True)
+@click.option(
+    "--explain", is_flag=True, help="Print the program that the code is made from, before and after each pass."
+)
 @force_option
 def generate(
-    model: str | None, text: str | None, output: str | None, style: str, rule: dict[str, Any], dtype: str, force: bool
+    model: str | None,
+    text: str | None,
+    output: str | None,
+    style: str,
+    rule: dict[str, Any],
+    dtype: str,
+    explain: bool,
+    force: bool,
 ) -> None:
-    """Write numpy code that trains MODEL and needs nothing else."""
+    """Write numpy code that trains MODEL and needs nothing else.
+
+    The readable style has a line for each formula; the fast one has steps of single calls on arrays that are made once.
+    With --explain, and no -o, the program is printed and no code.
+    """
     if output not in (None, "-"):
         kind_of(str(output), ["py"])
     check_writable(output, force)
@@ -29,4 +43,9 @@ def generate(
     from derive.update_rule import rule_for
 
     updated_by = rule_for(found, **rule)
-    write(found.derive().prove().generate(style=style, optimizer=updated_by, dtype=dtype), output, force)
+    derivation = found.derive().prove()
+    code = derivation.generate(style=style, optimizer=updated_by, dtype=dtype)
+    if explain:
+        click.echo(derivation.explain_program(style), nl=False)
+    if output is not None or not explain:
+        write(code, output, force)

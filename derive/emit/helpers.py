@@ -6,10 +6,14 @@ Each says what it computes, and where it comes from where that is not evident.
 from __future__ import annotations
 
 HELPERS: dict[str, str] = {
-    "_sigmoid": '''def _sigmoid(u):
-    """1/(1 + exp(-u)) by halves: the exponential never overflows."""
-    e = np.exp(-np.abs(u))
-    return np.where(u >= 0, 1, e) / (1 + e)
+    "_sigmoid": '''@np.errstate(over="ignore")  # where the exponential is infinite, the quotient is 0
+def _sigmoid(u):
+    """1/(1 + exp(-u))"""
+    return 1 / (1 + np.exp(-u))
+''',
+    "_softplus": '''def _softplus(u):
+    """log(1 + exp(u)): the exponential never overflows."""
+    return np.maximum(u, 0) + np.log1p(np.exp(-np.abs(u)))
 ''',
     "_softmax": '''def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
@@ -24,7 +28,8 @@ HELPERS: dict[str, str] = {
 ''',
     "_log_softmax": '''def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    return u - np.expand_dims(_logsumexp(u, axis), axis)
+    v = u - np.max(u, axis=axis, keepdims=True)
+    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
 ''',
     "_sech": '''def _sech(u):
     """1/cosh(u); the exponential never overflows."""
@@ -62,7 +67,7 @@ HELPERS: dict[str, str] = {
 ''',
     "_scatter_add": '''def _scatter_add(rows, values, size):
     """An array of so many rows: each of the values added to the row that is given for it."""
-    total = np.zeros((size, *np.shape(values)[np.ndim(rows) :]))
+    total = np.zeros((size, *np.shape(values)[np.ndim(rows) :]), dtype=np.result_type(values, np.float32))
     np.add.at(total, rows, values)
     return total
 ''',
@@ -258,7 +263,6 @@ _lgamma = np.vectorize(_lgamma_of_one, otypes=[float])  # relative error below 1
 
 # What one helper needs of another, or of the standard library.
 NEEDS: dict[str, tuple[str, ...]] = {
-    "_log_softmax": ("_logsumexp",),
     "_normal_cdf": ("_erfc",),
     "_erfcx": ("_erfc",),
     "_log_ndtr": ("_erfc", "_erfcx"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import types
+from typing import Any
 
 from derive.derivation import Derivation
 from derive.emit.defaults import training_defaults
@@ -24,8 +25,8 @@ from derive.model import Model, Variable
 from derive.render.templates import template
 from derive.update_rule import UpdateRule, rule_for
 
-WIDTH = 100
-STYLES = ("readable", "estimator")
+WIDTH = 120  # of a line, as ruff formats this repository
+STYLES = ("readable", "fast", "estimator")
 DTYPES = ("float64", "float32")
 
 
@@ -53,7 +54,12 @@ def generate(
 
         return estimator_source(derivation, rule, dtype)
     _check_fits(rule, derivation.model)
-    source = _Module(derivation, dtype, rule).source()
+    if style == "fast":
+        from derive.emit.fast import FastModule
+
+        source = FastModule(derivation, dtype, rule).source()
+    else:
+        source = Module(derivation, dtype, rule).source()
     compile(source, "generated", "exec")  # a broken module is an error here, not at the user's
     return source
 
@@ -80,7 +86,12 @@ def load(source: str, name: str) -> types.ModuleType:
     return module
 
 
-class _Module:
+class Module:
+    """A module in readable style; `template` has its layout."""
+
+    template = "module.py.j2"
+    own: tuple[str, ...] = ()  # names in functions that also have the model's, beside those that every style has
+
     def __init__(self, derivation: Derivation, dtype: str, rule: UpdateRule) -> None:
         self.rule = rule
         self.derivation = derivation
@@ -88,7 +99,7 @@ class _Module:
         self.dtype = dtype
         self.program: Program = lower(derivation)
         everything = [*self.model.variables, *self.model.by_name]
-        self.names = PythonNames(everything)
+        self.names = PythonNames(everything, self.own)
         self.count = "" if self.program.count is None else self.names.new("n")
         if self.program.count is not None:
             self.names.table[self.program.count] = self.count
@@ -109,10 +120,12 @@ class _Module:
         initial = initial_values(model, self.names, self.dtype)
         defaults = training_defaults(model, self.is_classifier(), self.rule)
         options = [v.name for v in (*self.constants(), *model.of_role("size"))]
-        fields = {
-            "title": _plain(model.title or f"The model {model.name}"),
-            "equations": [_plain(s.formula) for s in program.forward],
-            "formulas": [_plain(g.formula) for g in program.gradients],
+        fields: dict[str, Any] = {
+            "dtype": self.dtype,
+            "fast": self.template == "fast.py.j2",
+            "title": one_line_text(model.title or f"The model {model.name}"),
+            "equations": [one_line_text(s.formula) for s in program.forward],
+            "formulas": [one_line_text(g.formula) for g in program.gradients],
             "init_signature": self.init_signature(),
             "init": initial,
             "signature": self.signature(data),
@@ -133,23 +146,33 @@ class _Module:
             "data_names": [v.name for v in data if v.role != "noise"],
             "bound_sizes": self.bound_sizes(),
             "noise": [self.drawn(v) for v in model.of_role("noise")],
-            "constant_names": _tuple_code([v.name for v in self.constants()]),
-            "size_names": _tuple_code([v.name for v in model.of_role("size")]),
-            "csv_names": _tuple_code([v.name for v in data if v.role != "noise"]),
-            "csv_scalars": _tuple_code([v.name for v in data if v.role != "noise" and not v.shape]),
+            "constant_names": tuple_code([v.name for v in self.constants()]),
+            "size_names": tuple_code([v.name for v in model.of_role("size")]),
+            "csv_names": tuple_code([v.name for v in data if v.role != "noise"]),
+            "csv_scalars": tuple_code([v.name for v in data if v.role != "noise" and not v.shape]),
             "quiet": self.needs_quiet(),
-            "symmetric": _tuple_code([p for p, s in model.structured_parameters.items() if s == "symmetric"]),
+            "symmetric": tuple_code([p for p, s in model.structured_parameters.items() if s == "symmetric"]),
             "has_options": bool(self.constants() or model.of_role("size")),
             "defaults": defaults,
             "update": update_code(self.rule, f"{defaults.lr}", options),
         }
+        fields |= self.more_fields()
+        fields |= self.update_fields(fields["update"].constants)
         fields["random"] = any("rng." in p["code"] for p in initial)
         fields["helpers"] = [HELPERS[name].rstrip() for name in with_needs(self.printer.helpers)]
         fields["needs_math"] = any("math." in HELPERS[name] for name in with_needs(self.printer.helpers))
-        scipys = not self.rule.optimizer.equations
-        fields["needs_numpy"] = bool(data) or bool(fields["random"]) or scipys or "np." in repr(fields)
+        needs = not self.rule.optimizer.equations or self.dtype == "float32"
+        fields["needs_numpy"] = bool(data) or bool(fields["random"]) or needs or "np." in repr(fields)
         fields["needs_scipy"] = "scipy.special." in repr(fields)
-        return template("python", "module.py.j2").render(fields)
+        return template("python", self.template).render(fields)
+
+    def more_fields(self) -> dict[str, Any]:
+        """What the template of another style needs besides."""
+        return {}
+
+    def update_fields(self, constants: dict[str, str]) -> dict[str, Any]:
+        """What it needs of the update rule, whose constants have these names in `update`."""
+        return {}
 
     def is_classifier(self) -> bool:
         """Whether an output is a probability, so that the default learning rate may be larger."""
@@ -292,9 +315,9 @@ class _Module:
         code = self.printer.code(s.value)
         left = "" if grads else f"{self.names(s.name)} = "
         return {
-            "comment": _plain(s.formula),
-            "rewritten": _plain(s.formula) + ", in a stable form" if s.rewritten else "",
-            "code": _wrapped(left, code, 8 if grads else 4),
+            "comment": one_line_text(s.formula),
+            "rewritten": one_line_text(s.formula) + ", in a stable form" if s.rewritten else "",
+            "code": wrapped(left, code, 8 if grads else 4),
         }
 
     def mean_loss(self) -> str:
@@ -310,7 +333,7 @@ class _Module:
         return False
 
 
-def _tuple_code(names: list[str]) -> str:
+def tuple_code(names: list[str]) -> str:
     """A tuple of names as source."""
     inner = ", ".join(f'"{name}"' for name in names)
     return f"({inner},)" if len(names) == 1 else f"({inner})"
@@ -322,12 +345,12 @@ def _risky(e: Expression) -> bool:
     )
 
 
-def _plain(text: str) -> str:
+def one_line_text(text: str) -> str:
     """Text that may stand in a comment or a docstring: one line, no quotes that end it, nothing escaped."""
     return " ".join(text.replace("\\", "/").replace('"""', "'''").split()).rstrip('"')
 
 
-def _wrapped(left: str, code: str, indent: int) -> str:
+def wrapped(left: str, code: str, indent: int) -> str:
     """A long line broken before its top-level signs, inside parentheses."""
     if indent + len(left) + len(code) <= WIDTH:
         return left + code

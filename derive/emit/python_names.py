@@ -15,11 +15,17 @@ OWN = frozenset((*OF_FUNCTIONS, *FUNCTIONS))
 class PythonNames:
     """A Python name for each name of the model; the same one wherever it can be."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self.taken = set(OWN)
+    def __init__(self, names: Iterable[str], own: Iterable[str] = ()) -> None:
+        self.taken = {*OWN, *own}
         self.table: dict[str, str] = {}
         for name in names:
             self.table[name] = self.new(name)
+
+    def copy(self) -> PythonNames:
+        """The same names, for a function of its own: what is added here is not taken there."""
+        other = PythonNames(())
+        other.taken, other.table = set(self.taken), dict(self.table)
+        return other
 
     def new(self, wanted: str) -> str:
         """A name that nothing else has: the wanted one, or with underscores behind it."""

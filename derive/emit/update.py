@@ -24,7 +24,8 @@ from derive.update_rule import KEYWORDS, NORM, UpdateRule
 TRAINS = (
     "data", "epochs", "lr", "batch_size", "seed", "tolerance", "params", "callback", "options", "name", "constants",
     "sizes", "count", "state", "history", "rule", "step", "steps", "rng", "rows", "epoch", "order", "total", "batch",
-    "part", "value", "values", "grads", "np",
+    "part", "value", "values", "grads", "np", "report", "size", "whole", "laid", "work", "runs", "run", "share",
+    "start", "theta", "gradient", "rate", "asked", "drawn",
 )  # fmt: skip
 NORM_CODE = "norm = float(np.sqrt(sum(np.sum(np.square(g)) for g in grads.values())))"
 
@@ -40,6 +41,8 @@ class UpdateCode:
     keeps: list[str]  # lines that fill `state` before the first step
     before: list[dict[str, str]]  # for all parameters at once
     lines: list[dict[str, str]]  # for one parameter
+    constants: dict[str, str]  # what the rule's constants are called as arguments of `update`
+    arguments: list[str]  # these arguments, with their defaults
     train_arguments: list[str]  # the arguments of `train` beyond those that every module has
     passed: str  # the dictionary in which `train` hands them on to `update`
     schedule: dict[str, Any] | None  # `learning_rate`, where it is not constant
@@ -78,6 +81,8 @@ class _Writer:
             keeps=self.keeps(),
             before=[*self.opened(), *scalars],
             lines=[self.line(a.target, a.value, a.formula) for a in rule.assignments if not a.scalar],
+            constants=self.arguments,
+            arguments=self.defaults(self.arguments),
             train_arguments=self.defaults(self.of_train()),
             passed=self.passed(),
             schedule=self.schedule(),

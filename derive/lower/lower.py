@@ -79,7 +79,7 @@ class _Lowering:
         forms = (in_code(self.known.bodies[e.name][1]), e.body)
         value, form = self.first_in_arrays(forms, self.over_batch(e.name), axes, self.sizes(e.name, axes), e.name)
         rewritten = form != written and not (isinstance(e.written, Call) and e.written.function in AXIS_FUNCTIONS)
-        return Statement(e.name, axes, value, f"{e.name} = {e.written}", rewritten)
+        return Statement(e.name, axes, value, f"{e.name} = {e.written}", rewritten, self.sizes(e.name, axes))
 
     def adjoint(self, a: Adjoint) -> Statement:
         """The adjoint of a node or parameter; of what all examples share, that of the mean loss."""
@@ -95,9 +95,8 @@ class _Lowering:
             if a.name not in model.per_example and depends_on_data(a.compact, model, adjoints_of_the_mean=True)
             else ""
         )
-        return Statement(
-            adjoint_name(a.name), axes, value, f"d{model.loss}/d{a.name} = {mean}{self.prose(shown or a.compact)}"
-        )
+        formula = f"d{model.loss}/d{a.name} = {mean}{self.prose(shown or a.compact)}"
+        return Statement(adjoint_name(a.name), axes, value, formula, shape=sizes)
 
     def over_batch(self, name: str) -> Callable[[Expression], Expression]:
         """What puts the example index on the right-hand side of a node, if it has one."""

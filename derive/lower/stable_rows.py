@@ -78,6 +78,7 @@ LAST_ROWS: tuple[Row, ...] = (
     Row("log(1 + u)", "log1p(u)", NEAR_0),
     Row("log(u + 1)", "log1p(u)", NEAR_0),
     Row("log(1 - u)", "log1p(-u)", NEAR_0),
+    Row("v*softplus(-u) + (1 - v)*softplus(u)", "binary_cross_entropy_with_logits(u, v)", "one logarithm, not two"),
     Row("u*log(u)", "xlogy(u, u)", "0 times the logarithm of 0"),
 )
 

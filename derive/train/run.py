@@ -133,7 +133,7 @@ def run(model: Model, options: Options, say: Say) -> Run:
     proofs = dict(sorted(count_proofs(derivation).items(), reverse=True))
     said = f"{count(len(derivation.gradients), 'gradient')} in {count(sum(proofs.values()), 'step')}"
     say(f"derived and proved {said}; checking the code …")
-    source = derivation.generate(optimizer=rule, dtype=options.dtype)
+    source = derivation.generate(style="fast", optimizer=rule, dtype=options.dtype)
     comparison = _checked(derivation, prepared, options.seed)
     if not comparison.passed:
         raise GradientsDiffer(comparison)
@@ -189,7 +189,7 @@ def _checked(derivation: Derivation, prepared: Prepared, seed: int) -> Compariso
 
     The code is checked in double precision, whatever it will train in: in single precision rounding would hide errors.
     """
-    model, module = derivation.model, derivation.compile()
+    model, module = derivation.model, derivation.compile(style="fast")
     try:
         return compare(model, module, draws=2)
     except NoSample:

@@ -1,0 +1,181 @@
+"""Derivation → a module in fast style: the same interface, and steps of single calls on arrays that are made once.
+
+In: a derivation.  Out: the optimised program as `templates/fast.py.j2` lays it out.  Where scalar parameters can be
+gathered into products, quicker for small batches and slower for large ones, there are two functions that make a step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from derive.derivation import Derivation
+from derive.emit.flat_update import rule_update
+from derive.emit.module import Module, tuple_code
+from derive.emit.step import Step, used_lines
+from derive.expression.walk import names
+from derive.lower.passes.table import FOR_LARGE_BATCHES, optimised
+from derive.model import Variable
+from derive.update_rule import UpdateRule
+
+CACHE = 160_000  # numbers that the arrays in between may have together
+LEAST_BLOCK = 256  # examples, so that products have enough rows
+SMALL = 1024  # examples, up to which calls cost more than what they compute
+
+
+class FastModule(Module):
+    template = "fast.py.j2"
+    own = ("step", "report", "total", "constants", "theta", "gradient")
+
+    def __init__(self, derivation: Derivation, dtype: str, rule: UpdateRule) -> None:
+        super().__init__(derivation, dtype, rule)
+        self.in_step = True  # whether sizes are told by the arguments of the function that makes a step
+        self.optimised = optimised(self.program)
+        self.given = [v for v in self.model.of_role("input", "target", "noise") if v.name in self.read()]
+        self.examples = self.count or (self.names(self.model.examples) if self.model.examples else self.names.new("n"))
+        programs = [optimised(self.program, FOR_LARGE_BATCHES)] if self.optimised.gathered else []
+        self.steps = [Step(p, self.names, dtype, self.given) for p in (*programs, self.optimised)]
+
+    def read(self) -> set[str]:
+        """What the statements read, in their values and in their shapes."""
+        values = {n for s in self.optimised.statements for n in names(s.value)}
+        return values | {n for s in self.optimised.statements for size in s.shape or () for n in names(size)}
+
+    def more_fields(self) -> dict[str, Any]:
+        self.printer.helpers.clear()  # those of the readable gradients
+        self.lines(self.program.needed(self.model.loss, *self.model.outputs))
+        for step in self.steps:
+            self.printer.helpers |= step.operations.printer.helpers
+        data = self.model.of_role("input", "target", "noise")
+        return {
+            "count": self.examples,
+            "blocks": self.is_blocked(),
+            "summed": self.optimised.summed,
+            "cache": CACHE,
+            "least_block": LEAST_BLOCK,
+            "small": SMALL,
+            "per_example": self.per_example(),
+            "block_sizes": used_lines(self.size_lines(), self.per_example()),
+            "steps": [self.step_fields(step) for step in self.steps],
+            "rows": [self.matrix_fields(name, rows) for name, rows in self.steps[-1].rows.items()],
+            "parameter_names": tuple_code(self.parameter_order()),
+            "original_names": tuple_code(list(self.model.parameters)),
+            "given": [{"name": v.name, "code": self.array(v)} for v in self.given],
+            "given_names": tuple_code([v.name for v in self.given]),
+            "checks": self.checks(),
+            "has_constants": bool(self.constants()),
+            "gradients_unpack": self.gradients_unpack(list(data)),
+            "data_items": ", ".join(f'"{v.name}": {self.names(v.name)}' for v in self.given),
+            "constant_items": "{" + ", ".join(f'"{v.name}": {self.names(v.name)}' for v in self.constants()) + "}",
+            "first_data": self.names(data[0].name) if data else "",
+            "noise": [{**self.drawn(v), "shape": self.noise_shape(v)} for v in self.given if v.role == "noise"],
+            "noise_names": tuple_code([v.name for v in self.given if v.role == "noise"]),
+        }
+
+    def update_fields(self, constants: dict[str, str]) -> dict[str, Any]:
+        """The update of the vector of all parameters, if not SciPy's; `folded` with the division by the examples."""
+        if not self.rule.optimizer.equations:
+            return {}
+        update = rule_update(self.rule, constants, self.dtype)
+        folded = self.rule.is_plain or not self.optimised.summed
+        return {"update_bound": update.bound, "update_lines": update.lines, "folded": folded}
+
+    # The functions that make a step.
+
+    def step_fields(self, step: Step) -> dict[str, Any]:
+        gathered = bool(step.program.gathered)
+        flat = ["theta", "gradient"] if gathered else []
+        data = [self.examples, "data"] if self.model.of_role("input", "target") else []
+        constants = ["constants"] if self.constants() else []
+        return {
+            "name": "_small_step" if gathered else "_step",
+            "gathered": gathered,
+            "signature": ", ".join([*flat, "params", "grads", *data, *constants]),
+            "arguments": step.arguments,
+            "bound": step.bound(self.size_lines(), self.constant),
+            "lines": step.lines,
+            "passed": tuple_code(step.passed),
+            "rows": tuple_code(list(step.rows)),
+        }
+
+    def matrix_fields(self, name: str, rows: list[str]) -> dict[str, Any]:
+        """A matrix of data: which of them is which row; the others are ones."""
+        entries = [(k, row) for k, row in enumerate(rows) if row != "1"]
+        code = ", ".join(f'({k}, "{row}")' for k, row in entries)
+        return {
+            "name": name,
+            "entries": entries,
+            "entries_code": f"({code},)" if len(entries) == 1 else f"({code})",
+            "count": len(rows),
+        }
+
+    def parameter_order(self) -> list[str]:
+        """In memory: those that lie side by side first."""
+        gathered = [p for group in self.optimised.gathered for p in group]
+        return [*gathered, *(p for p in self.model.parameters if p not in gathered)]
+
+    def constant(self, v: Variable) -> str:
+        return f'constants["{v.name}"]' if v.value is None else f'constants.get("{v.name}", {self.default(v)})'
+
+    def size_lines(self) -> list[str]:
+        """The sizes that the arrays have."""
+        sources = self.size_sources(list(self.given), set())
+        return [f"{self.names(name)} = {code}" for name, code in sources.items() if name != self.model.examples]
+
+    def shape_of(self, v: Variable, in_scope: bool) -> str:
+        if not self.in_step:
+            return super().shape_of(v, in_scope)
+        if v.role == "parameter":
+            return f'params["{v.name}"].shape'
+        return f'np.shape(constants["{v.name}"])' if v.role == "constant" else f'data["{v.name}"].shape'
+
+    # Blocks of examples.
+
+    def is_blocked(self) -> bool:
+        return self.count != "" and self.model.loss in self.model.per_example and bool(self.given)
+
+    def per_example(self) -> str:
+        return " + ".join(self.printer.code(size) for size in self.steps[0].sizes_per_example()) or "1"
+
+    # Data.
+
+    def array(self, v: Variable) -> str:
+        kind = "int" if v.kind == "integer" else f"np.{self.dtype}"
+        return f'np.ascontiguousarray(data["{v.name}"], dtype={kind})'
+
+    def checks(self) -> list[dict[str, str]]:
+        """Whole numbers that say which row: they must lie below the size that the model declares."""
+        sources = self.size_sources(list(self.given), set())
+        found: list[dict[str, str]] = []
+        for v in self.given:
+            if v.kind == "integer" and v.kind_argument is not None:
+                bound = sources.get(str(v.kind_argument), self.printer.code(v.kind_argument))
+                found.append({"name": v.name, "bound": bound})
+        return found
+
+    def gradients_unpack(self, data: list[Variable]) -> list[str]:
+        """Renamed data; noise that is not given."""
+        lines = [line for line in self.unpack(data, set()) if "data[" in line or "data.get(" in line]
+        noise = [v for v in data if v.role == "noise" and v.name in self.read()]
+        drawn: list[str] = []
+        for v in noise:
+            python = self.names(v.name)
+            shape = [f"len({self.names(data[0].name)})", *(self.printer.code(n) for n in self.model.entry_shape(v))]
+            code = self.random_numbers(v, "np.random.default_rng()", shape)
+            drawn.append(f"{python} = {code} if {python} is None else {python}")
+        sizes = [f"{self.names(name)} = {code}" for name, code in self.outside(data).items()]
+        return [*lines, *used_lines(sizes, "\n".join(drawn)), *drawn]
+
+    def outside(self, data: list[Variable]) -> dict[str, str]:
+        """The sizes by what `loss_and_gradients` has: its arguments."""
+        self.in_step = False
+        try:
+            return self.size_sources([v for v in data if v.role != "noise"], set())
+        finally:
+            self.in_step = True
+
+    def noise_shape(self, v: Variable) -> str:
+        sizes = [
+            f'sizes["{size}"]' if str(size) in self.model.variables else self.printer.code(size)
+            for size in self.model.entry_shape(v)
+        ]
+        return ", ".join(["count", *sizes]) if sizes else "count,"

@@ -1,0 +1,145 @@
+"""What a Program means: its statements carried out one by one by numpy, on buffers where it has them.
+
+The oracle of the passes.  A buffer remembers whose value it holds: who reads a value that has been written over fails.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+from derive.emit.helpers import HELPERS
+from derive.expression import nodes as n
+from derive.expression.nodes import RELATIONS, Expression
+from derive.functions import FUNCTIONS, fill
+from derive.lower.program import Program
+
+NAMESPACE: dict[str, Any] = {"np": np, "math": math, "scipy": scipy}
+for source in HELPERS.values():
+    exec(source, NAMESPACE)
+
+OF_ARRAYS = {
+    "outer": np.outer, "diag": np.diag, "tril": np.tril, "triu": np.triu, "trace": np.trace, "dot": np.dot, "det": np.linalg.det,
+    "inv": np.linalg.inv, "logdet": NAMESPACE["_logdet"], "scatter_add": NAMESPACE["_scatter_add"],
+    "diagonal": lambda a: np.diagonal(a, axis1=-2, axis2=-1),
+    "eye": lambda k: np.eye(int(k)), "arange": lambda k: np.arange(int(k)),
+    "ones": lambda *shape: np.ones([int(k) for k in shape]), "zeros": lambda *shape: np.zeros([int(k) for k in shape]),
+    "broadcast_to": lambda a, *shape: np.broadcast_to(a, [int(k) for k in shape]),
+    "transpose": lambda a, *order: np.transpose(a, [int(k) for k in order]),
+}  # fmt: skip
+ALONG = {
+    "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "mean": np.mean, "softmax": scipy.special.softmax,
+    "logsumexp": scipy.special.logsumexp, "log_softmax": scipy.special.log_softmax,
+}  # fmt: skip
+
+
+def interpret(program: Program, given: Mapping[str, Any], count: int) -> tuple[float, dict[str, Any]]:
+    """The loss and the gradients; `given` has parameters, data over the batch, constants and sizes."""
+    run = _Run(program, {**_defaults(program), **given, **({program.count: count} if program.count else {})})
+    with np.errstate(all="ignore"):
+        for s in program.statements:
+            run.carry_out(s.name, s.buffer, s.value)
+            if s.name == program.model.loss:
+                loss = float(np.mean(run.read(s.name)))
+    scale = count if program.summed else 1
+    found = {g.name.removeprefix("∂"): run.read(g.name) / scale for g in program.gradients if g.name.startswith("∂")}
+    for group in program.gathered:
+        found |= dict(zip(group, found.pop("_".join(group)), strict=True))
+    return loss, found
+
+
+def _defaults(program: Program) -> dict[str, Any]:
+    return {v.name: _Run(program, {}).value(v.value) for v in program.model.of_role("constant", "size") if v.value}
+
+
+class _Run:
+    def __init__(self, program: Program, values: dict[str, Any]) -> None:
+        self.values = values
+        self.buffers: dict[str, tuple[str, Any]] = {}  # whose value a buffer holds, and the array
+        self.buffer_of = {s.name: s.buffer for s in program.statements if s.buffer is not None}
+
+    def carry_out(self, name: str, buffer: str | None, value: Expression) -> None:
+        result = self.value(value)
+        if buffer is None:
+            self.values[name] = result
+        elif buffer in self.buffers:
+            array = self.buffers[buffer][1]
+            assert array.shape == np.shape(result), f"{name} has another shape than its buffer"
+            array[...] = result
+            self.buffers[buffer] = (name, array)
+        else:
+            self.buffers[buffer] = (name, np.array(result))
+
+    def read(self, name: str) -> Any:
+        if name not in self.buffer_of:
+            return self.values[name]
+        owner, array = self.buffers[self.buffer_of[name]]
+        assert owner == name, f"{name} is read after {owner} was written over it"
+        return array
+
+    def value(self, e: Expression) -> Any:
+        match e:
+            case n.Number():
+                return float(e.value)
+            case n.Constant():
+                return {"pi": math.pi, "inf": math.inf}[e.name] if e.name in ("pi", "inf") else ast.literal_eval(e.name)
+            case n.Ref():
+                return self.subscripted(self.read(e.name), e.indices)
+            case n.Item():
+                return self.subscripted(self.value(e.arg), e.indices)
+            case n.Add():
+                return sum(self.value(t) for t in e.terms)
+            case n.Mul():
+                product = self.value(e.factors[0])
+                for f in e.factors[1:]:
+                    product = product * self.value(f)
+                return product
+            case n.Neg():
+                return -self.value(e.arg)
+            case n.Div():
+                return np.asarray(self.value(e.numerator)) / self.value(e.denominator)
+            case n.Pow():
+                return np.asarray(self.value(e.base), dtype=float) ** self.value(e.exponent)
+            case n.MatMul():
+                return self.value(e.left) @ self.value(e.right)
+            case n.Transpose():
+                return self.value(e.arg).T
+            case n.Compare():
+                return RELATIONS[e.op](self.value(e.left), self.value(e.right))
+            case n.Both():
+                return np.logical_and.reduce(np.broadcast_arrays(*(self.value(c) for c in e.conditions)))
+            case n.Where():
+                return np.where(self.value(e.condition), self.value(e.then), self.value(e.otherwise))
+            case n.Call():
+                return self.call(e)
+        raise TypeError(f"{e} is no array expression")
+
+    def subscripted(self, array: Any, subscripts: tuple[Expression, ...]) -> Any:
+        return array[tuple(self.subscript(s) for s in subscripts)] if subscripts else array
+
+    def subscript(self, e: Expression) -> Any:
+        if isinstance(e, n.Slice):
+            return slice(*(None if part is None else int(self.value(part)) for part in (e.start, e.stop)))
+        found = self.value(e)
+        return found if found is None else np.asarray(found).astype(int)
+
+    def call(self, e: n.Call) -> Any:
+        args = [self.value(arg) for arg in e.args]
+        if e.function == "einsum":
+            return np.einsum(e.options[0][1].name, *args)
+        if e.function in ALONG:
+            axis = self.value(e.options[0][1]) if e.options else None
+            return ALONG[e.function](args[0], axis=int(axis) if isinstance(axis, float) else axis)
+        if e.function == "scatter_add":
+            return OF_ARRAYS[e.function](args[0].astype(int), args[1], int(args[2]))
+        if e.function in ("gathered", "rows"):
+            return np.stack(np.broadcast_arrays(*args))
+        if e.function in OF_ARRAYS:
+            return OF_ARRAYS[e.function](*args)
+        names = [f"u{k}" for k in range(len(args))]
+        return eval(fill(FUNCTIONS[e.function].numpy, names), NAMESPACE, dict(zip(names, args, strict=True)))
