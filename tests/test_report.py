@@ -219,8 +219,6 @@ def test_every_formula_of_a_report_parses_in_katex(source: str) -> None:
         ("logistic", "en", "normal"),
         ("two-layer", "en", "full"),
         ("two-layer", "es", "normal"),
-        ("chain", "es", "full"),
-        ("quadratic", "en", "brief"),
         (CLASSIFIER, "en", "full"),
         (ODD, "es", "normal"),
     ],

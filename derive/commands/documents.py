@@ -23,24 +23,24 @@ GRAPHS = ("svg", "tex")
 @output_option("The report: .tex, .pdf, .html or .md.", required=True)
 @click.option("--lang", "language", type=Choice(["en", "es"]), default="en", show_default=True)
 @click.option("--detail", type=Choice(["brief", "normal", "full"]), default="normal", show_default=True)
-@click.option("--fragment", is_flag=True, help="LaTeX without preamble, to be put into a document of your own (.tex).")
+@click.option("--standalone/--fragment", default=True, help="A whole document, or LaTeX for your own.")
 @force_option
 def report(
-    model: str | None, text: str | None, output: str, language: str, detail: str, fragment: bool, force: bool
+    model: str | None, text: str | None, output: str, language: str, detail: str, standalone: bool, force: bool
 ) -> None:
     """Write the derivation of MODEL as a document."""
     kind = kind_of(output, REPORTS)
-    if fragment and kind != "tex":
+    if not standalone and kind != "tex":
         hint = "give a name that ends in .tex"
         raise DeriveError(f"--fragment is for LaTeX, and the output ends in .{kind}", hint=hint)
     check_writable(output, force)
     found = read_model(model, text)
     from derive.render.report import report as tell
 
-    write(_printed(tell(found.derive().prove(), language, detail), kind, fragment), output, force)
+    write(_printed(tell(found.derive().prove(), language, detail), kind, standalone), output, force)
 
 
-def _printed(document: Document, kind: str, fragment: bool) -> str | bytes:
+def _printed(document: Document, kind: str, standalone: bool) -> str | bytes:
     if kind == "html":
         from derive.render.html_document import print_html
 
@@ -49,9 +49,9 @@ def _printed(document: Document, kind: str, fragment: bool) -> str | bytes:
         from derive.render.markdown_document import print_markdown
 
         return print_markdown(document)
-    from derive.render.latex_document import print_latex
+    from derive.render.latex_document import print_fragment, print_latex
 
-    tex = print_latex(document, fragment=fragment)
+    tex = print_latex(document) if standalone else print_fragment(document)
     if kind == "tex":
         return tex
     from derive.render.pdf import compile_pdf
