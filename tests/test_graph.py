@@ -181,7 +181,7 @@ def test_the_empty_graph_has_a_picture() -> None:
 HOSTILE = "</text><script>alert(1)</script>\"'&amp; ]]> <!-- \x00\x1b\ud800\ufffe\u202e"
 
 TAGS = {"svg", "title", "desc", "style", "g", "path", "polygon", "rect", "a", "text", "tspan"}
-ATTRIBUTES = {"class", "role", "width", "height", "viewBox", "id", "href", "x", "y", "rx", "d", "points"}
+ATTRIBUTES = {"data-quantity", "data-of", "class", "role", "width", "height", "viewBox", "id", "href", "x", "y", "rx", "d", "points"}
 ATTRIBUTES |= {"dx", "dy", "font-size"}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -12,6 +12,7 @@ from derive.commands.source import read_model
 from derive.errors import DeriveError
 
 if TYPE_CHECKING:
+    from derive.model import Model
     from derive.render.document import Document
 
 REPORTS = ("tex", "pdf", "html", "md")
@@ -34,17 +35,28 @@ def report(
         hint = "give a name that ends in .tex"
         raise DeriveError(f"--fragment is for LaTeX, and the output ends in .{kind}", hint=hint)
     check_writable(output, force)
-    found = read_model(model, text)
+    write(_printed(told(read_model(model, text), language, detail), kind, standalone), output, force)
+
+
+def told(model: Model, language: str = "en", detail: str = "normal") -> Document:
+    """The report of a model; beyond `brief` it has one example in numbers."""
+    from derive.check.example import example_numbers
     from derive.render.report import report as tell
 
-    write(_printed(tell(found.derive().prove(), language, detail), kind, standalone), output, force)
+    return tell(model.derive(), language, detail, None if detail == "brief" else example_numbers(model))
+
+
+def page(document: Document, katex: Literal["embedded", "shared"] = "embedded") -> str:
+    """The report as a web page, whose formulas can be copied as numpy too."""
+    from derive.emit.formula import numpy_formula
+    from derive.render.html_document import print_html
+
+    return print_html(document, katex=katex, numpy=numpy_formula)
 
 
 def _printed(document: Document, kind: str, standalone: bool) -> str | bytes:
     if kind == "html":
-        from derive.render.html_document import print_html
-
-        return print_html(document)
+        return page(document)
     if kind == "md":
         from derive.render.markdown_document import print_markdown
 

@@ -46,6 +46,9 @@ class GraphEdge:
     target: str
     label: str = ""
     latex: str = ""
+    back: str = ""  # beneath the edge, what flows against its direction; the label then stands above it
+    back_latex: str = ""
+    anchor: str = ""  # where its derivative is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,13 @@ def edge_label_width(label: str) -> float:
     return label_width(label, SMALL_FONT) + 8.0
 
 
+def _label_size(edge: GraphEdge) -> tuple[float, float]:
+    """Of one label on the edge, or of two, above and beneath it."""
+    if edge.back:
+        return max(map(edge_label_width, (edge.label, edge.back))), 2 * LABEL_HEIGHT + 4
+    return edge_label_width(edge.label), LABEL_HEIGHT
+
+
 def layout(graph: Graph) -> Layout:
     """Place a graph.  Raises ValueError for a cycle, an edge without its nodes, or an id given twice.
 
@@ -109,7 +119,7 @@ def layout(graph: Graph) -> Layout:
     for edge, path in zip(graph.edges, net.paths, strict=True):
         edges.append(_placed_edge(edge, path, nodes, rows, columns, taken))
         if edge.label:
-            taken.append((*edges[-1].label_at, edge_label_width(edge.label), LABEL_HEIGHT))
+            taken.append((*edges[-1].label_at, *_label_size(edge)))
     bottom = max([0.0, *(n.y + n.height / 2 for n in nodes), *rows[net.real :]])
     right = columns[-1][1] if columns else 0.0
     return Layout(tuple(nodes), tuple(edges), right + _MARGIN, bottom + _MARGIN)
@@ -200,7 +210,7 @@ def _columns(
     for edge, path in zip(graph.edges, net.paths, strict=True):
         if edge.label:
             k = layer_of[path[-1]]
-            gaps[k] = max(gaps[k], 1.5 * edge_label_width(edge.label) + 16)
+            gaps[k] = max(gaps[k], 1.5 * _label_size(edge)[0] + 16)
         for one, next_ in pairwise(path):
             k = layer_of[next_]
             gaps[k] = max(gaps[k], min(140.0, 0.4 * abs(rows[one] - rows[next_])))
@@ -237,7 +247,7 @@ def _placed_edge(
 
 def _label_place(edge: GraphEdge, start: Point, end: Point, taken: Sequence[Box]) -> Point:
     """The first place on the curve at which the label overlaps nothing; the usual one where there is none."""
-    size = edge_label_width(edge.label), LABEL_HEIGHT
+    size = _label_size(edge)
     places = [_on_curve(start, end, t) for t in _ALONG]
     return next((p for p in places if not any(_overlap((*p, *size), box) for box in taken)), places[0])
 

@@ -244,11 +244,16 @@ def _anchor(anchor: str) -> str:
 
 def _columns(table: Table) -> str:
     """The preamble of the alignment: a cell as it is, or as a paragraph where the column is wordy."""
-    wordy = [max((len(plain(row[i])) for row in table.rows), default=0) > WORDY_CELL for i in range(len(table.header))]
+    wordy = [max((_length(row[i]) for row in table.rows), default=0) > WORDY_CELL for i in range(len(table.header))]
     width = 0.62 / max(1, sum(wordy))
     paragraph = rf"\vtop{{\hsize={width:.2f}\linewidth\raggedright\noindent\strut#\strut\par}}"
     cells = [paragraph if w else r"\strut#\hfil" for w in wordy]
     return r"\tabskip=1.5em&".join(cells)
+
+
+def _length(cell: Inlines) -> int:
+    """How long a cell reads; a matrix is narrower than its letters."""
+    return 0 if any(isinstance(i, Math) and "matrix}" in i.latex for i in cell) else len(plain(cell))
 
 
 def _code_lines(text: str) -> list[str]:

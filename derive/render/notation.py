@@ -74,7 +74,7 @@ class Notation:
 
     def math(self, e: Expression, of: str | None = None) -> Math:
         """Both spellings, for a document."""
-        return Math(self.latex(e, of), self.text(e, of))
+        return Math(self.latex(e, of), self.text(e, of), str(e))
 
     def conventions(self, of: str | None = None) -> Conventions:
         return Conventions(

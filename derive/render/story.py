@@ -125,7 +125,7 @@ class Story:
                 found[-1] = ([*found[-1][0], step], shown)
             else:
                 found.append(([step], shown))
-        return tuple(Line("=", m.latex, m.text, self.note(group, sources or Sources())) for group, m in found)
+        return tuple(Line("=", m.latex, m.text, self.note(group, sources or Sources()), m.source) for group, m in found)
 
     def _belongs(self, group: Sequence[Step], step: Step) -> bool:
         """Whether the step joins the line before it."""
