@@ -177,7 +177,7 @@ def test_gradient_formats() -> None:
     [
         (["report", "chain", "-o", "out.html"], b"<!DOCTYPE html>"),
         (["report", "chain", "-o", "out.tex", "--lang", "es"], rb"\documentclass"),
-        (["report", "chain", "-o", "out.tex", "--fragment"], rb"\section"),
+        (["report", "chain", "-o", "out.tex", "--fragment"], b"% The chain rule"),
         (["report", "chain", "-o", "out.md", "--detail", "full"], b"# "),
         (["graph", "chain", "-o", "out.svg"], b"<svg"),
         (["graph", "chain", "-o", "out.tex"], rb""),

@@ -17,6 +17,7 @@ from derive.derivation import Derivation
 from derive.errors import DeriveError
 from derive.functions import FUNCTIONS
 from derive.model import Model
+from derive.parse.files import builtin_names
 from derive.render.catalogue import Words, catalogue, languages
 from derive.render.document import Derivation as Steps
 from derive.render.document import Document, Reference, Section
@@ -102,7 +103,9 @@ def test_all_catalogues_have_the_same_keys(part: str) -> None:
 
 
 def test_the_titles_of_all_models_are_translated() -> None:
-    assert {Model.builtin(name).title for name in BUILTIN} <= set(catalogue("es")["titles"])
+    titles = catalogue("es")["titles"]
+    assert {Model.builtin(name).title for name in builtin_names()} <= set(titles)
+    assert not [title for title, said in titles.items() if title == said]
 
 
 # -- the story -----------------------------------------------------------------------------------------------

@@ -25,9 +25,17 @@ GRAPHS = ("svg", "tex")
 @click.option("--lang", "language", type=Choice(["en", "es"]), default="en", show_default=True)
 @click.option("--detail", type=Choice(["brief", "normal", "full"]), default="normal", show_default=True)
 @click.option("--standalone/--fragment", default=True, help="A whole document, or LaTeX for your own.")
+@click.option("--bold", is_flag=True, help="Vectors and matrices in bold letters.")
 @force_option
 def report(
-    model: str | None, text: str | None, output: str, language: str, detail: str, standalone: bool, force: bool
+    model: str | None,
+    text: str | None,
+    output: str,
+    language: str,
+    detail: str,
+    standalone: bool,
+    bold: bool,
+    force: bool,
 ) -> None:
     """Write the derivation of MODEL as a document."""
     kind = kind_of(output, REPORTS)
@@ -35,15 +43,15 @@ def report(
         hint = "give a name that ends in .tex"
         raise DeriveError(f"--fragment is for LaTeX, and the output ends in .{kind}", hint=hint)
     check_writable(output, force)
-    write(_printed(told(read_model(model, text), language, detail), kind, standalone), output, force)
+    write(_printed(told(read_model(model, text), language, detail, bold), kind, standalone), output, force)
 
 
-def told(model: Model, language: str = "en", detail: str = "normal") -> Document:
+def told(model: Model, language: str = "en", detail: str = "normal", bold: bool = False) -> Document:
     """The report of a model; beyond `brief` it has one example in numbers."""
     from derive.check.example import example_numbers
     from derive.render.report import report as tell
 
-    return tell(model.derive(), language, detail, None if detail == "brief" else example_numbers(model))
+    return tell(model.derive(), language, detail, None if detail == "brief" else example_numbers(model), bold)
 
 
 def page(document: Document, katex: Literal["embedded", "shared"] = "embedded") -> str:
@@ -74,8 +82,9 @@ def _printed(document: Document, kind: str, standalone: bool) -> str | bytes:
 @click.command()
 @model_argument
 @output_option("The picture: .svg, or .tex for TikZ.", required=True)
+@click.option("--collapse", is_flag=True, help="Repeated layers as one node.")
 @force_option
-def graph(model: str | None, text: str | None, output: str, force: bool) -> None:
+def graph(model: str | None, text: str | None, output: str, collapse: bool, force: bool) -> None:
     """Draw the computational graph of MODEL."""
     kind = kind_of(output, GRAPHS)
     check_writable(output, force)
@@ -85,4 +94,8 @@ def graph(model: str | None, text: str | None, output: str, force: bool) -> None
     from derive.render.model_graph import model_graph
 
     drawn = model_graph(found)
+    if collapse:
+        from derive.render.graph_collapse import collapsed
+
+        drawn = collapsed(drawn)
     write(svg(drawn) if kind == "svg" else tikz(drawn), output, force)

@@ -18,7 +18,7 @@ def numpy_formula(source: str) -> str | None:
     """The formula, adjoints by the names that generated code gives them.
 
     >>> numpy_formula("D(L, z)*exp(-x)*w_1"), numpy_formula("sum(W[i, j]*x[j], j)")
-    ('d_z*np.exp(-x)*w_1', None)
+    ('d_z * np.exp(-x) * w_1', None)
     """
     if len(source) > LONGEST:
         return None

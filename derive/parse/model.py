@@ -10,10 +10,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from derive.errors import DeriveError
+from derive.errors import DeriveError, did_you_mean
 from derive.expression.nodes import Compare, Expression, Ref
 from derive.expression.walk import walk
-from derive.model import Equation, Model, Shape, Variable
+from derive.model import Equation, Model, Shape, Spelling, Variable
 from derive.parse.declarations import SIZES, variable
 from derive.parse.elaborate import in_index_form
 from derive.parse.expression import CONSTANTS, Names, read_expression
@@ -75,9 +75,16 @@ class _Resolver:
             outputs=tuple(e.name for e in equations if e.role == "output"),
             assumptions=self.assumptions(shapes),
             functions=self.functions,
+            spellings=self.spellings({*shapes}),
         )
         object.__setattr__(model, "warnings", tuple(unused_parameters(model)))
         return model
+
+    def spellings(self, known: set[str]) -> dict[str, Spelling]:
+        for name, (_, place) in self.statements.spellings.items():
+            if name not in known:
+                raise DeriveError(f"there is no name '{name}' to spell", place, did_you_mean(name, known))
+        return {name: spelling for name, (spelling, _) in self.statements.spellings.items()}
 
     def body(self, f: FunctionText) -> Body:
         scope = list(f.parameters)

@@ -36,7 +36,7 @@ def tikz(graph: Graph) -> str:
     >>> print(tikz(Graph((GraphNode("b", "b", "b", "node"),), ())).splitlines()[-2])
       \node[graph node, graph role node, minimum width=28.0pt, minimum height=23.8pt] at (22.4,20.3) {$b$};
     """
-    placed = layout(_as_set(graph))
+    placed = layout(as_set(graph))
     unit = min(_UNIT, _LARGEST / max(placed.width, placed.height, 1.0))
     body = "\n".join(_picture(placed, unit))
     width, height = placed.width * unit, placed.height * unit
@@ -46,7 +46,7 @@ def tikz(graph: Graph) -> str:
     return f"\\resizebox{size}{{%\n{body}%\n}}\n"
 
 
-def _as_set(graph: Graph) -> Graph:
+def as_set(graph: Graph) -> Graph:
     """The same graph with labels about as wide as LaTeX will set them, to be measured by the layout."""
     nodes = tuple(replace(n, label=_measure(n.latex), subtitle="") for n in graph.nodes)
     edges = (replace(e, label=_measure(e.latex), back=_measure(e.back_latex)) for e in graph.edges)

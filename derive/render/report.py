@@ -32,9 +32,15 @@ GRADIENT: tuple[Part, ...] = (chain_rule, adjoints, gradients, updates)
 
 
 def report(
-    derivation: Derived, language: str = "en", detail: str = "normal", numbers: Numbers | None = None
+    derivation: Derived,
+    language: str = "en",
+    detail: str = "normal",
+    numbers: Numbers | None = None,
+    bold: bool = False,
 ) -> Document:
     """The report; with `numbers` (of `derive.check.example`) it has a section with one example.
+
+    With `bold`, vectors and matrices are bold in LaTeX and HTML.
 
     >>> from derive.model import Model
     >>> document = report(Model.builtin("quadratic").derive(), language="es", detail="brief")
@@ -43,7 +49,7 @@ def report(
     """
     if detail not in DETAILS:
         raise DeriveError(f"there is no level of detail '{detail}'", hint=did_you_mean(detail, DETAILS))
-    story = Story(derivation.prove(), language, detail)
+    story = Story(derivation.prove(), language, detail, bold)
     document = _document(story, BRIEF if detail == "brief" else STORY, story.words["subtitle"], numbers)
     if detail == "normal":
         every = _document(replace(story, detail="full"), STORY, "")

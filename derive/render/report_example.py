@@ -80,7 +80,7 @@ def _product(story: Story, factors: Sequence[Expression]) -> Math:
 
 def _graph(story: Story, numbers: Numbers) -> Graph:
     """Along each edge the value of its source; beneath it what flows back: as numbers, or as δ where it is an array."""
-    graph = model_graph(story.model)
+    graph = model_graph(story.model, story.bold)
     return Graph(graph.nodes, tuple(_edge(story, numbers, edge) for edge in graph.edges))
 
 
@@ -146,8 +146,8 @@ def _entries(value: Value) -> Iterator[float]:
 def number(value: float, language: str) -> Math:
     """A number to three digits, with the language's decimal sign.
 
-    >>> number(-0.12345, "en"), number(12345.0, "en").text, number(1e-7, "en").latex
-    (Math(latex='-0.123', text='−0.123'), '12300', '1 \\\\cdot 10^{-7}')
+    >>> number(-0.12345, "en").text, number(12345.0, "en").text, number(1e-7, "en").text
+    ('−0.123', '12300', '1·10^-7')
     """
     mantissa, exponent = f"{value:.{DIGITS - 1}e}".split("e")
     if float(mantissa) == 0:

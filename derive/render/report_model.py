@@ -24,7 +24,6 @@ from derive.render.document import (
 )
 from derive.render.graph_layout import Graph
 from derive.render.model_graph import left_side, model_graph
-from derive.render.names import latex_name
 from derive.render.prose import joined
 from derive.render.story import Story
 
@@ -52,7 +51,7 @@ def model_section(story: Story) -> list[Block]:
 
 def graph_section(story: Story) -> list[Block]:
     """The picture."""
-    graph = model_graph(story.model)
+    graph = model_graph(story.model, story.bold)
     if len(graph.nodes) > LARGEST_PICTURE:
         return []
     edges = tuple(replace(e, anchor=story.local_anchor(e.target, e.source)) for e in graph.edges)
@@ -95,12 +94,12 @@ def symbols(story: Story) -> tuple[Symbol, ...]:
     for v in model.variables.values():
         if v.role not in _HIDDEN:
             about = joined([says(story.words[v.role]), _shape(story, v), _value(story, v)])
-            found.append(Symbol(v.name, latex_name(v.name), about, None, f"step-{v.name}"))
+            found.append(Symbol(v.name, story.notation.latex(Ref(v.name)), about, None, f"step-{v.name}"))
     for e in model.equations:
         about = joined([says(story.words[e.role or "quantity"]), shape_of(story, e.shape)])
         left, right = story.math(left_side(e)), story.math(e.written)
         defined = Math(f"{left.latex} = {right.latex}", f"{left.text} = {right.text}")
-        found.append(Symbol(e.name, latex_name(e.name), about, defined, f"step-{e.name}"))
+        found.append(Symbol(e.name, story.notation.latex(Ref(e.name)), about, defined, f"step-{e.name}"))
     return tuple(found)
 
 

@@ -52,6 +52,7 @@ class Story:
     derivation: Derivation
     language: str
     detail: str
+    bold: bool = False
     long: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)  # looked up by `told`, once a report
 
     @cached_property
@@ -69,7 +70,7 @@ class Story:
 
     @cached_property
     def notation(self) -> Notation:
-        return Notation(self.model, self.language)
+        return Notation(self.model, self.language, bold=self.bold)
 
     @cached_property
     def deltas(self) -> Notation:
