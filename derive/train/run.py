@@ -26,6 +26,7 @@ from derive.derivation import Derivation
 from derive.emit.defaults import training_defaults
 from derive.errors import DeriveError
 from derive.model import Model
+from derive.train.boundary import boundary_svg, has_boundary
 from derive.train.curve import loss_curve_svg, trajectory_svg
 from derive.train.examples import Examples, default_sizes, read_examples
 from derive.train.folder import RunFolder, history_csv, open_folder
@@ -35,6 +36,7 @@ from derive.train.preparation import Scaler, divided, split, standardise, take
 from derive.train.rows import count
 from derive.train.saved import Preparation, dump_parameters, dump_preparation
 from derive.train.settings import Settings, read_settings, with_functions
+from derive.train.surface import surface_svg, two_parameters
 from derive.train.tables import FloatArray
 from derive.train.training import Params, Training, check_options, train_module
 
@@ -46,6 +48,7 @@ MODEL, REPORT, TEX, PARAMETERS, PREPARATION = (
     "preparation.json",
 )
 HISTORY, CURVE, TRAJECTORY = "history.csv", "loss.svg", "trajectory.svg"
+BOUNDARY, SURFACE = "boundary.svg", "surface.svg"
 
 Arrays = dict[str, FloatArray]
 Say = Callable[[str], None]
@@ -134,7 +137,8 @@ def run(model: Model, options: Options, say: Say) -> Run:
     code = f"{module_name(model.name)}.py"
     files = [REPORT, TEX, code, MODEL, PARAMETERS, PREPARATION, HISTORY, CURVE]
     one = _only_parameter(model, prepared)
-    folder.check([*files, TRAJECTORY] if one else files)
+    drawn = ((TRAJECTORY, one), (BOUNDARY, has_boundary(model)), (SURFACE, two_parameters(model)))
+    folder.check([*files, *(name for name, wanted in drawn if wanted)])
     written = _write_derivation(folder, derivation, code, source)
     path: list[Params] = []
     training = _train(module, model, prepared, options, path)
@@ -144,6 +148,14 @@ def run(model: Model, options: Options, say: Say) -> Run:
         written["the path on the loss curve"] = folder.write(
             TRAJECTORY, _trajectory(module, model, one, path, losses, prepared)
         )
+    boundary = boundary_svg(
+        model, prepared.train, lambda plane: predict(module, model, training.params, plane, prepared.constants)
+    )
+    if boundary is not None:
+        written["the decision boundary"] = folder.write(BOUNDARY, boundary)
+    surface = surface_svg(model, path, lambda at: _loss(module, at, {}, prepared.constants))
+    if surface is not None:
+        written["the path on the loss surface"] = folder.write(SURFACE, surface)
     trained = _judge(module, model, training.params, prepared.train, prepared.constants)
     tested = _judge(module, model, training.params, prepared.test, prepared.constants) if prepared.test else None
     return Run(
@@ -295,13 +307,15 @@ def _trajectory(
 
 
 def _write_derivation(folder: RunFolder, derivation: Derivation, code: str, source: str) -> dict[str, Path]:
+    from derive.check.example import example_numbers
+    from derive.emit.formula import numpy_formula
     from derive.render.html_document import print_html
     from derive.render.latex_document import print_latex
     from derive.render.report import report
 
-    document = report(derivation, "en", "normal")
+    document = report(derivation, "en", "normal", example_numbers(derivation.model))
     return {
-        "the derivation": folder.write(REPORT, print_html(document)),
+        "the derivation": folder.write(REPORT, print_html(document, numpy=numpy_formula)),
         "the same for LaTeX": folder.write(TEX, print_latex(document)),
         "the training code": folder.write(code, source),
         "the model": folder.write(MODEL, derivation.model.text),
