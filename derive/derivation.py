@@ -15,6 +15,8 @@ from derive.model import Model, Shape
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from derive.update_rule import UpdateRule
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -129,14 +131,19 @@ class Derivation:
 
         return replay(self, step)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, rule: UpdateRule | None = None) -> dict[str, Any]:
         """The JSON object of ``derive gradient --format json``."""
         from derive.render.json import to_dict
 
-        return to_dict(self)
+        return to_dict(self, rule)
 
     def generate(self, **options: Any) -> str:
-        """The source of a numpy module that trains the model."""
+        """The source of a numpy module that trains the model: `derive.emit.module.generate` has the options.
+
+        >>> from derive.model import Model
+        >>> "beta_1 * m[name]" in Model.builtin("quadratic").derive().generate(optimizer="adam", clip_norm=1.0)
+        True
+        """
         from derive.emit.module import generate
 
         return generate(self, **options)

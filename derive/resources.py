@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -16,6 +19,22 @@ def template_dir() -> Path:
 def model_dir() -> Path:
     """The built-in models, one `.model` file each."""
     return PACKAGE / "models"
+
+
+def optimizer_dir() -> Path:
+    """The optimisers, one `.optimizer` file each."""
+    return PACKAGE / "optimizers"
+
+
+def schedule_dir() -> Path:
+    """The learning-rate schedules, one `.schedule` file each."""
+    return PACKAGE / "schedules"
+
+
+@cache
+def training_rows() -> dict[str, dict[str, Any]]:
+    """How the built-in models are trained: the rows of `training.toml` by the model's name."""
+    return tomllib.loads((model_dir() / "training.toml").read_text(encoding="utf-8"))
 
 
 def data_dir() -> Path:

@@ -94,14 +94,11 @@ def predict(params, *, x_1, x_2):
 def update(params, grads, state=None, lr=0.5):
     """One step of gradient descent, in place; it keeps no `state`.
 
-    Every gradient was computed before any parameter changes:
-
-    w_1 ← w_1 - lr * dJ/dw_1
-    w_2 ← w_2 - lr * dJ/dw_2
-    b ← b - lr * dJ/db
+    Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
     """
-    for name, gradient in grads.items():
-        params[name] = params[name] - lr * gradient
+    for name, g in grads.items():
+        # theta[t] = theta[t - 1] - eta*g[t]
+        params[name] = params[name] - lr * g
 
 
 def train(

@@ -124,16 +124,11 @@ def predict(params, *, u, i, lam=0.1):
 def update(params, grads, state=None, lr=0.5):
     """One step of gradient descent, in place; it keeps no `state`.
 
-    Every gradient was computed before any parameter changes:
-
-    P ← P - lr * dJ/dP
-    Q ← Q - lr * dJ/dQ
-    b ← b - lr * dJ/db
-    c ← c - lr * dJ/dc
-    mu ← mu - lr * dJ/dmu
+    Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
     """
-    for name, gradient in grads.items():
-        params[name] = params[name] - lr * gradient
+    for name, g in grads.items():
+        # theta[t] = theta[t - 1] - eta*g[t]
+        params[name] = params[name] - lr * g
 
 
 def train(
@@ -156,13 +151,13 @@ def train(
     Returns the parameters and the history, a list of dictionaries.
     """
     data = dict(data)
-    count = len(data["u"])
     for name in options:
         if name not in ("lam",) + ("n_users", "n_items", "k"):
             raise TypeError(f"train() has no option {name!r}")
     constants = {name: options[name] for name in ("lam",) if name in options}
     sizes = {"n_users": 1 + int(np.max(data["u"])), "n_items": 1 + int(np.max(data["i"]))}
     sizes |= {name: options[name] for name in ("n_users", "n_items", "k") if name in options}
+    count = len(data["u"])
     params = init(seed, **sizes) if params is None else dict(params)
     state = {}
     history = []

@@ -148,17 +148,11 @@ def predict(params, *, x):
 def update(params, grads, state=None, lr=0.5):
     """One step of gradient descent, in place; it keeps no `state`.
 
-    Every gradient was computed before any parameter changes:
-
-    W1 ← W1 - lr * dJ/dW1
-    b1 ← b1 - lr * dJ/db1
-    W2 ← W2 - lr * dJ/dW2
-    b2 ← b2 - lr * dJ/db2
-    W3 ← W3 - lr * dJ/dW3
-    b3 ← b3 - lr * dJ/db3
+    Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
     """
-    for name, gradient in grads.items():
-        params[name] = params[name] - lr * gradient
+    for name, g in grads.items():
+        # theta[t] = theta[t - 1] - eta*g[t]
+        params[name] = params[name] - lr * g
 
 
 def train(
@@ -181,13 +175,13 @@ def train(
     Returns the parameters and the history, a list of dictionaries.
     """
     data = dict(data)
-    count = len(data["x"])
     for name in options:
         if name not in () + ("d", "h1", "h2", "k"):
             raise TypeError(f"train() has no option {name!r}")
     constants = {name: options[name] for name in () if name in options}
     sizes = {"d": np.shape(data["x"])[1], "k": np.shape(data["y"])[1]}
     sizes |= {name: options[name] for name in ("d", "h1", "h2", "k") if name in options}
+    count = len(data["x"])
     params = init(seed, **sizes) if params is None else dict(params)
     state = {}
     history = []

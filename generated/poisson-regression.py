@@ -79,13 +79,11 @@ def predict(params, *, x):
 def update(params, grads, state=None, lr=0.002):
     """One step of gradient descent, in place; it keeps no `state`.
 
-    Every gradient was computed before any parameter changes:
-
-    w ← w - lr * dJ/dw
-    b ← b - lr * dJ/db
+    Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
     """
-    for name, gradient in grads.items():
-        params[name] = params[name] - lr * gradient
+    for name, g in grads.items():
+        # theta[t] = theta[t - 1] - eta*g[t]
+        params[name] = params[name] - lr * g
 
 
 def train(
@@ -108,13 +106,13 @@ def train(
     Returns the parameters and the history, a list of dictionaries.
     """
     data = dict(data)
-    count = len(data["x"])
     for name in options:
         if name not in () + ("d",):
             raise TypeError(f"train() has no option {name!r}")
     constants = {name: options[name] for name in () if name in options}
     sizes = {"d": np.shape(data["x"])[1]}
     sizes |= {name: options[name] for name in ("d",) if name in options}
+    count = len(data["x"])
     params = init(seed, **sizes) if params is None else dict(params)
     state = {}
     history = []

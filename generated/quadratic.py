@@ -43,12 +43,11 @@ def loss_and_gradients(params):
 def update(params, grads, state=None, lr=0.1):
     """One step of gradient descent, in place; it keeps no `state`.
 
-    Every gradient was computed before any parameter changes:
-
-    x ← x - lr * dJ/dx
+    Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
     """
-    for name, gradient in grads.items():
-        params[name] = params[name] - lr * gradient
+    for name, g in grads.items():
+        # theta[t] = theta[t - 1] - eta*g[t]
+        params[name] = params[name] - lr * g
 
 
 def train(

@@ -120,16 +120,11 @@ def predict(params, *, x_1, x_2):
 def update(params, grads, state=None, lr=0.5):
     """One step of gradient descent, in place; it keeps no `state`.
 
-    Every gradient was computed before any parameter changes:
-
-    w1_1 ← w1_1 - lr * dJ/dw1_1
-    w1_2 ← w1_2 - lr * dJ/dw1_2
-    b1 ← b1 - lr * dJ/db1
-    w2 ← w2 - lr * dJ/dw2
-    b2 ← b2 - lr * dJ/db2
+    Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
     """
-    for name, gradient in grads.items():
-        params[name] = params[name] - lr * gradient
+    for name, g in grads.items():
+        # theta[t] = theta[t - 1] - eta*g[t]
+        params[name] = params[name] - lr * g
 
 
 def train(

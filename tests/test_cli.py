@@ -237,7 +237,19 @@ def test_generated_code_to_standard_output() -> None:
         ("output-is-folder", ["show", "logistic", "-o", "/"]),
         ("fragment-of-html", ["report", "logistic", "-o", "r.html", "--fragment"]),
         ("wrong-language", ["report", "logistic", "-o", "r.html", "--lang", "fr"]),
-        ("wrong-optimizer", ["generate", "logistic", "--optimizer", "adam"]),
+        ("wrong-optimizer", ["generate", "logistic", "--optimizer", "adma"]),
+        ("wrong-optimizer-empty", ["generate", "logistic", "--optimizer", ""]),
+        ("wrong-optimizer-hostile", ["run", "logistic", "--optimizer", "../adam\n\x1b[31m"]),
+        ("wrong-optimizer-far", ["report", "logistic", "-o", "r.md", "--optimizer", "levenberg"]),
+        ("wrong-optimizer-constant", ["gradient", "logistic", "--optimizer", "adam(beta_3=0.9)"]),
+        ("wrong-optimizer-value", ["generate", "logistic", "--optimizer", "adam(beta_1=much)"]),
+        ("wrong-optimizer-negative", ["generate", "logistic", "--optimizer", "adam(epsilon=-1)"]),
+        ("wrong-schedule", ["run", "logistic", "--schedule", "warm-up,cosin"]),
+        ("wrong-schedule-twice", ["generate", "logistic", "--schedule", "cosine,cosine"]),
+        ("wrong-clip-norm", ["generate", "logistic", "--clip-norm", "0"]),
+        ("wrong-weight-decay", ["generate", "logistic", "--weight-decay", "-1"]),
+        ("lbfgs-rate", ["run", "logistic", "--optimizer", "lbfgs", "--lr", "0.1"]),
+        ("lbfgs-schedule", ["generate", "logistic", "--optimizer", "lbfgs", "--schedule", "cosine"]),
         ("wrong-dtype", ["generate", "logistic", "--dtype", "float16"]),
         ("code-ending", ["generate", "logistic", "-o", "c.txt"]),
         ("diff-caret", ["diff", "x^2", "x"]),
@@ -330,7 +342,7 @@ def test_run_logistic(here: Path) -> None:
     assert outcome.code == 0
     folder = here / "runs" / "logistic"
     told = ["report.html", "report.tex", "logistic.py", "model.model", "parameters.npz", "preparation.json"]
-    told += ["history.csv", "loss.svg"]
+    told += ["history.csv", "loss.svg", "boundary.svg"]
     assert sorted(path.name for path in folder.iterdir()) == sorted([*told, MANIFEST])
     assert all(name in outcome.out for name in told) and "runs/logistic" in outcome.out
     accuracy = re.search(r"test +loss ([\d.]+), accuracy ([\d.]+)", outcome.out)

@@ -14,6 +14,12 @@ REFUSED = {
 ANSWERED = {
     "fractions": "1/(w + " * 10 + "w" + ")" * 10,
     "a high power": "(1 + w + w**2)**1000",
+    "sigmoids": "sigmoid(" * 20 + "w" + ")" * 20,
+    "cases": "relu(" * 30 + "w" + ")" * 30,
+    "a product": "*".join(f"(3*w + {k})" for k in range(1, 61)),
+    "a sum": " + ".join(f"exp({k}*w)" for k in range(1, 201)),
+    "quotients": "/".join(f"exp({k}*w)" for k in range(1, 25)),
+    "a continued fraction": "".join(f"{k} + w/(" for k in range(1, 20)) + "w" + ")" * 19,
 }
 
 
@@ -27,3 +33,11 @@ def test_what_is_nested_too_deeply_is_refused(name):
 def test_what_is_odd_is_answered_in_time(name):
     with time_limit(15):
         Model.parse(f"w: parameter\nL: loss = {ANSWERED[name]}").derive().prove()
+
+
+def test_many_entries_of_one_input():
+    names = [f"w{k}" for k in range(60)]
+    text = "\n".join(f"{name}: parameter" for name in names)
+    body = " + ".join(f"{name}*x[{k}]" for k, name in enumerate(names))
+    with time_limit(15):
+        Model.parse(f"x: input[60]\n{text}\nL: loss = {body}").derive().prove()

@@ -17,7 +17,7 @@ ROAD = (
     ("expression",),
     ("functions",),
     ("parse", "model"),
-    ("algebra", "derivation"),
+    ("algebra", "derivation", "optimizer", "update_rule"),
     ("rules", "arrays", "prove", "sympy_models"),
     ("differentiate",),
     ("lower",),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from derive.commands.options import Choice, force_option, model_argument, output_option
+from derive.commands.options import Choice, force_option, model_argument, output_option, update_options
 from derive.commands.output import check_writable, write
 from derive.commands.source import read_model
 
 if TYPE_CHECKING:
     from derive.derivation import Derivation
+    from derive.update_rule import UpdateRule
 
 
 class Positional(click.Command):
@@ -52,23 +53,37 @@ def diff(expression: str, name: str, form: str, output: str | None, force: bool)
 @model_argument
 @click.option("--wrt", multiple=True, metavar="NAME", help="Differentiate by this name too; repeatable.")
 @click.option("--format", "form", type=Choice(["text", "latex", "markdown", "json"]), default="text", show_default=True)
+@update_options
 @output_option("Where to write it; standard output if not given.")
 @force_option
 def gradient(
-    model: str | None, text: str | None, wrt: tuple[str, ...], form: str, output: str | None, force: bool
+    model: str | None,
+    text: str | None,
+    wrt: tuple[str, ...],
+    form: str,
+    rule: dict[str, Any],
+    output: str | None,
+    force: bool,
 ) -> None:
     """Print the chain rule, the gradients and the update rules of MODEL."""
     check_writable(output, force)
-    derivation = read_model(model, text).derive(wrt).prove()
-    write(_printed(derivation, form), output, force)
+    found = read_model(model, text)
+    from derive.update_rule import update_rule
+
+    updated_by = update_rule(**rule)
+    write(_printed(found.derive(wrt).prove(), form, updated_by), output, force)
 
 
-def _printed(derivation: Derivation, form: str) -> str:
+def _printed(derivation: Derivation, form: str, rule: UpdateRule) -> str:
     if form == "json":
-        return json.dumps(derivation.to_dict(), indent=2, ensure_ascii=False) + "\n"
-    from derive.render.report import gradient_latex, gradient_markdown, gradient_text
+        return json.dumps(derivation.to_dict(rule), indent=2, ensure_ascii=False) + "\n"
+    from derive.render import report
 
-    return {"text": gradient_text, "latex": gradient_latex, "markdown": gradient_markdown}[form](derivation)
+    if form == "latex":
+        return report.gradient_latex(derivation, rule=rule)
+    if form == "markdown":
+        return report.gradient_markdown(derivation, rule=rule)
+    return report.gradient_text(derivation, rule=rule)
 
 
 @click.command(short_help="Print the second derivatives, step by step.")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from derive.commands.options import Choice, force_option, model_argument, output_option
+from derive.commands.options import Choice, force_option, model_argument, output_option, update_options
 from derive.commands.output import check_writable, kind_of, write
 from derive.commands.source import read_model
 from derive.errors import DeriveError
@@ -26,6 +26,7 @@ GRAPHS = ("svg", "tex")
 @click.option("--detail", type=Choice(["brief", "normal", "full"]), default="normal", show_default=True)
 @click.option("--standalone/--fragment", default=True, help="A whole document, or LaTeX for your own.")
 @click.option("--bold", is_flag=True, help="Vectors and matrices in bold letters.")
+@update_options
 @force_option
 def report(
     model: str | None,
@@ -35,6 +36,7 @@ def report(
     detail: str,
     standalone: bool,
     bold: bool,
+    rule: dict[str, Any],
     force: bool,
 ) -> None:
     """Write the derivation of MODEL as a document."""
@@ -43,15 +45,23 @@ def report(
         hint = "give a name that ends in .tex"
         raise DeriveError(f"--fragment is for LaTeX, and the output ends in .{kind}", hint=hint)
     check_writable(output, force)
-    write(_printed(told(read_model(model, text), language, detail, bold), kind, standalone), output, force)
+    write(_printed(told(read_model(model, text), language, detail, bold, rule), kind, standalone), output, force)
 
 
-def told(model: Model, language: str = "en", detail: str = "normal", bold: bool = False) -> Document:
-    """The report of a model; beyond `brief` it has one example in numbers."""
+def told(
+    model: Model,
+    language: str = "en",
+    detail: str = "normal",
+    bold: bool = False,
+    rule: dict[str, Any] | None = None,
+) -> Document:
+    """The report of a model; beyond `brief` it has one example in numbers.  `rule` says how parameters are updated."""
     from derive.check.example import example_numbers
     from derive.render.report import report as tell
+    from derive.update_rule import rule_for
 
-    return tell(model.derive(), language, detail, None if detail == "brief" else example_numbers(model), bold)
+    numbers = None if detail == "brief" else example_numbers(model)
+    return tell(model.derive(), language, detail, rule_for(model, **(rule or {})), numbers, bold)
 
 
 def page(document: Document, katex: Literal["embedded", "shared"] = "embedded") -> str:

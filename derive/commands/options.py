@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -46,3 +47,27 @@ def output_option(help: str, required: bool = False) -> Callable[[Command], Comm
 
 def force_option(command: Command) -> Command:
     return click.option("--force", is_flag=True, help="Overwrite a file that is there already.")(command)
+
+
+# How parameters are updated: what `derive.update_rule.update_rule` takes.
+_UPDATES = (
+    click.option("--optimizer", metavar="NAME", help="How parameters are updated: momentum, adam, …"),
+    click.option("--schedule", metavar="NAME", help="How the learning rate changes: step, cosine, warm-up,cosine, …"),
+    click.option("--clip-norm", type=float, metavar="X", help="The largest norm of all gradients together."),
+    click.option("--clip-value", type=float, metavar="X", help="The largest entry of a gradient."),
+    click.option("--weight-decay", type=float, metavar="X", help="How strongly parameters are drawn to 0."),
+)
+_NAMES = ("optimizer", "schedule", "clip_norm", "clip_value", "weight_decay")
+
+
+def update_options(command: Command) -> Command:
+    """The options of the update rule, handed on together as `rule`: a dictionary of those that were given."""
+
+    @functools.wraps(command)
+    def together(**options: Any) -> Any:
+        given = {name: options.pop(name) for name in _NAMES}
+        return command(rule={name: value for name, value in given.items() if value is not None}, **options)
+
+    for option in reversed(_UPDATES):
+        together = option(together)
+    return cast("Command", together)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from derive.commands.options import force_option, model_argument, output_option
+from derive.commands.options import force_option, model_argument, output_option, update_options
 from derive.commands.output import check_writable, write
 from derive.commands.root import FAILED
 from derive.commands.source import read_model
@@ -28,6 +28,7 @@ STANDARDISE = "Give the inputs mean 0 and deviation 1; data that ship with deriv
 @click.option("--epochs", type=int, metavar="N", help="How often to go through the examples.")
 @click.option("--batch-size", type=int, metavar="N", help="Examples in a step; as suits the model if not given.")
 @click.option("--lr", type=float, metavar="X", help="The learning rate.")
+@update_options
 @click.option("--tolerance", type=float, default=0.0, metavar="X", help="Stop when the loss falls by less than this.")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, metavar="N", help="For the start, the split and the batches."
@@ -48,6 +49,7 @@ def run(
     epochs: int | None,
     batch_size: int | None,
     lr: float | None,
+    rule: dict[str, Any],
     tolerance: float,
     seed: int,
     settings: tuple[str, ...],
@@ -79,6 +81,7 @@ def run(
         test_fraction,
         output,
         force,
+        rule,
     )
     try:
         finished = train(found, options, lambda message: click.echo(message, err=True))

@@ -14,6 +14,7 @@ from derive.emit.helpers import HELPERS, with_needs
 from derive.emit.initial import initial_values
 from derive.emit.numpy_code import NumpyPrinter, number_code
 from derive.emit.python_names import PythonNames
+from derive.emit.update import update_code
 from derive.errors import DeriveError
 from derive.expression.nodes import Call, Div, Expression, Number, Pow, Where
 from derive.expression.walk import names, walk
@@ -21,27 +22,48 @@ from derive.lower.lower import lower
 from derive.lower.program import Program, Statement
 from derive.model import Model, Variable
 from derive.render.templates import template
+from derive.update_rule import UpdateRule, rule_for
 
 WIDTH = 100
 STYLES = ("readable",)
-OPTIMIZERS = ("gradient descent",)
 DTYPES = ("float64", "float32")
 
 
 def generate(
-    derivation: Derivation, style: str = "readable", optimizer: str = "gradient descent", dtype: str = "float64"
+    derivation: Derivation,
+    style: str = "readable",
+    optimizer: str | UpdateRule | None = None,
+    dtype: str = "float64",
+    schedule: str | None = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    weight_decay: float | None = None,
 ) -> str:
-    """The module's source: numpy and the standard library alone, deterministic, formatted."""
-    for value, known, what in (
-        (style, STYLES, "style"),
-        (optimizer, OPTIMIZERS, "optimizer"),
-        (dtype, DTYPES, "dtype"),
-    ):
+    """The module's source: numpy and the standard library alone, deterministic, formatted.
+
+    `optimizer` is a name or a rule, that of the model if it is None; it and what follows `dtype` are as `update_rule`
+    takes them: ``generate(derivation, optimizer="adam", schedule="warm-up,cosine", clip_norm=1.0)``.
+    """
+    for value, known, what in ((style, STYLES, "style"), (dtype, DTYPES, "dtype")):
         if value not in known:
             raise DeriveError(f"there is no {what} '{value}'", hint=f"one of {', '.join(known)}")
-    source = _Module(derivation, dtype).source()
+    rule = rule_for(derivation.model, optimizer, schedule, clip_norm, clip_value, weight_decay)
+    _check_fits(rule, derivation.model)
+    source = _Module(derivation, dtype, rule).source()
     compile(source, "generated", "exec")  # a broken module is an error here, not at the user's
     return source
+
+
+def _check_fits(rule: UpdateRule, model: Model) -> None:
+    """SciPy's optimisers take a function of entries that are all free, the same at every call."""
+    if rule.optimizer.equations:
+        return
+    title = rule.optimizer.title
+    if model.of_role("noise"):
+        raise DeriveError(f"{title} needs a loss that is the same each time, and this model draws noise")
+    symmetric = [name for name, structure in model.structures.items() if structure == "symmetric"]
+    if symmetric:
+        raise DeriveError(f"{title} needs parameters whose entries are all free; '{symmetric[0]}' is symmetric")
 
 
 def load(source: str, name: str) -> types.ModuleType:
@@ -55,7 +77,8 @@ def load(source: str, name: str) -> types.ModuleType:
 
 
 class _Module:
-    def __init__(self, derivation: Derivation, dtype: str) -> None:
+    def __init__(self, derivation: Derivation, dtype: str, rule: UpdateRule) -> None:
+        self.rule = rule
         self.derivation = derivation
         self.model: Model = derivation.model
         self.dtype = dtype
@@ -80,6 +103,8 @@ class _Module:
         alive_in_loss = {n for s in forward for n in names(s.value)}
         inputs = [v for v in model.of_role("input", "noise") if v.name in used]
         initial = initial_values(model, self.names, self.dtype)
+        defaults = training_defaults(model, self.is_classifier(), self.rule)
+        options = [v.name for v in (*self.constants(), *model.of_role("size"))]
         fields = {
             "title": _plain(model.title or f"The model {model.name}"),
             "equations": [_plain(s.formula) for s in program.forward],
@@ -109,15 +134,16 @@ class _Module:
             "csv_names": _tuple_code([v.name for v in data if v.role != "noise"]),
             "csv_scalars": _tuple_code([v.name for v in data if v.role != "noise" and not v.shape]),
             "quiet": self.needs_quiet(),
-            "update_rule": [f"{p} ← {p} - lr * dJ/d{p}" for p in model.parameters],
             "symmetric": _tuple_code([p for p, s in model.structures.items() if s == "symmetric"]),
             "has_options": bool(self.constants() or model.of_role("size")),
-            "defaults": training_defaults(model, self.is_classifier()),
+            "defaults": defaults,
+            "update": update_code(self.rule, f"{defaults.lr}", options),
         }
         fields["random"] = any("rng." in p["code"] for p in initial)
         fields["helpers"] = [HELPERS[name].rstrip() for name in with_needs(self.printer.helpers)]
         fields["needs_math"] = any("math." in HELPERS[name] for name in with_needs(self.printer.helpers))
-        fields["needs_numpy"] = bool(data) or bool(fields["random"]) or "np." in repr(fields)
+        scipys = not self.rule.optimizer.equations
+        fields["needs_numpy"] = bool(data) or bool(fields["random"]) or scipys or "np." in repr(fields)
         fields["needs_scipy"] = "scipy.special." in repr(fields)
         return template("python", "module.py.j2").render(fields)
 

@@ -76,15 +76,18 @@ class Statements:
     layers: Layers = field(default_factory=Layers)
 
 
-def read_statements(text: str) -> Statements:
-    """Reads a model's text into statements; one equation or declaration a line."""
+def read_statements(text: str, stepwise: bool = False) -> Statements:
+    """Reads a model's text into statements; one equation or declaration a line.
+
+    A `stepwise` text says how parameters and states change: ``m[t] = …`` is the next value of what is declared.
+    """
     source = Source(text)
     reserved_words(text)
     tree = parse_python(text, "exec")
     if not isinstance(tree, ast.Module):
         raise DeriveError("this is not a model")
     body = tree.body
-    reader = _StatementReader(source, find_layers(body, NUMBERED, source))
+    reader = _StatementReader(source, find_layers(body, NUMBERED, source), stepwise)
     if (
         body
         and isinstance(body[0], ast.Expr)
@@ -118,9 +121,10 @@ def _instead(word: str) -> str:
 
 
 class _StatementReader:
-    def __init__(self, source: Source, layers: Layers) -> None:
+    def __init__(self, source: Source, layers: Layers, stepwise: bool) -> None:
         self.source = source
         self.layers = layers
+        self.changing = ("parameter", "state") if stepwise else ()  # the roles of what equations give a next value
         self.result = Statements(layers=layers)
         self.count = 0
 
@@ -274,7 +278,7 @@ class _StatementReader:
                 self.place(role_node),
                 did_you_mean(role, (*ROLES, *EQUATION_ROLES)) or f"one of {', '.join((*ROLES, *EQUATION_ROLES))}",
             )
-        if role in LATER:
+        if role in LATER and role not in self.changing:
             raise DeriveError(f"the role '{role}' ({LATER[role]}) is not supported yet", self.place(role_node))
         if indices:
             raise DeriveError("a shape stands after the role", place, f"write `{name}: {role}[{', '.join(indices)}]`")
@@ -282,7 +286,9 @@ class _StatementReader:
         self.result.declarations[name] = Declaration(name, role, shape, node.value, place, self.layers)
 
     def define(self, definition: Definition) -> None:
-        self.twice(definition.name, definition.place)
+        declared = self.result.declarations.get(definition.name)
+        if declared is None or declared.role not in self.changing or definition.name in self.result.definitions:
+            self.twice(definition.name, definition.place)
         if len(self.result.definitions) >= limits.EQUATIONS:
             raise DeriveError(f"a model has at most {limits.EQUATIONS:,} equations", definition.place)
         self.result.definitions[definition.name] = definition

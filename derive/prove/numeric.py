@@ -99,6 +99,7 @@ class Evaluator:
         self.values = dict(values)
         self.adjoints = adjoints
         self.bodies = {element.name: (element, body) for element, body in setting.equations}
+        self.longest = 40  # entries that an axis has at most, however long the model's is
 
     def lift(self, value: int | Fraction) -> Any:
         """A number of the text, exactly or with all digits."""

@@ -25,6 +25,7 @@ from derive.prove.setting import Setting
 SECOND_LOOKS = (200, 600, 6000)  # digits, where two sides seem to differ: subtraction may have eaten those there were
 POINTS = 12  # points at which both sides are compared
 TRIES = 600  # points tried to find them
+KINKS, AT_KINKS = 24, -1  # points of small whole numbers, and the attempt that means them
 AGREEING_DIGITS = 30
 TOLERANCE = mpmath.mpf(10) ** -AGREEING_DIGITS
 RANGES = ((-2, 2), (0, 1), (-1, 1), (0, 4), (-12, 12), (1, 30), (20, 400), (-400, -20), (300, 9000))
@@ -47,6 +48,14 @@ def agree_numerically(before: Expression, after: Expression, setting: Setting) -
             if compared >= POINTS or (compared >= 3 and setting.shapes):
                 return True
         return True if compared >= 2 else None
+
+
+def differ_at_a_kink(before: Expression, after: Expression, setting: Setting) -> bool:
+    """Whether the sides differ at a point of small whole numbers, where arguments meet zero and each other."""
+    generator = random.Random(20190203)
+    with mpmath.workdps(DIGITS):
+        points = (sample(before, after, setting, generator, AT_KINKS) for _ in range(KINKS))
+        return any(point is not None and _compare(before, after, setting, point) is False for point in points)
 
 
 def _sizes(setting: Setting, attempt: int) -> dict[str, int]:
@@ -77,6 +86,7 @@ def sample(
     adjoints: dict[str, Any] = {}
     evaluator.adjoints = adjoints
     known = (*(body for _, body in setting.equations), *(expr for _, expr in setting.adjoints.values()))
+    evaluator.longest = max(evaluator.longest, 1 + _largest_subscript((before, after, *known)))
     subscripts = _subscripts((before, after, *known), setting)
     try:
         for name in wanted:
@@ -92,6 +102,12 @@ def sample(
     except Undefined:
         return None
     return evaluator
+
+
+def _largest_subscript(expressions: tuple[Expression, ...]) -> int:
+    """The largest number in a subscript: the entry that it names must be there."""
+    subscripts = (i for e in expressions for node in walk(e) if isinstance(node, Ref) for i in node.indices)
+    return max((int(n.value) for i in subscripts for n in walk(i) if isinstance(n, Number)), default=0)
 
 
 def _subscripts(expressions: tuple[Expression, ...], setting: Setting) -> dict[str, Expression]:
@@ -119,7 +135,7 @@ def _each_in(shape: tuple[int, ...], generator: random.Random, evaluator: Evalua
 
 
 def _concrete(shape: tuple[Expression, ...], evaluator: Evaluator) -> tuple[int, ...]:
-    return tuple(min(int(evaluator.number(size)), 40) for size in shape)
+    return tuple(min(int(evaluator.number(size)), evaluator.longest) for size in shape)
 
 
 def _random(shape: tuple[int, ...], generator: random.Random, attempt: int, exact: bool) -> Any:
@@ -145,6 +161,8 @@ def _structured(drawn: Any, name: str, setting: Setting) -> Any:
 
 def draw_number(generator: random.Random, attempt: int, exact: bool) -> Any:
     """Both signs and several magnitudes; now and then in (0, 1), where logarithms and probabilities live."""
+    if attempt == AT_KINKS:
+        return generator.randint(-1, 1) if exact else mpmath.mpf(generator.randint(-1, 1))
     low, high = RANGES[attempt % len(RANGES)]
     whole = generator.randint(low * 997, high * 997) or 1
     if exact:
@@ -317,6 +335,7 @@ def _equal_after_all(
     for digits in () if evaluator.exact else SECOND_LOOKS:
         with mpmath.workdps(digits):
             closer = Evaluator(setting, evaluator.values, evaluator.adjoints)
+            closer.longest = evaluator.longest
             try:
                 _compute_nodes(setting, closer, closer.values)
             except Undefined:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from derive.cache import Cache
 from derive.errors import DeriveError
-from derive.expression.nodes import Call, D, Expression, Index, MatMul, Reduce, Ref, Stack, Transpose
+from derive.expression.nodes import Call, D, Expression, Index, MatMul, Reduce, Ref, Stack, Transpose, Where
 from derive.expression.walk import contains, walk
+from derive.prove.congruence import Pair, differences, generalised, speaks_for_itself
 from derive.prove.edges import edges, edges_in
 from derive.prove.setting import ProofError, Setting
 from derive.prove.symbolic import prove_symbolically
@@ -54,6 +56,7 @@ def _adjoints_in(e: Expression, setting: Setting) -> set[str]:
 
 
 _FOR_ANY: Cache[Verdict] = Cache()
+_EVERYWHERE: Cache[bool] = Cache()
 
 
 def _for_any_adjoints(before: Expression, after: Expression, setting: Setting) -> Verdict:
@@ -65,11 +68,12 @@ def _for_any_adjoints(before: Expression, after: Expression, setting: Setting) -
 def forget() -> None:
     """Forgets what was judged (for measuring)."""
     _FOR_ANY.clear()
+    _EVERYWHERE.clear()
 
 
 def _judge(before: Expression, after: Expression, setting: Setting) -> Verdict:
     scalar = not any(contains(e, _is_tensor) for e in (before, after)) and not any(setting.shapes.values())
-    if prove_symbolically(before, after, setting):
+    if _proved_symbolically(before, after, setting):
         return _within_the_domain("symbolic", before, after, setting) if scalar else Verdict("symbolic")
     from derive.prove.sampling import agree_numerically  # numpy and mpmath wait until they are needed
 
@@ -79,14 +83,46 @@ def _judge(before: Expression, after: Expression, setting: Setting) -> Verdict:
     return Verdict(None, "the two sides differ" if agreed is False else NOWHERE)
 
 
-def _within_the_domain(proof: str, before: Expression, after: Expression, setting: Setting) -> Verdict:
-    """The proof, unless `after` has a pole or an edge that `before` has not."""
-    if set(edges(after)) <= set(edges_in(before, setting)):
-        return Verdict(proof)
-    from derive.prove.domain import new_edge
+def _proved_symbolically(before: Expression, after: Expression, setting: Setting) -> bool:
+    """Whether SymPy shows each part equal that the step changed, or else the whole."""
+    pairs = differences(before, after)
+    if all(_is_equal(pair, setting) for pair in pairs):
+        return True
+    return pairs != [(before, after)] and prove_symbolically(before, after, setting)
 
-    edge = new_edge(before, after, setting)
-    return Verdict(proof) if edge is None else Verdict(None, f"a pole that was not there: {edge}")
+
+def _is_equal(pair: Pair, setting: Setting) -> bool:
+    general, functions = generalised(pair)
+    if functions and speaks_for_itself(general, setting) and _holds_everywhere(general, functions):
+        return True
+    return _holds_everywhere(pair) if speaks_for_itself(pair, setting) else prove_symbolically(*pair, setting)
+
+
+def _holds_everywhere(pair: Pair, functions: Mapping[str, tuple[Ref, ...]] | None = None) -> bool:
+    key = (pair, tuple((functions or {}).items()))
+    return _EVERYWHERE.get(key, lambda: prove_symbolically(*pair, Setting(), functions))
+
+
+def _within_the_domain(proof: str, before: Expression, after: Expression, setting: Setting) -> Verdict:
+    """The proof, unless `after` has a pole, an edge or another value at a kink than `before`."""
+    if not set(edges(after)) <= set(edges_in(before, setting)):
+        from derive.prove.domain import new_edge
+
+        edge = new_edge(before, after, setting)
+        if edge is not None:
+            return Verdict(None, f"a pole that was not there: {edge}")
+    nodes = [*walk(before), *walk(after)]
+    if any(map(_has_a_kink, nodes)) and not any(isinstance(n, D) for n in nodes):
+        from derive.prove.sampling import differ_at_a_kink
+
+        if differ_at_a_kink(before, after, setting):
+            return Verdict(None, "the two sides differ at a kink")
+    return Verdict(proof)
+
+
+def _has_a_kink(e: Expression) -> bool:
+    """Whether a function of cases is seen; derivatives follow the conventions there, values must be equal."""
+    return isinstance(e, Where) or (isinstance(e, Call) and e.function in ("abs", "sign", "maximum", "minimum"))
 
 
 def _is_tensor(e: Expression) -> bool:

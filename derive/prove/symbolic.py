@@ -8,7 +8,7 @@ proved branch by branch.  The conversion here is the prover's own and shares not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache, partial
 from itertools import product
 from math import comb, prod
@@ -48,9 +48,10 @@ from derive.parse.expression import parse_expression
 from derive.prove.setting import Setting
 from derive.prove.sums import Sums, alpha_normal
 
-MOST_OPERATIONS = 300
+MOST_OPERATIONS = 1500
 MOST_TENSOR_OPERATIONS = 40
 MOST_CONDITIONS = 4
+MOST_JOINED = 600  # operations of what is brought over a common denominator
 MOST_TERMS = 400_000  # that multiplying out may give
 
 
@@ -119,6 +120,9 @@ _BY_NAME: dict[str, Any] = {
 }
 
 
+Functions = Mapping[str, tuple[Ref, ...]]
+
+
 class Unconvertible(Exception):
     """SymPy cannot say this as a plain scalar expression."""
 
@@ -141,8 +145,16 @@ class Converter:
     their values holds.
     """
 
-    def __init__(self, setting: Setting, by_name: bool = False, opaque: bool = False, expand: bool = True) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        by_name: bool = False,
+        opaque: bool = False,
+        expand: bool = True,
+        functions: Functions | None = None,
+    ) -> None:
         self.setting = setting
+        self.functions = functions or {}
         self.by_name = by_name
         self.opaque = opaque
         self.expand = expand
@@ -187,6 +199,8 @@ class Converter:
 
     def element(self, e: Ref) -> Any:
         """An element of a tensor, or the value of a node's equation at its indices."""
+        if e.name in self.functions:
+            return sympy.Function(e.name, real=True)(*(_symbol(str(x)) for x in self.functions[e.name]))
         if e.name in self.equations and not self.opaque:
             return self(self.value_of(e))
         return _symbol(str(e))
@@ -244,7 +258,7 @@ class Converter:
 
     def apart(self, body: Expression) -> Any:
         """A right-hand side with every name as a symbol of its own, so that `diff` gives its partial derivative."""
-        inner = Converter(Setting(), self.by_name)
+        inner = Converter(Setting(), self.by_name, functions=self.functions)
         inner.sums = self.sums
         return inner(body)
 
@@ -284,14 +298,19 @@ def _terms(e: Any) -> int:
     return max(map(_terms, e.args), default=1)
 
 
-def prove_symbolically(before: Expression, after: Expression, setting: Setting) -> bool:
-    """Whether SymPy shows that the two sides are equal; False says nothing."""
+def prove_symbolically(
+    before: Expression, after: Expression, setting: Setting, functions: Functions | None = None
+) -> bool:
+    """Whether SymPy shows that the two sides are equal; False says nothing.
+
+    `functions`: names that stand for any function of certain elements.
+    """
     if operations(before) + operations(after) > MOST_OPERATIONS:
         return False
     if _puts_in_adjoints(before, setting) and _equal(before, after, Converter(setting, opaque=True, expand=False)):
         return True
     try:
-        return all(_vanishes(left, right, setting) for left, right in _branches(before, after))
+        return all(_vanishes(left, right, setting, functions) for left, right in _branches(before, after))
     except (Unconvertible, RecursionError):
         return False
 
@@ -304,6 +323,8 @@ def _puts_in_adjoints(before: Expression, setting: Setting) -> bool:
 
 def _branches(before: Expression, after: Expression) -> Iterator[tuple[Expression, Expression]]:
     """Both sides on every branch of their case distinctions, functions with cases written out."""
+    if sum(map(_has_cases, dict.fromkeys(n for e in (before, after) for n in walk(e)))) > MOST_CONDITIONS:
+        raise Unconvertible
     left, right = _written_out(before), _written_out(after)
     if any(isinstance(n, Where) for e in (left, right) for r in walk(e) if isinstance(r, Reduce) for n in walk(r)):
         raise Unconvertible  # which case holds differs from term to term
@@ -318,20 +339,24 @@ def _branches(before: Expression, after: Expression) -> Iterator[tuple[Expressio
         yield _on_branch(left, table), _on_branch(right, table)
 
 
+def _has_cases(e: Expression) -> bool:
+    if isinstance(e, Call) and e.function in FUNCTIONS:
+        definition = _definition(e.function)
+        return definition is not None and any(isinstance(n, Where) for n in walk(definition))
+    return isinstance(e, Where)
+
+
 def _written_out(e: Expression) -> Expression:
     """Functions whose definition distinguishes cases, replaced by it."""
 
     def change(node: Expression) -> Expression | None:
         if isinstance(node, Reduce):
             return node
-        if isinstance(node, Call) and node.function in FUNCTIONS:
-            definition = _definition(node.function)
-            if definition is not None and any(isinstance(n, Where) for n in walk(definition)):
-                row = FUNCTIONS[node.function]
-                return _written_out(
-                    replace(definition, {Ref(p): a for p, a in zip(row.parameters, node.args, strict=True)})
-                )
-        return None
+        if not isinstance(node, Call) or not _has_cases(node):
+            return None
+        row, definition = FUNCTIONS[node.function], _definition(node.function)
+        assert definition is not None
+        return _written_out(replace(definition, {Ref(p): a for p, a in zip(row.parameters, node.args, strict=True)}))
 
     return transform(e, change)
 
@@ -360,20 +385,36 @@ def _equal(before: Expression, after: Expression, convert: Converter) -> bool:
         return False
 
 
-def _vanishes(before: Expression, after: Expression, setting: Setting) -> bool:
+def _by_signs(e: Any) -> Any:
+    """|u| as u times its sign, each sign a symbol; at a kink the convention decides, as everywhere."""
+    signs = {u: sympy.Symbol(f"sign of {u}", integer=True) for f in e.atoms(sympy.Abs, sympy.sign) for u in f.args}
+    return e.replace(sympy.Abs, lambda u: u * signs[u]).replace(sympy.sign, lambda u: signs[u]) if signs else e
+
+
+def _squared_signs(e: Any) -> Any:
+    """The square of a sign is one."""
+    return e.replace(
+        lambda t: isinstance(t, sympy.Pow) and t.base.is_Symbol and t.base.is_integer and t.exp.is_Integer,
+        lambda t: t.base ** (t.exp % 2),
+    )
+
+
+def _vanishes(before: Expression, after: Expression, setting: Setting, functions: Functions | None) -> bool:
     if any(isinstance(node, Reduce) for e in (before, after) for node in walk(e)):
         return _sums_vanish(before, after, setting)
     for by_name in (True, False):
-        convert = Converter(setting, by_name)
+        convert = Converter(setting, by_name, functions=functions)
         difference = convert(before) - convert(after)
         if difference == 0:
             return True
         if _terms(difference) <= MOST_TERMS and sympy.expand(difference) == 0:
             return True
-    numerator = sympy.fraction(sympy.together(difference))[0]
+    if sympy.count_ops(difference) > MOST_JOINED:
+        return False
+    numerator = sympy.fraction(sympy.together(_by_signs(difference)))[0]
     if _terms(numerator) > MOST_TERMS:
         return False
-    expanded = sympy.expand(numerator)
+    expanded = _squared_signs(sympy.expand(numerator))
     if expanded == 0:
         return True
     if expanded.has(sympy.sin, sympy.cos):

@@ -7,7 +7,7 @@ from typing import Any
 
 from derive.derivation import Adjoint, Derivation, Hessian, Result, Step
 from derive.differentiate.batch import batch_gradients, batch_second, objective
-from derive.differentiate.updates import update_rules
+from derive.differentiate.updates import assignments, equations, letters, scheduled_rate, update_rules
 from derive.expression.collection import collection_paused
 from derive.expression.nodes import Expression
 from derive.model import Shape
@@ -15,12 +15,16 @@ from derive.render.latex import latex_printer
 from derive.render.math_printer import Printer
 from derive.render.notation import Notation
 from derive.rules.naming import displayed
+from derive.update_rule import UpdateRule, update_rule
 
 
-def to_dict(derivation: Derivation) -> dict[str, Any]:
-    """Every expression as text of the model language, with its LaTeX; every step proved."""
+def to_dict(derivation: Derivation, rule: UpdateRule | None = None) -> dict[str, Any]:
+    """Every expression as text of the model language, with its LaTeX; every step proved.
+
+    The updates are those of gradient descent; another `rule` adds its equations and assignments.
+    """
     with collection_paused():
-        return _Printer(derivation.prove()).whole()
+        return _Printer(derivation.prove()).whole(rule or update_rule())
 
 
 def hessian_to_dict(hessian: Hessian) -> dict[str, Any]:
@@ -47,7 +51,7 @@ class _Printer:
         self.usual = latex_printer(self.notation.conventions())
         self.batched = latex_printer(self.notation.batch().conventions())
 
-    def whole(self) -> dict[str, Any]:
+    def whole(self, rule: UpdateRule) -> dict[str, Any]:
         model, derivation = self.model, self.derivation
         return {
             "model": model.name,
@@ -60,8 +64,26 @@ class _Printer:
             "nodes": [self.node(a) for a in derivation.nodes],
             "gradients": [self.gradient(a) for a in derivation.gradients],
             "batch": self.batch(),
-            "updates": [{"parameter": name, **self.printed(e)} for name, e in update_rules(derivation)],
+            **self.updates(rule),
         }
+
+    def updates(self, rule: UpdateRule) -> dict[str, Any]:
+        """The new value of each parameter; of other rules than gradient descent also all lines that lead to it."""
+        found = update_rules(self.derivation, rule)
+        updates = [{"parameter": name, **self.printed(e)} for name, e in found]
+        if rule.is_plain:
+            return {"updates": updates}
+        o = rule.optimizer
+        named = {"name": o.name, "title": o.title, "source": o.source}
+        called = letters(rule, self.model)
+        constants = {called[name]: str(e) for name, e in (rule.constants | rule.schedule_constants).items()}
+        states = {called[name]: str(e) for name, e in o.states.items()}
+        rate = [scheduled_rate(rule, self.model)] if rule.schedules else []
+        told = {"equations": [*equations(rule, self.model), *rate], "assignments": assignments(rule, self.model)}
+        lines = {
+            key: [{"name": str(left), **self.printed(right)} for left, right in pairs] for key, pairs in told.items()
+        }
+        return {"updates": updates, "optimizer": {**named, "constants": constants, "states": states, **lines}}
 
     def printed(self, e: Expression, printer: Printer | None = None) -> dict[str, str]:
         return {"expr": str(e), "latex": (printer or self.usual).text(e)}

@@ -157,6 +157,8 @@ class Notation:
     def _is_total(self, of: str, wrt: str) -> bool:
         if of in self.model.variables:
             return True
+        if wrt not in self.model.shapes:  # a letter for any of the parameters
+            return False
         if of not in self.model.by_name:  # the objective over all examples
             return self._is_total(self.model.loss, wrt)
         if of != self.model.loss and wrt in names(self.model.by_name[of].body):

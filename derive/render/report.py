@@ -16,10 +16,12 @@ from derive.render.document import Block, Derivation, Document, Paragraph, Secti
 from derive.render.report_algorithm import algorithm
 from derive.render.report_example import Numbers, example
 from derive.render.report_model import graph_section, model_section, symbols
-from derive.render.report_results import batch, conventions, proofs, summary, updates
+from derive.render.report_results import batch, conventions, proofs, summary
 from derive.render.report_steps import adjoints, chain_rule, functions, gradients, local_derivatives
+from derive.render.report_updates import updates
 from derive.render.story import DETAILS, Story
 from derive.render.text_document import print_text
+from derive.update_rule import UpdateRule, rule_for, update_rule
 
 Part = Callable[[Story], list[Block]]
 
@@ -35,12 +37,14 @@ def report(
     derivation: Derived,
     language: str = "en",
     detail: str = "normal",
+    rule: UpdateRule | None = None,
     numbers: Numbers | None = None,
     bold: bool = False,
 ) -> Document:
-    """The report; with `numbers` (of `derive.check.example`) it has a section with one example.
+    """The report; `rule` updates the parameters, that of the model if it is None.
 
-    With `bold`, vectors and matrices are bold in LaTeX and HTML.
+    With `numbers` (of `derive.check.example`) it has a section with one example; with `bold`, vectors and matrices are
+    bold in LaTeX and HTML.
 
     >>> from derive.model import Model
     >>> document = report(Model.builtin("quadratic").derive(), language="es", detail="brief")
@@ -49,7 +53,7 @@ def report(
     """
     if detail not in DETAILS:
         raise DeriveError(f"there is no level of detail '{detail}'", hint=did_you_mean(detail, DETAILS))
-    story = Story(derivation.prove(), language, detail, bold)
+    story = Story(derivation.prove(), language, detail, rule_for(derivation.model, rule), bold)
     document = _document(story, BRIEF if detail == "brief" else STORY, story.words["subtitle"], numbers)
     if detail == "normal":
         every = _document(replace(story, detail="full"), STORY, "")
@@ -68,37 +72,41 @@ def _with_full(blocks: Iterable[Block], every: Iterable[Block]) -> Iterator[Bloc
             yield block
 
 
-def gradient_document(derivation: Derived, language: str = "en") -> Document:
-    """The chain rule, the gradient of each parameter and its update rule: what `derive gradient` prints."""
-    document = _document(Story(derivation.prove(), language, "brief"), GRADIENT, "")
+def gradient_document(derivation: Derived, language: str = "en", rule: UpdateRule | None = None) -> Document:
+    """The chain rule, the gradient of each parameter and its update rule: what `derive gradient` prints.
+
+    The rule is gradient descent, also of a model that is trained by another one, unless `rule` is given.
+    """
+    document = _document(Story(derivation.prove(), language, "brief", rule or update_rule()), GRADIENT, "")
     return replace(document, blocks=tuple(_terse(document.blocks)))
 
 
-def gradient_text(derivation: Derived, language: str = "en", width: int = 96) -> str:
+def gradient_text(derivation: Derived, language: str = "en", width: int = 96, rule: UpdateRule | None = None) -> str:
     """The same for the terminal."""
-    return print_text(gradient_document(derivation, language), width)
+    return print_text(gradient_document(derivation, language, rule), width)
 
 
-def gradient_latex(derivation: Derived, language: str = "en") -> str:
+def gradient_latex(derivation: Derived, language: str = "en", rule: UpdateRule | None = None) -> str:
     """The same as LaTeX, to stand beneath the preamble of a report."""
     from derive.render.latex_document import print_latex
 
-    return print_latex(gradient_document(derivation, language), fragment=True)
+    return print_latex(gradient_document(derivation, language, rule), fragment=True)
 
 
-def gradient_markdown(derivation: Derived, language: str = "en") -> str:
+def gradient_markdown(derivation: Derived, language: str = "en", rule: UpdateRule | None = None) -> str:
     """The same as Markdown."""
     from derive.render.markdown_document import print_markdown
 
-    return print_markdown(gradient_document(derivation, language))
+    return print_markdown(gradient_document(derivation, language, rule))
 
 
 def _terse(blocks: Iterable[Block]) -> Iterator[Block]:
     """Without the introductions, titles and numbers that a few lines do not need."""
-    before: Block | None = None
-    for block in blocks:
-        introduction = isinstance(block, Paragraph) and isinstance(before, (Section, Paragraph))
-        before = block
+    found = list(blocks)
+    around = zip([None, *found], found, [*found[1:], None], strict=False)
+    for before, block, after in around:
+        introduces = after is not None and not isinstance(after, Section)
+        introduction = isinstance(block, Paragraph) and isinstance(before, (Section, Paragraph)) and introduces
         if isinstance(block, Derivation):
             yield replace(block, title=(), anchor="")
         elif not introduction:

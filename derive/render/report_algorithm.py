@@ -1,10 +1,8 @@
-"""The algorithm box: forward pass, backward pass and update of one step of gradient descent."""
+"""The algorithm box: forward pass, backward pass and update of one step of training."""
 
 from __future__ import annotations
 
 from derive.derivation import Adjoint
-from derive.differentiate.updates import learning_rate
-from derive.expression.nodes import Ref
 from derive.expression.walk import contains
 from derive.render.deltas import needed, trained
 from derive.render.document import Algorithm, Block, Equation, Group, Inlines, Math, Paragraph, Section, says
@@ -12,6 +10,7 @@ from derive.render.latex import LATEX
 from derive.render.model_graph import left_side
 from derive.render.prose import joined
 from derive.render.report_steps import brackets_in_results
+from derive.render.report_updates import training_step, update_lines
 from derive.render.story import Story, adjoint_of
 from derive.render.told import delta_line, in_matrices, naming
 from derive.render.unicode import UNICODE
@@ -22,7 +21,7 @@ ONES, ONES_IN_TEXT = LATEX.ones(), UNICODE.ones()
 
 
 def algorithm(story: Story) -> list[Block]:
-    """One step of gradient descent; the adjoints that are used again are named δ."""
+    """One step of training; the adjoints that are used again are named δ."""
     words, model = story.words, story.model
     found = trained(story.derivation)
     if not found:
@@ -33,7 +32,7 @@ def algorithm(story: Story) -> list[Block]:
     groups = [
         Group(words["forward pass"], tuple(forward)),
         Group(words["backward pass"], tuple(backward)),
-        Group(words["parameter update"], tuple(_update(story, a) for a in found)),
+        *([Group(words["parameter update"], update_lines(story))] if story.rule.optimizer.equations else []),
     ]
     after: list[Block] = [Paragraph(story.say("same parameters"))]
     if any(contains(a.compact, is_delta) for a in (*deltas, *found)) and not brackets_in_results(story):
@@ -44,7 +43,7 @@ def algorithm(story: Story) -> list[Block]:
         after.insert(0, Paragraph(story.say("deltas", names=_names(story, deltas))))
     return [
         Section(says(words["algorithm"]), anchor="algorithm"),
-        Algorithm(says(words["training step"]), tuple(groups), anchor="algorithm-box"),
+        Algorithm(training_step(story), tuple(groups), anchor="algorithm-box"),
         *after,
     ]
 
@@ -60,10 +59,3 @@ def _gradient(story: Story, a: Adjoint) -> Equation:
     whole = in_matrices(story, a, a.compact)
     left = adjoint_of(story.model.loss, a.name, a.result.indices if whole is None else ())
     return Equation(story.math(left), story.deltas.math(a.compact if whole is None else whole))
-
-
-def _update(story: Story, a: Adjoint) -> Equation:
-    name, eta = story.math(Ref(a.name)), story.math(Ref(learning_rate(story.model)))
-    gradient = story.math(adjoint_of(story.model.loss, a.name))
-    right = Math(rf"{name.latex} - {eta.latex} \, {gradient.latex}", f"{name.text} − {eta.text}·{gradient.text}")
-    return Equation(name, right, "←")

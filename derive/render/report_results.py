@@ -1,4 +1,4 @@
-"""The last sections of a report: update rules, the batch, the table of results, conventions and proofs."""
+"""The last sections of a report: the batch, the table of results, conventions and proofs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from derive.differentiate.batch import (
     over_examples,
 )
 from derive.differentiate.forms import RenamedSteps
-from derive.differentiate.updates import descent, learning_rate
 from derive.expression.nodes import Call, D, Index, Reduce, Ref
 from derive.expression.walk import free_indices, operations, walk
 from derive.functions import FUNCTIONS
@@ -43,27 +42,6 @@ from derive.render.told import in_matrices, told
 
 SHORT_IN_BATCH = 6  # operations up to which a gradient of the batch is shown without δ
 OBJECTIVES = ("J", "C", "Q", "objective")
-
-
-def updates(story: Story) -> list[Block]:
-    """w ← w − η ∂L/∂w for every parameter."""
-    found = trained(story.derivation)
-    if not found:
-        return []
-    eta = story.math(Ref(learning_rate(story.model)))
-    items = tuple(_update(story, a) for a in found)
-    return [
-        Section(says(story.words["updates"]), anchor="updates"),
-        Paragraph(story.say("update intro", eta=eta)),
-        Equations(items),
-    ]
-
-
-def _update(story: Story, a: Adjoint) -> Equation:
-    """Both sides with the indices of the gradient, where no array notation says it."""
-    shown = told(story, a)
-    step = descent(shown.wrt, shown.expr, story.model)
-    return Equation(story.math(shown.wrt), story.deltas.math(step), "←")
 
 
 def batch(story: Story) -> list[Block]:

@@ -21,6 +21,7 @@ from derive.render.document import Inline, Inlines, Line, Math, Reference, says
 from derive.render.notation import Notation
 from derive.render.prose import joined, sentence
 from derive.rules.sums import is_delta
+from derive.update_rule import UpdateRule, update_rule
 
 DETAILS = ("brief", "normal", "full")
 
@@ -52,6 +53,7 @@ class Story:
     derivation: Derivation
     language: str
     detail: str
+    rule: UpdateRule = field(default_factory=update_rule)
     bold: bool = False
     long: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)  # looked up by `told`, once a report
 

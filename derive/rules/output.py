@@ -147,6 +147,8 @@ def _through_helper(e: Expression, context: Context) -> Expression | None:
     known = {node for node in calls if node.function in ("exp", *HELPERS)}
     if len(known) < 2 and not any(node.function == "exp" for node in known):
         return None
+    if any(inner in known for node in known for arg in node.args for inner in walk(arg)):
+        return None  # one exponential within another: there are several arguments
     length = operations(e)
     e = bottom_up(e, lambda n: unfolded(n) if isinstance(n, Call) and n.function in HELPERS else n)
     arguments = {_argument(n) for n in walk(e) if isinstance(n, Call) and n.function == "exp"}

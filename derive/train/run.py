@@ -11,7 +11,7 @@ import inspect
 import keyword
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -39,6 +39,7 @@ from derive.train.settings import Settings, read_settings, with_functions
 from derive.train.surface import surface_svg, two_parameters
 from derive.train.tables import FloatArray
 from derive.train.training import Params, Training, check_options, train_module
+from derive.update_rule import UpdateRule, rule_for
 
 MODEL, REPORT, TEX, PARAMETERS, PREPARATION = (
     "model.model",
@@ -71,6 +72,7 @@ class Options:
     test_fraction: float = 0.2
     folder: str | None = None
     force: bool = False
+    rule: Mapping[str, Any] = field(default_factory=dict)  # what `update_rule` takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +122,14 @@ class GradientsDiffer(Exception):
 def run(model: Model, options: Options, say: Say) -> Run:
     """Does it all; `say` is told what has been done."""
     check_options(1 if options.epochs is None else options.epochs, options.lr, options.batch_size, options.tolerance)
+    rule = _rule(model, options)
     model, settings = with_functions(model, options.settings)
     prepared = _prepare(model, options, read_settings(model, settings))
     derivation = model.derive().prove()
     proofs = dict(sorted(count_proofs(derivation).items(), reverse=True))
     said = f"{count(len(derivation.gradients), 'gradient')} in {count(sum(proofs.values()), 'step')}"
     say(f"derived and proved {said}; checking the code …")
-    source = derivation.generate()
+    source = derivation.generate(optimizer=rule)
     from derive.emit.module import load
 
     module = load(source, model.name)
@@ -139,7 +142,7 @@ def run(model: Model, options: Options, say: Say) -> Run:
     one = _only_parameter(model, prepared)
     drawn = ((TRAJECTORY, one), (BOUNDARY, has_boundary(model)), (SURFACE, two_parameters(model)))
     folder.check([*files, *(name for name, wanted in drawn if wanted)])
-    written = _write_derivation(folder, derivation, code, source)
+    written = _write_derivation(folder, derivation, rule, code, source)
     path: list[Params] = []
     training = _train(module, model, prepared, options, path)
     losses = [_loss(module, params, {}, prepared.constants) for params in path]
@@ -161,6 +164,16 @@ def run(model: Model, options: Options, say: Say) -> Run:
     return Run(
         model, proofs, comparison, training, trained, tested, prepared.examples, prepared.scaling, path, losses, written
     )
+
+
+def _rule(model: Model, options: Options) -> UpdateRule:
+    """How parameters are updated; SciPy's optimisers choose their steps themselves."""
+    rule = rule_for(model, **options.rule)
+    for name, value in (("--lr", options.lr), ("--batch-size", options.batch_size)):
+        if value is not None and not rule.optimizer.equations:
+            title = rule.optimizer.title
+            raise DeriveError(f"{title} takes no {name}: it finds the length of its steps, each over all examples")
+    return rule
 
 
 def _checked(model: Model, module: ModuleType, prepared: _Prepared, seed: int) -> Comparison:
@@ -306,14 +319,16 @@ def _trajectory(
 # Files.
 
 
-def _write_derivation(folder: RunFolder, derivation: Derivation, code: str, source: str) -> dict[str, Path]:
+def _write_derivation(
+    folder: RunFolder, derivation: Derivation, rule: UpdateRule, code: str, source: str
+) -> dict[str, Path]:
     from derive.check.example import example_numbers
     from derive.emit.formula import numpy_formula
     from derive.render.html_document import print_html
     from derive.render.latex_document import print_latex
     from derive.render.report import report
 
-    document = report(derivation, "en", "normal", example_numbers(derivation.model))
+    document = report(derivation, "en", "normal", rule, example_numbers(derivation.model))
     return {
         "the derivation": folder.write(REPORT, print_html(document, numpy=numpy_formula)),
         "the same for LaTeX": folder.write(TEX, print_latex(document)),
