@@ -155,7 +155,7 @@ async function copy(text, button) {
   setTimeout(() => { button.textContent = "⧉"; }, 1200);
 }
 
-all(".line").forEach((line) => {
+all(".lines > .line").forEach((line) => {
   const formula = line.querySelector(".formula .math");
   if (!formula) return;
   const button = make("button", { type: "button", class: "copy", "aria-label": words.copy, "aria-haspopup": "menu" }, "⧉");
@@ -220,4 +220,10 @@ all("table").filter((table) => table.querySelector("tr[data-quantity]")).forEach
 
 addEventListener("beforeprint", () => {
   all("details").forEach((element) => { element.open = true; });
+  // Nor can it be scrolled: a wide formula takes the place of its note, which goes beneath.
+  all(".lines > .line").forEach((line) => {
+    const formula = line.querySelector(".formula");
+    const content = formula.firstElementChild ? formula.firstElementChild.getBoundingClientRect().width : 0;
+    line.classList.toggle("wide", content > 0.75 * formula.clientWidth || formula.scrollWidth > formula.clientWidth);
+  });
 });

@@ -128,6 +128,26 @@ def test_the_two_layer_report_tells_the_story_of_the_article() -> None:
         assert said in text, said
 
 
+def test_the_spanish_two_layer_report_tells_it_too() -> None:
+    text = " ".join(print_text(told("two-layer", "es"), 120).split())
+    parts = [
+        "Una red de dos capas",
+        "La propagación hacia adelante calcula, en este orden:",
+        "El grafo computacional",
+        "La pérdida L depende de cada parámetro a través de los nodos intermedios",
+        "∂L/∂b^[1] = ∂L/∂a^[2] · da^[2]/dz^[2] · ∂z^[2]/∂a^[1] · da^[1]/dz^[1] · ∂z^[1]/∂b^[1]",
+        "Derivada de a^[1] respecto a z^[1]",
+        "regla del cociente",
+        "se reutiliza por su nombre en todo lo que la precede",
+        "= (a^[2] − y)·w^[2]·(1 − a^[1]²)·x₂",
+        "El descenso de gradiente mueve cada parámetro un pequeño paso",
+        "De un ejemplo al lote",
+        "Propagación hacia atrás",
+    ]
+    places = [text.find(part, text.find("1 El modelo") if k else 0) for k, part in enumerate(parts)]
+    assert -1 not in places and places == sorted(places), list(zip(parts, places, strict=True))
+
+
 def test_the_reports_of_both_languages_have_the_same_mathematics() -> None:
     for source in (*BUILTIN, CLASSIFIER):
         english, spanish = (Page(print_html(told(source, language))) for language in ("en", "es"))
