@@ -49,6 +49,15 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class Spelling:
+    """How the author wants a name printed in LaTeX: checked, see `derive.parse.spelling`."""
+
+    base: str
+    above: str = ""
+    below: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Equation:
     """``name[indices] = body``: one named tensor, elementwise.
 
@@ -92,6 +101,7 @@ class Model:
     warnings: tuple[str, ...] = field(default=(), compare=False)
     functions: Mapping[str, Body] = field(default_factory=dict)  # the author's own, by name
     inner: tuple[Inner, ...] = ()  # derivatives inside the model, whose adjoints are equations
+    spellings: Mapping[str, Spelling] = field(default_factory=dict)  # names that the author spells, by name
 
     @classmethod
     def parse(cls, text: str, name: str = "model", *, implicit: bool = False) -> Model:

@@ -177,7 +177,7 @@ def test_gradient_formats() -> None:
     [
         (["report", "chain", "-o", "out.html"], b"<!DOCTYPE html>"),
         (["report", "chain", "-o", "out.tex", "--lang", "es"], rb"\documentclass"),
-        (["report", "chain", "-o", "out.tex", "--fragment"], rb"\section"),
+        (["report", "chain", "-o", "out.tex", "--fragment"], b"% The chain rule"),
         (["report", "chain", "-o", "out.md", "--detail", "full"], b"# "),
         (["graph", "chain", "-o", "out.svg"], b"<svg"),
         (["graph", "chain", "-o", "out.tex"], rb""),
@@ -342,7 +342,7 @@ def test_run_logistic(here: Path) -> None:
     assert outcome.code == 0
     folder = here / "runs" / "logistic"
     told = ["report.html", "report.tex", "logistic.py", "model.model", "parameters.npz", "preparation.json"]
-    told += ["checkpoint.npz", "history.csv", "loss.svg", "metric.svg"]
+    told += ["checkpoint.npz", "history.csv", "loss.svg", "metric.svg", "boundary.svg"]
     assert sorted(path.name for path in folder.iterdir()) == sorted([*told, MANIFEST])
     assert all(name in outcome.out for name in told) and "runs/logistic" in outcome.out
     accuracy = re.search(r"test +loss ([\d.]+), accuracy ([\d.]+)", outcome.out)

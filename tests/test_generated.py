@@ -16,14 +16,13 @@ import numpy as np
 import pytest
 
 from derive.check.gradients import LIMIT, compare
+from derive.commands.documents import page, told
 from derive.model import Model
 from derive.parse.files import builtin_names
-from derive.render.html_document import print_html
 from derive.render.katex import shared_files
 from derive.render.latex_document import print_latex
 from derive.render.markdown_document import print_markdown
 from derive.render.notebook_document import print_notebook
-from derive.render.report import report
 
 FOLDER = Path(__file__).parent.parent / "generated"
 UPDATE = os.environ.get("DERIVE_UPDATE") == "1"
@@ -31,17 +30,17 @@ UPDATE = os.environ.get("DERIVE_UPDATE") == "1"
 
 def written(name: str) -> dict[str, str]:
     """The files of one model, by name."""
-    derivation = Model.builtin(name).derive()
-    document = report(derivation)
+    model = Model.builtin(name)
+    document = told(model)
     files = {
-        f"{name}.py": derivation.generate(),
+        f"{name}.py": model.derive().generate(),
         f"{name}.tex": print_latex(document),
-        f"{name}.html": print_html(document, katex="shared"),
+        f"{name}.html": page(document, katex="shared"),
         f"{name}.md": print_markdown(document),
     }
     if name == "two-layer":
-        files["two-layer.es.tex"] = print_latex(report(derivation, language="es"))
-        files["two-layer.ipynb"] = print_notebook(document, Model.builtin(name).text)
+        files["two-layer.es.tex"] = print_latex(told(model, language="es"))
+        files["two-layer.ipynb"] = print_notebook(document, model.text)
     return files
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -15,11 +16,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from derive.commands.documents import told
+from derive.model import Model
+from derive.parse.files import builtin_names
+from derive.render.document import Figure
+from derive.render.graph_collapse import collapsed
 from derive.render.graph_label import label_width, runs
-from derive.render.graph_layout import Graph, GraphEdge, GraphNode, Layout, layout
+from derive.render.graph_layout import LABEL_HEIGHT, Graph, GraphEdge, GraphNode, Layout, edge_label_width, layout
 from derive.render.graph_order import assign_layers, crossings, make_net
 from derive.render.graph_svg import svg
-from derive.render.graph_tikz import tikz
+from derive.render.graph_tikz import as_set, tikz
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -181,7 +187,22 @@ def test_the_empty_graph_has_a_picture() -> None:
 HOSTILE = "</text><script>alert(1)</script>\"'&amp; ]]> <!-- \x00\x1b\ud800\ufffe\u202e"
 
 TAGS = {"svg", "title", "desc", "style", "g", "path", "polygon", "rect", "a", "text", "tspan"}
-ATTRIBUTES = {"class", "role", "width", "height", "viewBox", "id", "href", "x", "y", "rx", "d", "points"}
+ATTRIBUTES = {
+    "data-quantity",
+    "data-of",
+    "class",
+    "role",
+    "width",
+    "height",
+    "viewBox",
+    "id",
+    "href",
+    "x",
+    "y",
+    "rx",
+    "d",
+    "points",
+}
 ATTRIBUTES |= {"dx", "dy", "font-size"}
 
 
@@ -253,3 +274,61 @@ def test_tikz_fits_the_page() -> None:
     assert max(map(float, re.findall(r"at \(([\d.]+),", tikz(chain)))) < 16000  # TeX's largest length, in pt
     star = graph_of(*((f"w{i}", "z") for i in range(60)))
     assert tikz(star).startswith(r"\resizebox{!}{0.85\textheight}")
+
+
+def layered(depth: int, width: int = 1) -> Graph:
+    """A network: z_l from W_l and a_{l-1}, with `width` branches."""
+    pairs = []
+    for branch in range(width):
+        tail = "" if width == 1 else f"_{branch}"
+        for k in range(1, depth + 1):
+            before = f"a{k - 1}{tail}" if k > 1 else "x"
+            pairs += [(f"W{k}{tail}", f"z{k}{tail}"), (before, f"z{k}{tail}"), (f"z{k}{tail}", f"a{k}{tail}")]
+        pairs.append((f"a{depth}{tail}", "L"))
+    return graph_of(*pairs)
+
+
+def test_repeated_layers_collapse_to_one_node() -> None:
+    small = collapsed(layered(40))
+    assert [n.id for n in small.nodes if n.id.startswith("layers")] == ["layers 3-39"]
+    assert {"x", "z1", "a2", "z40", "L"} <= {n.id for n in small.nodes}
+    assert ("a2", "layers 3-39") in {(e.source, e.target) for e in small.edges}
+    assert ("layers 3-39", "z40") in {(e.source, e.target) for e in small.edges}
+    layout(small)  # acyclic, and every edge has its nodes
+    assert collapsed(layered(3)) == layered(3)
+
+
+def test_a_layer_that_differs_is_not_put_away() -> None:
+    other = layered(12)
+    odd = Graph((*other.nodes, GraphNode("c6", "c6", "c", "constant")), (*other.edges, GraphEdge("c6", "z6")))
+    names = {n.id for n in collapsed(odd).nodes}
+    assert {"c6", "z6", "a6"} <= names and len(names) < len(odd.nodes)
+
+
+@pytest.mark.parametrize(("depth", "width"), [(100, 1), (12, 8), (4, 30)])
+def test_some_hundred_nodes_are_drawn_with_labels_apart(depth: int, width: int) -> None:
+    graph = layered(depth, width)
+    marked = Graph(
+        graph.nodes, tuple(replace(e, label="0.123", back="−4.56") if k % 3 else e for k, e in enumerate(graph.edges))
+    )
+    started = time.perf_counter()
+    placed = layout(marked)
+    assert time.perf_counter() - started < 10
+    boxes = [(*e.label_at, max(edge_label_width(e.edge.label), edge_label_width(e.edge.back)), 2 * LABEL_HEIGHT)
+             for e in placed.edges if e.edge.label]  # fmt: skip
+    boxes += [(n.x, n.y, n.width, n.height) for n in placed.nodes]
+    clashes = [
+        (a, b)
+        for a, b in combinations(boxes, 2)
+        if abs(a[0] - b[0]) < (a[2] + b[2]) / 2 - 0.01 and abs(a[1] - b[1]) < (a[3] + b[3]) / 2 - 0.01
+    ]
+    assert not clashes, clashes[:3]
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_no_label_of_a_shipped_model_is_left_out(name: str) -> None:
+    for block in told(Model.builtin(name)).blocks:
+        if isinstance(block, Figure):
+            for graph in (block.graph, as_set(block.graph)):
+                placed = layout(graph)
+                assert [(e.edge.label, e.edge.back) for e in placed.edges] == [(e.label, e.back) for e in graph.edges]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -12,6 +12,7 @@ from derive.commands.source import read_model
 from derive.errors import DeriveError
 
 if TYPE_CHECKING:
+    from derive.model import Model
     from derive.render.document import Document
 
 REPORTS = ("tex", "pdf", "html", "md", "ipynb")
@@ -23,7 +24,8 @@ GRAPHS = ("svg", "tex")
 @output_option("The report: .tex, .pdf, .html, .md or .ipynb.", required=True)
 @click.option("--lang", "language", type=Choice(["en", "es"]), default="en", show_default=True)
 @click.option("--detail", type=Choice(["brief", "normal", "full"]), default="normal", show_default=True)
-@click.option("--fragment", is_flag=True, help="LaTeX without preamble, to be put into a document of your own (.tex).")
+@click.option("--standalone/--fragment", default=True, help="A whole document, or LaTeX for your own.")
+@click.option("--bold", is_flag=True, help="Vectors and matrices in bold letters.")
 @update_options
 @force_option
 def report(
@@ -32,40 +34,59 @@ def report(
     output: str,
     language: str,
     detail: str,
-    fragment: bool,
+    standalone: bool,
+    bold: bool,
     rule: dict[str, Any],
     force: bool,
 ) -> None:
     """Write the derivation of MODEL as a document."""
     kind = kind_of(output, REPORTS)
-    if fragment and kind != "tex":
+    if not standalone and kind != "tex":
         hint = "give a name that ends in .tex"
         raise DeriveError(f"--fragment is for LaTeX, and the output ends in .{kind}", hint=hint)
     check_writable(output, force)
     found = read_model(model, text)
+    write(_printed(told(found, language, detail, bold, rule), kind, standalone, found.text), output, force)
+
+
+def told(
+    model: Model,
+    language: str = "en",
+    detail: str = "normal",
+    bold: bool = False,
+    rule: dict[str, Any] | None = None,
+) -> Document:
+    """The report of a model; beyond `brief` it has one example in numbers.  `rule` says how parameters are updated."""
+    from derive.check.example import example_numbers
     from derive.render.report import report as tell
     from derive.update_rule import rule_for
 
-    document = tell(found.derive().prove(), language, detail, rule_for(found, **rule))
-    write(_printed(document, kind, fragment, found.text), output, force)
+    numbers = None if detail == "brief" else example_numbers(model)
+    return tell(model.derive().prove(), language, detail, rule_for(model, **(rule or {})), numbers, bold)
 
 
-def _printed(document: Document, kind: str, fragment: bool, model: str) -> str | bytes:
+def page(document: Document, katex: Literal["embedded", "shared"] = "embedded") -> str:
+    """The report as a web page, whose formulas can be copied as numpy too."""
+    from derive.emit.formula import numpy_formula
+    from derive.render.html_document import print_html
+
+    return print_html(document, katex=katex, numpy=numpy_formula)
+
+
+def _printed(document: Document, kind: str, standalone: bool, model: str) -> str | bytes:
     if kind == "ipynb":
         from derive.render.notebook_document import print_notebook
 
         return print_notebook(document, model)
     if kind == "html":
-        from derive.render.html_document import print_html
-
-        return print_html(document)
+        return page(document)
     if kind == "md":
         from derive.render.markdown_document import print_markdown
 
         return print_markdown(document)
-    from derive.render.latex_document import print_latex
+    from derive.render.latex_document import print_fragment, print_latex
 
-    tex = print_latex(document, fragment=fragment)
+    tex = print_latex(document) if standalone else print_fragment(document)
     if kind == "tex":
         return tex
     from derive.render.pdf import compile_pdf
@@ -76,8 +97,9 @@ def _printed(document: Document, kind: str, fragment: bool, model: str) -> str |
 @click.command()
 @model_argument
 @output_option("The picture: .svg, or .tex for TikZ.", required=True)
+@click.option("--collapse", is_flag=True, help="Repeated layers as one node.")
 @force_option
-def graph(model: str | None, text: str | None, output: str, force: bool) -> None:
+def graph(model: str | None, text: str | None, output: str, collapse: bool, force: bool) -> None:
     """Draw the computational graph of MODEL."""
     kind = kind_of(output, GRAPHS)
     check_writable(output, force)
@@ -87,4 +109,8 @@ def graph(model: str | None, text: str | None, output: str, force: bool) -> None
     from derive.render.model_graph import model_graph
 
     drawn = model_graph(found)
+    if collapse:
+        from derive.render.graph_collapse import collapsed
+
+        drawn = collapsed(drawn)
     write(svg(drawn) if kind == "svg" else tikz(drawn), output, force)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from derive.errors import DeriveError
+from derive.errors import DeriveError, did_you_mean
 from derive.expression.nodes import Expression, Ref
 from derive.expression.walk import walk
-from derive.model import SPD, Equation, Model, Shape, Variable
+from derive.model import SPD, Equation, Model, Shape, Spelling, Variable
 from derive.parse.assumptions import check_structure, comparison, structure
 from derive.parse.declarations import SIZES, variable
 from derive.parse.elaborate import in_index_form
@@ -82,6 +82,7 @@ class _Resolver:
                 if structure(a, self.naming) is None
             ),
             inner=tuple(gradients.inner),
+            spellings=self.spellings({*shapes}),
         )
         object.__setattr__(model, "warnings", tuple(unused_parameters(model)))
         return model
@@ -102,6 +103,12 @@ class _Resolver:
                 if found[name].role != "parameter" and found[name].structure != SPD:
                     found[name] = replace(found[name], structure=kind)
         return found
+
+    def spellings(self, known: set[str]) -> dict[str, Spelling]:
+        for name, (_, place) in self.statements.spellings.items():
+            if name not in known:
+                raise DeriveError(f"there is no name '{name}' to spell", place, did_you_mean(name, known))
+        return {name: spelling for name, (spelling, _) in self.statements.spellings.items()}
 
     def body(self, f: FunctionText) -> Body:
         scope = list(f.parameters)

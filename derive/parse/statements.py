@@ -11,9 +11,11 @@ import re
 from dataclasses import dataclass, field
 
 from derive.errors import DeriveError, Place, did_you_mean
+from derive.model import Spelling
 from derive.parse import limits
 from derive.parse.layers import Layers, find_layers, loop, subscripts_of
 from derive.parse.source import Source, parse_python
+from derive.parse.spelling import HINT, is_spelling, read_spelling, text_of
 
 ROLES = ("input", "target", "parameter", "constant", "noise", "state", "size", "examples", "index")
 EQUATION_ROLES = ("loss", "output")
@@ -70,6 +72,7 @@ class Statements:
     definitions: dict[str, Definition] = field(default_factory=dict)
     functions: dict[str, FunctionText] = field(default_factory=dict)
     assumptions: list[Assumption] = field(default_factory=list)
+    spellings: dict[str, tuple[Spelling, Place]] = field(default_factory=dict)
     layers: Layers = field(default_factory=Layers)
 
 
@@ -144,6 +147,8 @@ class _StatementReader:
                 self.function(node)
             case ast.Expr(value=ast.Call(func=ast.Name(id="assume"))):
                 self.result.assumptions.append(Assumption(node.value, self.layers))  # type: ignore[arg-type]
+            case ast.Expr(value=ast.Call(func=ast.Name(id="latex"), args=[target, spelled], keywords=[])):
+                self.spell(self.left_side(target), spelled, target)
             case ast.Expr(value=ast.Compare()):
                 raise DeriveError("this comparison stands alone", self.place(node), "an equation has one `=`")
             case ast.Expr():
@@ -168,6 +173,13 @@ class _StatementReader:
                     self.place(node),
                     "use where(condition, then, otherwise)" if isinstance(node, ast.If) else None,
                 )
+
+    def spell(self, left: tuple[str, tuple[str, ...]], spelled: ast.expr, target: ast.expr) -> None:
+        """``latex(W1, r"W_{\\text{in}}")``."""
+        text, (name, indices) = text_of(spelled), left
+        if text is None or indices:
+            raise DeriveError("latex takes a name and its spelling in quotes", self.place(target), HINT)
+        self.result.spellings[name] = (read_spelling(text, self.place(spelled)), self.place(target))
 
     def loop(self, node: ast.For) -> None:
         """Reads the body once for each number."""
@@ -246,6 +258,11 @@ class _StatementReader:
         role = role_node.id
         name, indices = self.left_side(node.target)
         place = self.place(node.target)
+        if role not in EQUATION_ROLES and isinstance(node.value, ast.Call) and is_spelling(node.value):
+            if len(node.value.args) != 1 or node.value.keywords:
+                raise DeriveError("latex takes the spelling in quotes here", self.place(node.value), HINT)
+            self.spell((name, indices), node.value.args[0], node.target)
+            node = ast.AnnAssign(node.target, node.annotation, None, node.simple)
         if role in EQUATION_ROLES:
             if node.value is None:
                 raise DeriveError(f"the {role} '{name}' has no equation", place, f"write `{name}: {role} = …`")

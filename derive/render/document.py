@@ -12,7 +12,7 @@ other string may come from a stranger and is escaped by the printers.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Math:
 
     latex: str
     text: str
+    source: str = field(default="", compare=False)  # the same in the model language, where it is an expression of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +107,21 @@ class Line:
     latex: str
     text: str
     note: Inlines = ()
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
     """`left = line 1 = line 2 = …`.  With an anchor it has an equation number, at its last line.
 
-    With a title the steps can be folded where the format can fold.
+    With a title the steps can be folded where the format can fold; `full` has every step, where lines leave some out.
     """
 
     left: Math
     lines: tuple[Line, ...]
     anchor: str = ""
     title: Inlines = ()
+    full: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +159,17 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`row_anchors`, if any, names a target for each row, where the format has links into tables."""
+    """`row_anchors`, if any, names a target for each row, where the format has links into tables.
+
+    `row_keys` say which quantity a row is about, and whether an equation computes it.
+    """
 
     header: tuple[Inlines, ...]
     rows: tuple[tuple[Inlines, ...], ...]
     caption: Inlines = ()
     anchor: str = ""
     row_anchors: tuple[str, ...] = ()
+    row_keys: tuple[tuple[str, bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +211,17 @@ Numbered: TypeAlias = Section | Derivation | Equation | Figure | Table | Algorit
 
 
 @dataclass(frozen=True, slots=True)
+class Symbol:
+    """A quantity for those who ask what a sign in a formula means: where it is defined, and how."""
+
+    name: str
+    latex: str
+    about: Inlines
+    defined: Math | None = None
+    anchor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A title, a language (`en`, `es`: a catalogue of words) and the blocks in reading order."""
 
@@ -211,6 +229,7 @@ class Document:
     blocks: tuple[Block, ...]
     language: str = "en"
     subtitle: str = ""
+    symbols: tuple[Symbol, ...] = ()
 
     def sections(self) -> Iterator[Section]:
         return (block for block in self.blocks if isinstance(block, Section))

@@ -11,7 +11,7 @@ only in the gaps between the columns; the same graph gives the same layout.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -22,7 +22,7 @@ _ROW_GAP, _MARGIN, _DUMMY_HEIGHT = 18.0, 12.0, 6.0
 
 LABEL_HEIGHT = 16.0
 # Where on the last curve a label may stand: nearer to the source, where edges into one target are still apart.
-_ALONG = (0.4, 0.3, 0.5, 0.2, 0.6, 0.1, 0.7, 0.0)
+_ALONG = (0.4, 0.3, 0.5, 0.2, 0.6, 0.1, 0.7, 0.0, 0.35, 0.45, 0.25, 0.15, 0.55, 0.65, 0.05, 0.75)
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]  # centre, width and height
@@ -47,6 +47,9 @@ class GraphEdge:
     target: str
     label: str = ""
     latex: str = ""
+    back: str = ""  # beneath the edge, what flows against its direction; the label then stands above it
+    back_latex: str = ""
+    anchor: str = ""  # where its derivative is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,13 @@ def edge_label_width(label: str) -> float:
     return label_width(label, SMALL_FONT) + 8.0
 
 
+def _label_size(edge: GraphEdge) -> tuple[float, float]:
+    """Of one label on the edge, or of two, above and beneath it."""
+    if edge.back:
+        return max(map(edge_label_width, (edge.label, edge.back))), 2 * LABEL_HEIGHT + 4
+    return edge_label_width(edge.label), LABEL_HEIGHT
+
+
 def layout(graph: Graph) -> Layout:
     """Place a graph.  Raises ValueError for a cycle, an edge without its nodes, or an id given twice.
 
@@ -110,12 +120,14 @@ def layout(graph: Graph) -> Layout:
     nodes = []
     for node, layer, (width, height), y in zip(graph.nodes, layer_of, sizes, rows, strict=False):
         nodes.append(PlacedNode(node, layer, sum(columns[layer]) / 2, y, width, height))
-    edges: list[PlacedEdge] = []
     taken = [(n.x, n.y, n.width, n.height) for n in nodes]
-    for edge, path in zip(graph.edges, net.paths, strict=True):
-        edges.append(_placed_edge(edge, path, nodes, rows, columns, taken))
-        if edge.label:
-            taken.append((*edges[-1].label_at, edge_label_width(edge.label), LABEL_HEIGHT))
+    placed: dict[int, PlacedEdge] = {}
+    ordered = sorted(range(len(graph.edges)), key=lambda k: abs(rows[net.paths[k][-2]] - rows[net.paths[k][-1]]))
+    for k in ordered:  # the label of a straight edge has the fewest places
+        placed[k] = _placed_edge(graph.edges[k], net.paths[k], nodes, rows, columns, taken)
+        if placed[k].edge.label or placed[k].edge.back:
+            taken.append((*placed[k].label_at, *_label_size(placed[k].edge)))
+    edges = [placed[k] for k in range(len(graph.edges))]
     bottom = max([0.0, *(n.y + n.height / 2 for n in nodes), *rows[net.real :]])
     right = columns[-1][1] if columns else 0.0
     return Layout(tuple(nodes), tuple(edges), right + _MARGIN, bottom + _MARGIN)
@@ -197,16 +209,14 @@ def _spread(wishes: Sequence[tuple[float, float]], steps: Sequence[float]) -> li
     return [mean + offset for mean, offset in zip(means, offsets, strict=False)]
 
 
-def _columns(
-    graph: Graph, net: Net, widths: Sequence[float], rows: Sequence[float]
-) -> list[tuple[float, float]]:
+def _columns(graph: Graph, net: Net, widths: Sequence[float], rows: Sequence[float]) -> list[tuple[float, float]]:
     """Left and right of every layer; a gap is wide enough for its labels and for its steepest edge."""
     layer_of = {item: k for k, layer in enumerate(net.layers) for item in layer}
     gaps = [44.0] * len(net.layers)
     for edge, path in zip(graph.edges, net.paths, strict=True):
         if edge.label:
             k = layer_of[path[-1]]
-            gaps[k] = max(gaps[k], 1.5 * edge_label_width(edge.label) + 16)
+            gaps[k] = max(gaps[k], (2 if edge.back else 1.5) * _label_size(edge)[0] + 16)
         for one, next_ in pairwise(path):
             k = layer_of[next_]
             gaps[k] = max(gaps[k], min(140.0, 0.4 * abs(rows[one] - rows[next_])))
@@ -234,6 +244,8 @@ def _placed_edge(
         points += [(columns[k][1], rows[one]), (columns[k + 1][0], rows[next_])]
     points.append((target.x - target.width / 2, target.y))
     label_at = _label_place(edge, points[-3], points[-2], taken)
+    if label_at is None:  # in a crowd a label is left out rather than set upon another
+        edge, label_at = replace(edge, label="", latex="", back="", back_latex=""), points[-3]
     # without the points in which nothing bends: those that coincide, or lie on a line with their neighbours
     distinct = list(dict.fromkeys((round(x, 2), round(y, 2)) for x, y in points))
     triples = zip(distinct, distinct[1:], distinct[2:], strict=False)
@@ -241,11 +253,13 @@ def _placed_edge(
     return PlacedEdge(edge, (distinct[0], *bends, distinct[-1]), label_at)
 
 
-def _label_place(edge: GraphEdge, start: Point, end: Point, taken: Sequence[Box]) -> Point:
-    """The first place on the curve at which the label overlaps nothing; the usual one where there is none."""
-    size = edge_label_width(edge.label), LABEL_HEIGHT
+def _label_place(edge: GraphEdge, start: Point, end: Point, taken: Sequence[Box]) -> Point | None:
+    """The first place on the curve at which the label overlaps nothing, or None; without a label the usual one."""
+    size = _label_size(edge)
     places = [_on_curve(start, end, t) for t in _ALONG]
-    return next((p for p in places if not any(_overlap((*p, *size), box) for box in taken)), places[0])
+    if not edge.label and not edge.back:
+        return places[0]
+    return next((p for p in places if not any(_overlap((*p, *size), box) for box in taken)), None)
 
 
 def _on_curve(start: Point, end: Point, t: float) -> Point:

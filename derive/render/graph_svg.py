@@ -30,24 +30,27 @@ _ARROW = 7.0
 
 # Edges are drawn in a grey that is legible on white and on black: a page around us may not know of dark mode.
 _STYLE = """\
-.derive-graph { color: #14191f; font-family: "STIX Two Text", "Latin Modern Roman", Cambria, Georgia, serif; }
-.derive-graph text { fill: currentColor; text-anchor: middle; unicode-bidi: isolate; white-space: pre; }
+.derive-graph { color-scheme: light dark; font-family: "STIX Two Text", "Latin Modern Roman", Cambria, Georgia, serif; }
+.derive-graph text { text-anchor: middle; unicode-bidi: isolate; white-space: pre; }
 .derive-graph .edge path { fill: none; stroke: #7b8591; stroke-width: 1.4; }
 .derive-graph .edge polygon { fill: #7b8591; }
-.derive-graph .edge rect { fill: #f4f6f8; }
+.derive-graph .edge .wide { stroke: transparent; stroke-width: 14; }
 .derive-graph .box { stroke-width: 1.4; }
 .derive-graph .noise .box { stroke-dasharray: 4 3; }
 .derive-graph .loss .box, .derive-graph .output .box { stroke-width: 2.4; }
 .derive-graph a:hover .box, .derive-graph a:focus .box { stroke-width: 3.2; }
+.derive-graph a:hover .line, .derive-graph a:focus .line { stroke-width: 3; }
 """
-_DARK = """\
-  .derive-graph { color: #eef1f4; }
-  .derive-graph .edge rect { fill: #262c33; }
-"""
+_COLOURS = (  # selector and property, then the colour on a light page and on a dark one
+    ("text", "fill", "#14191f", "#eef1f4"),
+    (".edge rect", "fill", "#f4f6f8", "#262c33"),
+    (".value text", "fill", "#1f6b3a", "#6fce93"),
+    (".back text", "fill", "#b42318", "#ff9a8f"),
+)
 
 
-def svg(graph: Graph, title: str = "") -> str:
-    """Draw a graph; each node is a link to `#step-<id>`.
+def svg(graph: Graph, title: str = "", prefix: str = "") -> str:
+    """Draw a graph; each node is a link to `#step-<id>`.  `prefix` tells the ids of several in a page apart.
 
     >>> from derive.render.graph_layout import GraphNode
     >>> a = Graph((GraphNode("a", "a^{[1]}", "a^{[1]}", "node"),), ())
@@ -64,18 +67,21 @@ def svg(graph: Graph, title: str = "") -> str:
         f"<style>\n{_style()}</style>",
         *(_edge(edge) for edge in placed.edges),
         *(_edge_label(edge) for edge in placed.edges if edge.edge.label),
-        *(_node(node) for node in placed.nodes),
+        *(_node(node, prefix) for node in placed.nodes),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _style() -> str:
-    light, dark = _STYLE, _DARK
+    """Each colour twice: plain, for those who do not know `light-dark`."""
+    rows = list(_COLOURS)
     for role, (fill, stroke, dark_fill, dark_stroke) in _HUES.items():
-        light += f".derive-graph .{role} .box {{ fill: {fill}; stroke: {stroke}; }}\n"
-        dark += f"  .derive-graph .{role} .box {{ fill: {dark_fill}; stroke: {dark_stroke}; }}\n"
-    return f"{light}@media (prefers-color-scheme: dark) {{\n{dark}}}\n"
+        rows += [(f".{role} .box", "fill", fill, dark_fill), (f".{role} .box", "stroke", stroke, dark_stroke)]
+    return _STYLE + "".join(
+        f".derive-graph {selector} {{ {name}: {light}; {name}: light-dark({light}, {dark}); }}\n"
+        for selector, name, light, dark in rows
+    )
 
 
 def _description(graph: Graph) -> str:
@@ -92,7 +98,7 @@ def _plain(label: str) -> str:
     return "".join(run.text for run in runs(label))
 
 
-def _node(placed: PlacedNode) -> str:
+def _node(placed: PlacedNode, prefix: str) -> str:
     node = placed.node
     role = node.role if node.role in _HUES else "node"
     radius = 17.0 if role in _LEAVES else 6.0
@@ -105,10 +111,9 @@ def _node(placed: PlacedNode) -> str:
     texts = _label(node.label, (placed.x, baseline), FONT)
     if node.subtitle:
         texts += _label(node.subtitle, (placed.x, placed.y + 16), SMALL_FONT)
-    return (
-        f'<g id="node-{_text(node.id)}" class="{role}"><a href="#step-{quote(_clean(node.id), safe="")}">'
-        f"<title>{_text(f'{_plain(node.label)} ({role})')}</title>{box}{texts}</a></g>"
-    )
+    marks = f'id="{prefix}node-{_text(node.id)}" data-quantity="{_text(node.id)}" class="{role}"'
+    title = f"<title>{_text(f'{_plain(node.label)} ({role})')}</title>"
+    return f'<g {marks}><a href="#step-{quote(_clean(node.id), safe="")}">{title}{box}{texts}</a></g>'
 
 
 def _edge(placed: PlacedEdge) -> str:
@@ -125,11 +130,22 @@ def _edge(placed: PlacedEdge) -> str:
         left, start = right, end
     back = _number(x - _ARROW)
     tip = f"{_number(x)},{_number(y)} {back},{_number(y - _ARROW / 2)} {back},{_number(y + _ARROW / 2)}"
-    return f'<g class="edge"><path d="{"".join(path)}"/><polygon points="{tip}"/></g>'
+    stem_path = "".join(path)
+    line = f'<path class="line" d="{stem_path}"/><polygon points="{tip}"/>'
+    if placed.edge.anchor:
+        title = _text(_plain(placed.edge.label) or f"{placed.edge.source} → {placed.edge.target}")
+        wide = f'<path class="wide" d="{stem_path}"/>'
+        line = f'<a href="#{quote(_clean(placed.edge.anchor), safe="")}"><title>{title}</title>{wide}{line}</a>'
+    return f'<g class="edge">{line}</g>'
 
 
 def _edge_label(placed: PlacedEdge) -> str:
     x, y = placed.label_at
+    if placed.edge.back:  # the value above the line, what flows back beneath it
+        of = f'data-of="{_text(placed.edge.source)}"'
+        above = _label(placed.edge.label, (x, y - 5), SMALL_FONT)
+        below = _label(placed.edge.back, (x, y + 13), SMALL_FONT)
+        return f'<g class="value" {of}>{above}</g><g class="back" {of}>{below}</g>'
     width = edge_label_width(placed.edge.label)
     left, top = _number(x - width / 2), _number(y - 9)
     box = f'<rect x="{left}" y="{top}" width="{_number(width)}" height="18" rx="4"/>'

@@ -36,7 +36,7 @@ def tikz(graph: Graph) -> str:
     >>> print(tikz(Graph((GraphNode("b", "b", "b", "node"),), ())).splitlines()[-2])
       \node[graph node, graph role node, minimum width=28.0pt, minimum height=23.8pt] at (22.4,20.3) {$b$};
     """
-    placed = layout(_as_set(graph))
+    placed = layout(as_set(graph))
     unit = min(_UNIT, _LARGEST / max(placed.width, placed.height, 1.0))
     body = "\n".join(_picture(placed, unit))
     width, height = placed.width * unit, placed.height * unit
@@ -46,10 +46,11 @@ def tikz(graph: Graph) -> str:
     return f"\\resizebox{size}{{%\n{body}%\n}}\n"
 
 
-def _as_set(graph: Graph) -> Graph:
+def as_set(graph: Graph) -> Graph:
     """The same graph with labels about as wide as LaTeX will set them, to be measured by the layout."""
     nodes = tuple(replace(n, label=_measure(n.latex), subtitle="") for n in graph.nodes)
-    return Graph(nodes, tuple(replace(e, label=_measure(e.latex)) for e in graph.edges))
+    edges = (replace(e, label=_measure(e.latex), back=_measure(e.back_latex)) for e in graph.edges)
+    return Graph(nodes, tuple(edges))
 
 
 def _measure(latex: str) -> str:
@@ -70,19 +71,32 @@ def _picture(placed: Layout, unit: float) -> list[str]:
         r"\begin{tikzpicture}[x=1pt, y=-1pt,",
         rf"  graph node/.style={{inner sep=2pt, rounded corners=2.5pt, font=\normalsize{shrink}}},",
         rf"  graph label/.style={{inner sep=1.2pt, fill=white, font=\scriptsize{shrink}}},",
+        "  graph pale/.style={inner sep=1pt, outer sep=1pt, fill=white, fill opacity=0.8, text opacity=1},",
+        rf"  graph value/.style={{graph pale, text=green!35!black, font=\scriptsize{shrink}}},",
+        rf"  graph back/.style={{graph pale, text=red!70!black, font=\scriptsize{shrink}}},",
         *(f"  graph role {role}/.style={{{style}}}," for role, style in _STYLES.items()),
         "  graph edge/.style={-stealth, draw=black!55}]",
     ]
     lines += [_edge(edge, unit) for edge in placed.edges]
     for edge in placed.edges:
-        if edge.edge.latex:
-            lines.append(rf"  \node[graph label] at {_at(edge.label_at, unit)} {{${edge.edge.latex}$}};")
+        lines += _labels(edge, unit)
     for node in placed.nodes:
         role = node.node.role if node.node.role in _STYLES else "node"
         size = f"minimum width={node.width * _UNIT:.1f}pt, minimum height={node.height * _UNIT:.1f}pt"
         where = _at((node.x, node.y), unit)
         lines.append(rf"  \node[graph node, graph role {role}, {size}] at {where} {{${node.node.latex}$}};")
     return [*lines, r"\end{tikzpicture}"]
+
+
+def _labels(placed: PlacedEdge, unit: float) -> list[str]:
+    """On the edge; or the value above it and the derivative beneath."""
+    edge, at = placed.edge, _at(placed.label_at, unit)
+    if edge.back_latex:
+        return [
+            rf"  \node[graph value, above] at {at} {{${edge.latex}$}};",
+            rf"  \node[graph back, below] at {at} {{${edge.back_latex}$}};",
+        ]
+    return [rf"  \node[graph label] at {at} {{${edge.latex}$}};"] if edge.latex else []
 
 
 def _edge(placed: PlacedEdge, unit: float) -> str:

@@ -9,6 +9,7 @@ as LaTeX.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -29,12 +30,14 @@ from derive.render.document import (
     Figure,
     Inline,
     Inlines,
+    Line,
     List,
     Math,
     Paragraph,
     Reference,
     Result,
     Section,
+    Symbol,
     Table,
     Text,
     plain,
@@ -68,10 +71,15 @@ class Entry:
     title: Markup
 
 
-def print_html(document: Document, *, katex: Literal["embedded", "shared"] = "embedded") -> str:
-    """The document as an HTML page."""
+def print_html(
+    document: Document,
+    *,
+    katex: Literal["embedded", "shared"] = "embedded",
+    numpy: Callable[[str], str | None] = lambda source: None,
+) -> str:
+    """The document as an HTML page; `numpy` says an expression of the model language in numpy, where it can."""
     shared = katex == "shared"
-    printer = _Printer(Words(document.language), number_blocks(document))
+    printer = _Printer(Words(document.language), number_blocks(document), numpy)
     script = in_script(_read("report.js"))
     return template("html", "report.html.j2").render(
         language=document.language,
@@ -80,6 +88,8 @@ def print_html(document: Document, *, katex: Literal["embedded", "shared"] = "em
         policy=_policy(script, shared),
         contents=printer.contents(document),
         contents_word=printer.words["contents"],
+        words=_tool_words(printer.words),
+        symbols=[printer.symbol(symbol) for symbol in document.symbols],
         body=Markup("").join(printer.block(block) for block in document.blocks),
         shared=shared,
         style_file=STYLE,
@@ -95,6 +105,13 @@ def print_html(document: Document, *, katex: Literal["embedded", "shared"] = "em
 class _Printer:
     words: Words
     numbering: Numbering
+    numpy: Callable[[str], str | None]
+
+    def symbol(self, symbol: Symbol) -> dict[str, object]:
+        """An entry of the glossary that the page's signs refer to."""
+        defined = _math(symbol.defined.latex) if symbol.defined else ""
+        shown, about = _math(symbol.latex), self.inlines(symbol.about)
+        return {"name": symbol.name, "latex": symbol.latex, "shown": shown, "about": about, "defined": defined}
 
     def contents(self, document: Document) -> list[Entry]:
         """The entries, or none where they would be no help."""
@@ -156,38 +173,46 @@ class _Printer:
         return section.anchor or "section-" + self.numbering.number(section)
 
     def _derivation(self, derivation: Derivation) -> Markup:
-        last = len(derivation.lines) - 1
-        number = self.numbering.number(derivation)
-        lines = [
-            HtmlLine(
-                _math(derivation.left.latex, display=True) if i == 0 else Markup(""),
-                _math(RELATIONS[line.relation]),
-                _math(line.latex, display=True),
-                self.inlines(line.note),
-                f"({number})" if number and i == last else "",
-                "",
-            )
-            for i, line in enumerate(derivation.lines)
-        ]
-        count = f"{len(lines)} {self.words['step' if len(lines) == 1 else 'steps']}"
+        count = f"{len(derivation.lines)} {self.words['step' if len(derivation.lines) == 1 else 'steps']}"
         title = self.inlines(derivation.title) or _math(derivation.left.latex)
         return _fill(
             "derivation",
             anchor=derivation.anchor,
             title=title,
             count=count,
-            content=_fill("lines", lines=lines),
+            content=self._lines(derivation, derivation.lines) + self._lines(derivation, derivation.full, every=True),
         )
 
+    def _lines(self, derivation: Derivation, steps: tuple[Line, ...], every: bool = False) -> Markup:
+        """The steps; `every` one of them is there to be unfolded."""
+        if not steps:
+            return Markup("")
+        last, number = len(steps) - 1, self.numbering.number(derivation)
+        lines = [
+            HtmlLine(
+                _math(derivation.left.latex, display=True) if i == 0 else Markup(""),
+                _math(RELATIONS[line.relation]),
+                self._display(line.latex, line.source),
+                self.inlines(line.note),
+                f"({number})" if number and i == last else "",
+                "",
+            )
+            for i, line in enumerate(steps)
+        ]
+        return _fill("lines", lines=lines, every=every)
+
+    def _display(self, latex: str, source: str) -> Markup:
+        return _math(latex, True, source, (self.numpy(source) or "") if source else "")
+
     def _equations(self, items: tuple[Equation, ...]) -> Markup:
-        return _fill("lines", lines=[self._line(item) for item in items])
+        return _fill("lines", lines=[self._line(item) for item in items], every=False)
 
     def _line(self, item: Equation) -> HtmlLine:
         number = self.numbering.number(item)
         return HtmlLine(
             _math(item.left.latex, display=True) if item.left.latex else Markup(""),
             _math(RELATIONS[item.relation]),
-            _math(item.right.latex, display=True),
+            self._display(item.right.latex, item.right.source),
             self.inlines(item.note),
             f"({number})" if number else "",
             item.anchor,
@@ -206,7 +231,7 @@ class _Printer:
         return _fill(
             "figure",
             anchor=figure.anchor,
-            picture=Markup(svg(figure.graph, plain(figure.caption))),
+            picture=Markup(svg(figure.graph, plain(figure.caption), f"{figure.anchor}-" if figure.anchor else "")),
             label=f"{self.words['figure']} {self.numbering.number(figure)}.",
             caption=self.inlines(figure.caption),
         )
@@ -220,6 +245,7 @@ class _Printer:
             header=[self.inlines(cell) for cell in table.header],
             rows=[[self.inlines(cell) for cell in row] for row in table.rows],
             row_anchors=table.row_anchors or ("",) * len(table.rows),
+            row_keys=table.row_keys or ("",) * len(table.rows),
         )
 
 
@@ -227,8 +253,13 @@ def _fill(macro: str, **parts: object) -> Markup:
     return Markup(fill("html", "blocks.html.j2", macro, **parts))
 
 
-def _math(latex: str, display: bool = False) -> Markup:
-    return _fill("math", latex=latex, display=display)
+def _math(latex: str, display: bool = False, source: str = "", numpy: str = "") -> Markup:
+    return _fill("math", latex=latex, display=display, source=source, numpy=numpy)
+
+
+def _tool_words(words: Words) -> dict[str, str]:
+    keys = ("details", "brief", "normal", "full", "theme", "copy", "walk", "forward", "backward")
+    return {key: words[key] for key in keys} | {"language": words["model language"]}
 
 
 def _read(name: str) -> str:

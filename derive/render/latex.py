@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from derive.expression.nodes import Call, D, Div, Expression, Neg, Number, Ref
 from derive.functions import fill
+from derive.model import Spelling
 from derive.render.math_printer import Printer
 from derive.render.math_style import ATOM, POWER, PRODUCT, SUM, Conventions, Printed, Shapes, Style
 from derive.render.names import joined_indices, latex_name
@@ -38,10 +39,25 @@ def latex(e: Expression, shapes: Shapes | None = None, conventions: Conventions 
 
 def latex_printer(conventions: Conventions) -> Printer:
     """A printer for many expressions: what they share is printed once."""
-    return Printer(LATEX, conventions)
+    return Printer(style(conventions), conventions)
+
+
+def style(conventions: Conventions) -> Style:
+    """LaTeX with the author's spellings, and bold names where they are asked for."""
+    if not conventions.spellings and not conventions.bold:
+        return LATEX
+    arrays = frozenset(name for name, shape in conventions.shapes.items() if shape) if conventions.bold else frozenset()
+    return _Latex(conventions.spellings, arrays)
 
 
 class _Latex(Style):
+    def __init__(self, spellings: Mapping[str, Spelling] | None = None, arrays: frozenset[str] = frozenset()) -> None:
+        self.spellings = spellings or {}
+        self.arrays = arrays  # names that are bold where they stand for the whole
+
+    def _name(self, name: str, indices: Sequence[str], superscript: str = "") -> str:
+        return latex_name(name, indices, superscript, self.spellings.get(name), name in self.arrays and not indices)
+
     numerator = denominator = exponent = 0
     elementwise = r" \odot "
     matrix = r"\, "
@@ -65,11 +81,11 @@ class _Latex(Style):
 
     def name(self, name: str, indices: Sequence[str]) -> str:
         plain = name.rstrip("'")
-        return latex_name(plain, indices) + name[len(plain) :]
+        return self._name(plain, indices) + name[len(plain) :]
 
     def transposed(self, base: Printed, name: str | None, indices: Sequence[str]) -> Printed:
         if name is not None:
-            return Printed(latex_name(name, indices, r"\top"), POWER)
+            return Printed(self._name(name, indices, r"\top"), POWER)
         return Printed(rf"{base.text}^{{\top}}", POWER)
 
     def parentheses(self, text: str) -> str:

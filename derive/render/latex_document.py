@@ -1,7 +1,7 @@
 r"""The LaTeX printer: a document as an article for pdflatex.
 
 In: a `Document`.  Out: a whole `.tex` file, or its body alone (`fragment=True`) to `\input` beneath the
-preamble of `templates/preamble.tex.j2`.
+macros of `templates/macros.tex.j2`.
 Invariant: no line is wider than the page.  TeX itself measures every formula (the macros are in the
 preamble): the rule stands beside a formula where there is room, beneath it where there is not; what is
 wider than the page is broken before relations and operators, and a piece that cannot be broken is scaled
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -67,7 +68,7 @@ class TexLine:
 def print_latex(document: Document, *, fragment: bool = False) -> str:
     """The document as LaTeX source."""
     printer = _Printer(Words(document.language), number_blocks(document))
-    body = "".join(printer.block(block) for block in document.blocks).rstrip("\n")
+    body = "".join(printer.blocks(document.blocks)).rstrip("\n")
     if fragment:
         return body + "\n"
     return template("latex", "report.tex.j2").render(
@@ -81,10 +82,22 @@ def print_latex(document: Document, *, fragment: bool = False) -> str:
     )
 
 
+def print_fragment(document: Document) -> str:
+    r"""The body with the macros it needs, to be `\input` into a document that loads the packages named on top."""
+    body = print_latex(document, fragment=True)
+    return template("latex", "fragment.tex.j2").render(title=latex_text(document.title), body=body)
+
+
 @dataclass(frozen=True, slots=True)
 class _Printer:
     words: Words
     numbering: Numbering
+
+    def blocks(self, blocks: tuple[Block, ...]) -> Iterator[str]:
+        """Each block; with no break of the page between those that belong together."""
+        for before, block, after in zip((None, *blocks), blocks, (*blocks[1:], None), strict=False):
+            printed = self.block(block)
+            yield printed.rstrip("\n") + "\n\\par\\nobreak\n" if _belong(before, block, after) else printed
 
     def block(self, block: Block) -> str:
         match block:
@@ -98,7 +111,7 @@ class _Printer:
                 return self._equations(items) + "\n"
             case Result(items, title):
                 heading = self.inlines(title) or self.words["result"]
-                return _fill("panel", title=rf"\textbf{{{heading}}}", content=self._equations(items))
+                return _fill("panel", title=rf"\textbf{{{heading}}}", content=self._equations(items), compact=False)
             case Algorithm():
                 return self._algorithm(block)
             case Figure():
@@ -182,7 +195,7 @@ class _Printer:
             + self._equations(group.lines)
             for group in algorithm.groups
         )
-        return _fill("panel", title=title, content=groups)
+        return _fill("panel", title=title, content=groups, compact=True)
 
     def _figure(self, figure: Figure) -> str:
         return _fill(
@@ -206,6 +219,13 @@ class _Printer:
         )
 
 
+def _belong(before: Block | None, block: Block, after: Block | None) -> bool:
+    """An introduction and what it introduces; a derivation and its result in array notation."""
+    if isinstance(block, Paragraph) and isinstance(after, Derivation | Equations | List | Table):
+        return isinstance(before, Section) or plain(block.inlines).endswith(":")
+    return isinstance(block, Derivation) and isinstance(after, Equations)
+
+
 def _fill(macro: str, **parts: object) -> str:
     return fill("latex", "blocks.tex.j2", macro, **parts)
 
@@ -224,11 +244,16 @@ def _anchor(anchor: str) -> str:
 
 def _columns(table: Table) -> str:
     """The preamble of the alignment: a cell as it is, or as a paragraph where the column is wordy."""
-    wordy = [max((len(plain(row[i])) for row in table.rows), default=0) > WORDY_CELL for i in range(len(table.header))]
+    wordy = [max((_length(row[i]) for row in table.rows), default=0) > WORDY_CELL for i in range(len(table.header))]
     width = 0.62 / max(1, sum(wordy))
     paragraph = rf"\vtop{{\hsize={width:.2f}\linewidth\raggedright\noindent\strut#\strut\par}}"
     cells = [paragraph if w else r"\strut#\hfil" for w in wordy]
     return r"\tabskip=1.5em&".join(cells)
+
+
+def _length(cell: Inlines) -> int:
+    """How long a cell reads; a matrix is narrower than its letters."""
+    return 0 if any(isinstance(i, Math) and "matrix}" in i.latex for i in cell) else len(plain(cell))
 
 
 def _code_lines(text: str) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from derive.expression.nodes import D, Expression
+from derive.model import Spelling
 
 COMPARISON, SUM, REDUCTION, PRODUCT, POWER, ATOM = range(6)
 
@@ -35,6 +36,7 @@ class Conventions:
     `direct`: the loss's name and the nodes held, for its derivative by its own equation alone.
     `whole`: how a name without indices is spelt: the batch's matrices in capital letters.
     `iverson`: δ_{ij} is spelt [i = j], where δ means something else.
+    `spellings`: the names that the author spells; `bold`: whole vectors and matrices are bold (both in LaTeX alone).
     """
 
     shapes: Shapes = field(default_factory=dict)
@@ -47,6 +49,8 @@ class Conventions:
     direct: Callable[[D], tuple[str, tuple[str, ...]] | None] = lambda derivative: None
     whole: Callable[[str], str] = lambda name: name
     iverson: bool = False
+    spellings: Mapping[str, Spelling] = field(default_factory=dict)
+    bold: bool = False
 
 
 class Style(ABC):

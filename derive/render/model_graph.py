@@ -11,7 +11,7 @@ from derive.expression.nodes import D, Expression, Index, Ref
 from derive.expression.walk import names
 from derive.model import Equation, Model
 from derive.render.graph_layout import Graph, GraphEdge, GraphNode
-from derive.render.names import label, latex_name
+from derive.render.names import label
 from derive.render.notation import Notation
 
 SUBTITLE = 16  # letters of an equation that are shown beneath its name
@@ -19,18 +19,18 @@ LABELLED = 24  # edges up to which the local derivatives stand on them
 _HIDDEN = ("size", "index", "examples")
 
 
-def model_graph(model: Model) -> Graph:
+def model_graph(model: Model, bold: bool = False) -> Graph:
     """The computational graph.
 
     >>> graph = model_graph(Model.builtin("chain"))
     >>> [edge.source + edge.target for edge in graph.edges], [edge.label for edge in graph.edges]
     (['xz', 'zv', 'vf'], ['dz/dx', 'dv/dz', 'df/dv'])
     """
-    notation = Notation(model)
+    notation = Notation(model, bold=bold)
     leaves = [v for v in model.variables.values() if v.role not in _HIDDEN]
-    nodes = [GraphNode(v.name, label(v.name), latex_name(v.name), _leaf_role(v.role)) for v in leaves]
+    nodes = [GraphNode(v.name, label(v.name), notation.latex(Ref(v.name)), _leaf_role(v.role)) for v in leaves]
     nodes += [
-        GraphNode(e.name, label(e.name), latex_name(e.name), e.role or "node", _subtitle(e.written, notation))
+        GraphNode(e.name, label(e.name), notation.latex(Ref(e.name)), e.role or "node", _subtitle(e.written, notation))
         for e in model.equations
     ]
     known = {node.id for node in nodes}
@@ -70,5 +70,5 @@ def _edge(source: str, target: Equation, notation: Notation, labelled: bool) -> 
     derivative = local_derivative(target, source)
     sign = "d" if notation.total(derivative) else "∂"
     command = r"\mathrm{d}" if sign == "d" else r"\partial "
-    latex = f"{command}{latex_name(target.name)}/{command}{latex_name(source)}"
+    latex = f"{command}{notation.latex(Ref(target.name))}/{command}{notation.latex(Ref(source))}"
     return GraphEdge(source, target.name, f"{sign}{label(target.name)}/{sign}{label(source)}", latex)

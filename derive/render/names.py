@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from derive.model import Spelling
+
 _GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ",
     "iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ",
@@ -57,21 +59,37 @@ def split_name(name: str) -> Name:
     return Name(match[1], match[2], components[1:] if accent else components, accent)
 
 
-def latex_name(name: str, indices: Sequence[str] = (), superscript: str = "") -> str:
+def latex_name(
+    name: str,
+    indices: Sequence[str] = (),
+    superscript: str = "",
+    spelling: Spelling | None = None,
+    bold: bool = False,
+) -> str:
     r"""The name in LaTeX; `indices` are subscripts and `superscript` a superscript, already LaTeX.
+
+    `spelling` is the author's own; `bold` is for vectors and matrices as a whole.
 
     >>> latex_name("w1_2"), latex_name("lam"), latex_name("rate"), latex_name("x_1", ["i"])
     ('w^{[1]}_{2}', '\\lambda', '\\mathrm{rate}', 'x_{1,i}')
     >>> latex_name("a1", superscript=r"\top"), latex_name("_{}")
     ('a^{[1]\\top}', '\\mathrm{\\_\\{\\}}')
     """
+    if spelling is not None:
+        return _joined(spelling.base, spelling.above + superscript, [spelling.below] if spelling.below else [], indices)
     parts = split_name(name)
     printed = _latex_word(parts.head)
+    if bold:
+        printed = rf"\boldsymbol{{{printed}}}" if printed.startswith("\\") else rf"\mathbf{{{printed}}}"
     if parts.accent:
         printed = rf"\{parts.accent}{{{printed}}}"
     above = (f"[{parts.layer}]" if parts.layer else "") + superscript
-    below = joined_indices([*map(_latex_word, parts.components), *indices], bool(parts.components))
-    return printed + (f"^{{{above}}}" if above else "") + (f"_{{{below}}}" if below else "")
+    return _joined(printed, above, [*map(_latex_word, parts.components)], indices)
+
+
+def _joined(base: str, above: str, components: Sequence[str], indices: Sequence[str]) -> str:
+    below = joined_indices([*components, *indices], bool(components))
+    return base + (f"^{{{above}}}" if above else "") + (f"_{{{below}}}" if below else "")
 
 
 def unicode_name(name: str, indices: Sequence[str] = ()) -> str:

@@ -42,6 +42,7 @@ class Notation:
     language: str = "en"
     batched: bool = False
     named_adjoints: bool = False
+    bold: bool = False
     layer_deltas: Mapping[str, str] = field(default_factory=dict)
     _cache: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
 
@@ -74,7 +75,7 @@ class Notation:
 
     def math(self, e: Expression, of: str | None = None) -> Math:
         """Both spellings, for a document."""
-        return Math(self.latex(e, of), self.text(e, of))
+        return Math(self.latex(e, of), self.text(e, of), str(e))
 
     def conventions(self, of: str | None = None) -> Conventions:
         return Conventions(
@@ -88,6 +89,8 @@ class Notation:
             whole=self.capital,
             iverson=self.named_adjoints or self.has_delta,
             otherwise=Words(self.language)["otherwise"],
+            spellings=self.model.spellings,
+            bold=self.bold,
         )
 
     def capital(self, name: str) -> str:

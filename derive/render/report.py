@@ -14,7 +14,8 @@ from derive.derivation import Derivation as Derived
 from derive.errors import DeriveError, did_you_mean
 from derive.render.document import Block, Derivation, Document, Paragraph, Section
 from derive.render.report_algorithm import algorithm
-from derive.render.report_model import graph_section, model_section
+from derive.render.report_example import Numbers, example
+from derive.render.report_model import graph_section, model_section, symbols
 from derive.render.report_results import batch, conventions, proofs, summary
 from derive.render.report_steps import adjoints, chain_rule, functions, gradients, local_derivatives
 from derive.render.report_updates import updates
@@ -33,9 +34,17 @@ GRADIENT: tuple[Part, ...] = (chain_rule, adjoints, gradients, updates)
 
 
 def report(
-    derivation: Derived, language: str = "en", detail: str = "normal", rule: UpdateRule | None = None
+    derivation: Derived,
+    language: str = "en",
+    detail: str = "normal",
+    rule: UpdateRule | None = None,
+    numbers: Numbers | None = None,
+    bold: bool = False,
 ) -> Document:
     """The report; `rule` updates the parameters, that of the model if it is None.
+
+    With `numbers` (of `derive.check.example`) it has a section with one example; with `bold`, vectors and matrices are
+    bold in LaTeX and HTML.
 
     >>> from derive.model import Model
     >>> document = report(Model.builtin("quadratic").derive(), language="es", detail="brief")
@@ -44,8 +53,23 @@ def report(
     """
     if detail not in DETAILS:
         raise DeriveError(f"there is no level of detail '{detail}'", hint=did_you_mean(detail, DETAILS))
-    story = Story(derivation.prove(), language, detail, rule_for(derivation.model, rule))
-    return _document(story, BRIEF if detail == "brief" else STORY, story.words["subtitle"])
+    story = Story(derivation.prove(), language, detail, rule_for(derivation.model, rule), bold)
+    document = _document(story, BRIEF if detail == "brief" else STORY, story.words["subtitle"], numbers)
+    if detail == "normal":
+        every = _document(replace(story, detail="full"), STORY, "")
+        document = replace(document, blocks=tuple(_with_full(document.blocks, every.blocks)))
+    return replace(document, symbols=symbols(story))
+
+
+def _with_full(blocks: Iterable[Block], every: Iterable[Block]) -> Iterator[Block]:
+    """Each derivation with its lines of full detail, where those are more."""
+    lines = {b.anchor: b.lines for b in every if isinstance(b, Derivation)}
+    for block in blocks:
+        full = lines.get(block.anchor, ()) if isinstance(block, Derivation) and block.anchor else ()
+        if isinstance(block, Derivation) and len(full) > len(block.lines):
+            yield replace(block, full=full)
+        else:
+            yield block
 
 
 def gradient_document(derivation: Derived, language: str = "en", rule: UpdateRule | None = None) -> Document:
@@ -89,9 +113,11 @@ def _terse(blocks: Iterable[Block]) -> Iterator[Block]:
             yield block
 
 
-def _document(story: Story, parts: tuple[Part, ...], subtitle: str) -> Document:
+def _document(story: Story, parts: tuple[Part, ...], subtitle: str, numbers: Numbers | None = None) -> Document:
     blocks: list[Block] = []
     for part in parts:
         blocks += part(story)
+        if part is gradients and numbers is not None:
+            blocks += example(story, numbers)
     model = story.model
     return Document(story.words.title(model.title or model.name), tuple(blocks), story.language, subtitle)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from derive.expression.nodes import Call, Expression, MatMul, Reduce, Ref
 from derive.expression.walk import contains, walk
 from derive.model import Equation as ModelEquation
@@ -16,6 +18,7 @@ from derive.render.document import (
     Math,
     Paragraph,
     Section,
+    Symbol,
     Table,
     says,
 )
@@ -48,12 +51,13 @@ def model_section(story: Story) -> list[Block]:
 
 def graph_section(story: Story) -> list[Block]:
     """The picture."""
-    graph = model_graph(story.model)
+    graph = model_graph(story.model, story.bold)
     if len(graph.nodes) > LARGEST_PICTURE:
         return []
+    edges = tuple(replace(e, anchor=story.local_anchor(e.target, e.source)) for e in graph.edges)
     return [
         Section(says(story.words["graph"]), anchor="graph"),
-        Figure(Graph(graph.nodes, graph.edges), story.say("graph caption"), anchor="figure-graph"),
+        Figure(Graph(graph.nodes, edges), story.say("graph caption"), anchor="figure-graph"),
     ]
 
 
@@ -82,6 +86,21 @@ def _declarations(story: Story, shown: list[Variable]) -> Table:
         anchor="declarations",
         row_anchors=tuple("" if v.name in story.adjoints else f"step-{v.name}" for v in shown),
     )
+
+
+def symbols(story: Story) -> tuple[Symbol, ...]:
+    """What each name of the model is: its role, its shape, its equation, and where its derivative is told."""
+    model, found = story.model, []
+    for v in model.variables.values():
+        if v.role not in _HIDDEN:
+            about = joined([says(story.words[v.role]), _shape(story, v), _value(story, v)])
+            found.append(Symbol(v.name, story.notation.latex(Ref(v.name)), about, None, f"step-{v.name}"))
+    for e in model.equations:
+        about = joined([says(story.words[e.role or "quantity"]), shape_of(story, e.shape)])
+        left, right = story.math(left_side(e)), story.math(e.written)
+        defined = Math(f"{left.latex} = {right.latex}", f"{left.text} = {right.text}")
+        found.append(Symbol(e.name, story.notation.latex(Ref(e.name)), about, defined, f"step-{e.name}"))
+    return tuple(found)
 
 
 def _shape(story: Story, v: Variable) -> Inlines:

@@ -161,7 +161,7 @@ def local_steps(story: Story, r: Result, same: str) -> Block:
     if r.steps:
         start = story.math(r.steps[0].before, r.of)
         lines = (Line("=", start.latex, start.text, story.say("by", references=Reference(anchor))),)
-    if same and len(r.steps) > SHORT and story.detail != "full":
+    if same and len(r.steps) > SHORT:
         result = story.math(r.expr, r.of)
         lines += (Line("=", result.latex, result.text, story.say("same way", reference=Reference(same))),)
     else:
@@ -250,7 +250,7 @@ def adjoint_steps(story: Story, a: Adjoint, same: str) -> list[Block]:
     steps = _steps(story, a)
     sources = _sources(story, a)
     lines = story.lines(steps, None, sources)
-    if story.detail == "brief" or (same and len(steps) > SHORT and story.detail == "normal"):
+    if story.detail == "brief" or (same and len(steps) > SHORT):
         lines = _shortened(story, a, steps, lines, same)
     title = _title(story, story.model.loss, a.name)
     blocks: list[Block] = [Derivation(left, lines, story.adjoint_anchor(a.name), title)]

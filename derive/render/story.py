@@ -12,6 +12,7 @@ from functools import cached_property
 
 from derive.derivation import Adjoint, Derivation, Result, Step
 from derive.expression.nodes import D, Expression, Index, Ref
+from derive.expression.walk import contains
 from derive.model import Model
 from derive.parse.expression import parse_expression
 from derive.render.catalogue import Words
@@ -19,16 +20,30 @@ from derive.render.deltas import layer_deltas, needed, trained
 from derive.render.document import Inline, Inlines, Line, Math, Reference, says
 from derive.render.notation import Notation
 from derive.render.prose import joined, sentence
+from derive.rules.sums import is_delta
 from derive.update_rule import UpdateRule, update_rule
 
 DETAILS = ("brief", "normal", "full")
 
-# Small steps that `normal` shows together, as one line: those of calculus, and those that tidy up.
+# What is left of a linear function of arrays once its derivative is a number of deltas.
+CONTRACTION = frozenset({"constant", "variable", "arithmetic", "contract the Kronecker delta"})
+# Small steps that `normal` shows together, as one line: linearity, derivatives that are numbers, tidying up, sums.
 SMALL = (
+    frozenset({"sum rule", "constant multiple", "negation", "elementwise", "derivative of a sum over an index"}),
     frozenset({"negation", "constant", "variable"}),
+    frozenset({"distribute", "linearity of the sum", "contract the Kronecker delta", "factor out of the sum"}),
+    CONTRACTION,
     frozenset({"arithmetic", "number and sign", "signs", "product of fractions", "order of terms", "exp of 0",
                "log of 1", "lowest terms"}),
 )  # fmt: skip
+
+
+MOST_RULES = 4  # that one line applies
+
+
+def _subject(rule: str) -> str:
+    """What a rule is about: `derivative of exp` and `chain rule for exp` are about exp."""
+    return rule.removeprefix("derivative of ").removeprefix("chain rule for ")
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,7 @@ class Story:
     language: str
     detail: str
     rule: UpdateRule = field(default_factory=update_rule)
+    bold: bool = False
     long: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)  # looked up by `told`, once a report
 
     @cached_property
@@ -56,7 +72,7 @@ class Story:
 
     @cached_property
     def notation(self) -> Notation:
-        return Notation(self.model, self.language)
+        return Notation(self.model, self.language, bold=self.bold)
 
     @cached_property
     def deltas(self) -> Notation:
@@ -112,14 +128,17 @@ class Story:
                 found[-1] = ([*found[-1][0], step], shown)
             else:
                 found.append(([step], shown))
-        return tuple(Line("=", m.latex, m.text, self.note(group, sources or Sources())) for group, m in found)
+        return tuple(Line("=", m.latex, m.text, self.note(group, sources or Sources()), m.source) for group, m in found)
 
     def _belongs(self, group: Sequence[Step], step: Step) -> bool:
         """Whether the step joins the line before it."""
         if self.detail == "full":
             return False
-        same = all(s.rule == step.rule for s in group)
-        return same or any(step.rule in small and all(s.rule in small for s in group) for small in SMALL)
+        rules = dict.fromkeys((*(s.rule for s in group), step.rule))
+        if len(rules) > MOST_RULES:
+            return False
+        small = SMALL if contains(step.before, is_delta) else [s for s in SMALL if s is not CONTRACTION]
+        return len({_subject(rule) for rule in rules}) == 1 or any(s.issuperset(rules) for s in small)
 
     def note(self, steps: Sequence[Step], sources: Sources) -> Inlines:
         """The rules, what they refer to, and the conditions."""

@@ -32,6 +32,9 @@ STYLE = """\
   .first { stroke: var(--first); }
   .second { stroke: var(--second); stroke-width: 1; }
   .dot { fill: var(--second); stroke: var(--paper); stroke-width: 1; }
+  .above { fill: var(--second); opacity: 0.16; }
+  .below { fill: var(--first); opacity: 0.16; }
+  .level { fill: none; stroke: var(--soft); stroke-width: 1.2; }
   .dot.first { fill: var(--first); }
   .middle { text-anchor: middle; }
   .end { text-anchor: end; }"""
@@ -90,8 +93,10 @@ def log_axis(label: str, low: float, high: float) -> Axis:
     return Axis(label, 10.0**first, 10.0**last, ticks, log=True)
 
 
-def chart(title: str, description: str, x_axis: Axis, y_axis: Axis, series: Sequence[Series]) -> str:
-    """The SVG file."""
+def chart(
+    title: str, description: str, x_axis: Axis, y_axis: Axis, series: Sequence[Series], under: Sequence[str] = ()
+) -> str:
+    """The SVG file; `under` are finished elements beneath the series."""
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         f"<title>{_clean(title)}</title>",
@@ -101,6 +106,7 @@ def chart(title: str, description: str, x_axis: Axis, y_axis: Axis, series: Sequ
         f'<text class="title" x="{LEFT}" y="30">{_clean(_shortened(title))}</text>',
         *_draw_x_axis(x_axis),
         *_draw_y_axis(y_axis),
+        *under,
     ]
     for each in series:
         parts += _draw(each, x_axis, y_axis)
@@ -111,7 +117,7 @@ def _draw_x_axis(axis: Axis) -> list[str]:
     bottom = HEIGHT - BOTTOM
     parts = []
     for tick, text in zip(axis.ticks, _tick_labels(axis), strict=True):
-        x = _across(axis, tick)
+        x = across(axis, tick)
         parts.append(f'<line class="grid" x1="{x}" y1="{TOP}" x2="{x}" y2="{bottom}"/>')
         parts.append(f'<text class="middle" x="{x}" y="{bottom + 20}">{text}</text>')
     parts.append(f'<line class="axis" x1="{LEFT}" y1="{bottom}" x2="{WIDTH - RIGHT}" y2="{bottom}"/>')
@@ -122,7 +128,7 @@ def _draw_x_axis(axis: Axis) -> list[str]:
 def _draw_y_axis(axis: Axis) -> list[str]:
     parts = []
     for tick, text in zip(axis.ticks, _tick_labels(axis), strict=True):
-        y = _up(axis, tick)
+        y = up(axis, tick)
         parts.append(f'<line class="grid" x1="{LEFT}" y1="{y}" x2="{WIDTH - RIGHT}" y2="{y}"/>')
         parts.append(f'<text class="end" x="{LEFT - 10}" y="{y}" dy="0.35em">{text}</text>')
     parts.append(f'<line class="axis" x1="{LEFT}" y1="{TOP}" x2="{LEFT}" y2="{HEIGHT - BOTTOM}"/>')
@@ -131,7 +137,7 @@ def _draw_y_axis(axis: Axis) -> list[str]:
 
 
 def _draw(series: Series, x_axis: Axis, y_axis: Axis) -> list[str]:
-    places = [(_across(x_axis, x), _up(y_axis, y)) for x, y in series.points]
+    places = [(across(x_axis, x), up(y_axis, y)) for x, y in series.points]
     parts = []
     if series.line and len(places) > 1:
         path = " ".join(f"{x},{y}" for x, y in places)
@@ -141,11 +147,13 @@ def _draw(series: Series, x_axis: Axis, y_axis: Axis) -> list[str]:
     return parts
 
 
-def _across(axis: Axis, value: float) -> float:
+def across(axis: Axis, value: float) -> float:
+    """Where a value of the horizontal axis lies, in pixels."""
     return round(LEFT + axis.place(value) * (WIDTH - LEFT - RIGHT), 2)
 
 
-def _up(axis: Axis, value: float) -> float:
+def up(axis: Axis, value: float) -> float:
+    """Where a value of the vertical axis lies, in pixels."""
     return round(HEIGHT - BOTTOM - axis.place(value) * (HEIGHT - TOP - BOTTOM), 2)
 
 

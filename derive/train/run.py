@@ -28,18 +28,21 @@ from derive.errors import DeriveError, printable
 from derive.model import Model
 from derive.parse.numbers import number_value
 from derive.train.batches import Batches, batch_size, noises
+from derive.train.boundary import boundary_svg, has_boundary
 from derive.train.curve import history_curve_svg, loss_curve_svg, trajectory_svg
 from derive.train.evaluate import Evaluator, Figures
 from derive.train.examples import Examples
 from derive.train.folder import RunFolder, open_folder
 from derive.train.history import history_csv
 from derive.train.limits import CHECKPOINT_SECONDS, Plan, check_options
+from derive.train.outcome import predict
 from derive.train.part import Arrays
 from derive.train.prepared import DataOptions, Prepared, prepare
 from derive.train.rows import count
 from derive.train.saved import Preparation, dump_parameters, dump_preparation
 from derive.train.settings import read_settings, with_functions
 from derive.train.state import Params, State, dump_state, first_state, load_state
+from derive.train.surface import surface_svg, two_parameters
 from derive.train.training import LOSS, History, Rate, Training, Watch, train_module
 from derive.train.whole import train_whole
 from derive.update_rule import UpdateRule, rule_for
@@ -54,6 +57,7 @@ MODEL, REPORT, TEX, PARAMETERS, PREPARATION = (
 HISTORY, CURVE, METRIC_CURVE, TRAJECTORY = "history.csv", "loss.svg", "metric.svg", "trajectory.svg"
 CHECKPOINT = "checkpoint.npz"
 SHOWN = 6  # scalar parameters of a model without data whose path is kept
+BOUNDARY, SURFACE = "boundary.svg", "surface.svg"
 
 Say = Callable[[str], None]
 
@@ -158,6 +162,7 @@ def _trained(
     folder.check([REPORT, TEX, code, MODEL, PARAMETERS, PREPARATION, HISTORY, CURVE])
     folder.check([CHECKPOINT] * trainer.has_checkpoints)
     folder.check([METRIC_CURVE] * trainer.has_metric() + [TRAJECTORY] * (one is not None))
+    folder.check([BOUNDARY] * has_boundary(model) + [SURFACE] * (two_parameters(model) is not None))
     start = trainer.start(folder, say)
     written = _write_derivation(folder, derivation, trainer.rule, code, trainer.source)
     training = trainer.train(start, folder)
@@ -165,6 +170,7 @@ def _trained(
     if one:
         picture = _trajectory(trainer, one, training.path)
         written["the path on the loss curve"] = folder.write(TRAJECTORY, picture)
+    written |= _write_pictures(folder, trainer, training)
     parts = {name: trainer.evaluator.figures(training.params, part) for name, part in prepared.parts.items()}
     figures = parts or {"training": trainer.evaluator.figures(training.params, None)}
     return Run(model, proofs, comparison, training, figures, prepared.examples, prepared.scaling, written)
@@ -342,13 +348,15 @@ def _trajectory(trainer: _Trainer, name: str, path: History) -> str:
 def _write_derivation(
     folder: RunFolder, derivation: Derivation, rule: UpdateRule, code: str, source: str
 ) -> dict[str, Path]:
+    from derive.check.example import example_numbers
+    from derive.emit.formula import numpy_formula
     from derive.render.html_document import print_html
     from derive.render.latex_document import print_latex
     from derive.render.report import report
 
-    document = report(derivation, "en", "normal", rule)
+    document = report(derivation, "en", "normal", rule, example_numbers(derivation.model))
     return {
-        "the derivation": folder.write(REPORT, print_html(document)),
+        "the derivation": folder.write(REPORT, print_html(document, numpy=numpy_formula)),
         "the same for LaTeX": folder.write(TEX, print_latex(document)),
         "the training code": folder.write(code, source),
         "the model": folder.write(MODEL, derivation.model.text),
@@ -373,6 +381,22 @@ def _write_training(folder: RunFolder, trainer: _Trainer, training: Training) ->
         picture = history_curve_svg(training.history, name, title)
         files["the metric by epoch"] = folder.write(METRIC_CURVE, picture)
     return files
+
+
+def _write_pictures(folder: RunFolder, trainer: _Trainer, training: Training) -> dict[str, Path]:
+    """The decision boundary of two features, the loss surface of two parameters."""
+    model, module, prepared = trainer.model, trainer.module, trainer.prepared
+    first = next(iter(prepared.train.chunks()), {}) if prepared.train else {}
+
+    def output(plane: Mapping[str, Any]) -> Mapping[str, Any]:
+        return predict(module, model, training.params, plane, prepared.constants)
+
+    surface = surface_svg(model, training.path, lambda at: trainer.evaluator.loss(at, None))
+    pictures = (
+        ("the decision boundary", BOUNDARY, boundary_svg(model, first, output)),
+        ("the path on the loss surface", SURFACE, surface),
+    )
+    return {what: folder.write(file, picture) for what, file, picture in pictures if picture is not None}
 
 
 def _metric_column(history: History) -> str | None:
