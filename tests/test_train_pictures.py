@@ -12,7 +12,7 @@ from derive.model import Model
 from derive.train.boundary import boundary_svg, has_boundary
 from derive.train.field import level_curve
 from derive.train.run import Options, run
-from derive.train.surface import surface_svg, two_parameters
+from derive.train.surface import surface_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 BOWL = "u: parameter = 3\nv: parameter = -2\nL: loss = (u - 1)**2 + 4*(v + 1)**2\n"
@@ -57,9 +57,23 @@ def test_a_run_leaves_boundary_and_surface(tmp_path: Path) -> None:
     said = run(Model.builtin("logistic"), Options(epochs=5, folder=str(tmp_path / "a")), lambda text: None)
     assert said.files["the decision boundary"].read_text().startswith("<svg")
     model = Model.parse(BOWL, "bowl")
-    assert two_parameters(model) == ("u", "v") and two_parameters(Model.builtin("quadratic")) is None
     found = run(model, Options(epochs=20, lr=0.05, folder=str(tmp_path / "b")), lambda text: None)
     root = ET.fromstring(found.files["the path on the loss surface"].read_text())
     assert len([p for p in root.iter(f"{SVG}path") if p.get("class") == "level"]) == 12
     assert len(list(root.iter(f"{SVG}circle"))) == 21
-    assert surface_svg(model, [], lambda at: 0.0) is None
+    assert surface_svg(model, ("u", "v"), [], lambda at: 0.0) is None
+
+
+LINE = "x: input\ny: target\nw: parameter\nb: parameter\np: output = w*x + b\nL: loss = (p - y)**2/2"
+
+
+def test_a_model_of_data_has_its_surface_too(tmp_path: Path) -> None:
+    rows = "\n".join(f"{k / 10},{3 * k / 10 - 1}" for k in range(20))
+    (tmp_path / "line.csv").write_text(f"x,y\n{rows}\n")
+    data = {"data": str(tmp_path / "line.csv"), "target": "y", "standardise": False}
+    found = run(Model.parse(LINE, "line"), Options(**data, epochs=30, lr=0.3, folder=str(tmp_path / "a")), lambda t: None)
+    root = ET.fromstring(found.files["the path on the loss surface"].read_text())
+    assert len(list(root.iter(f"{SVG}circle"))) == 31
+    alone = LINE.replace("b: parameter\n", "").replace(" + b", "")
+    found = run(Model.parse(alone, "ray"), Options(**data, epochs=5, folder=str(tmp_path / "b")), lambda text: None)
+    assert found.files["the path on the loss curve"].read_text().startswith("<svg")

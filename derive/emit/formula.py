@@ -1,14 +1,18 @@
-"""One formula as numpy, to be copied from a report: what needs more than numpy's own functions is not offered.
+"""One formula as numpy, to be copied from a report, with the helper functions that it calls.
 
-In: an expression of the model language, as text.  Out: a line of numpy, or None.
+In: an expression of the model language, as text.  Out: lines of numpy, or None where a derivative is still to be
+carried out in it or arrays cannot say it.
 """
 
 from __future__ import annotations
 
+from derive.arrays.form import in_arrays
+from derive.emit.helpers import HELPERS, with_needs
 from derive.emit.numpy_code import NumpyPrinter
 from derive.errors import DeriveError
-from derive.expression.nodes import D, Expression, Index, Reduce, Ref
-from derive.expression.walk import replace, walk
+from derive.expression.nodes import Call, D, Expression, Index, Ref
+from derive.expression.walk import free_indices, index_names, transform, walk
+from derive.functions import AXIS_FUNCTIONS
 from derive.parse.expression import parse_expression
 
 LONGEST = 2000
@@ -18,25 +22,29 @@ def numpy_formula(source: str) -> str | None:
     """The formula, adjoints by the names that generated code gives them.
 
     >>> numpy_formula("D(L, z)*exp(-x)*w_1"), numpy_formula("sum(W[i, j]*x[j], j)")
-    ('d_z * np.exp(-x) * w_1', None)
+    ('d_z * np.exp(-x) * w_1', 'W @ x')
     """
     if len(source) > LONGEST:
         return None
     try:
-        e = parse_expression(source)
-        if any(_has_indices(node) for node in walk(e)):
+        e = transform(parse_expression(source), _adjoint)
+        if any(map(_is_more, walk(e))):
             return None
+        whole = in_arrays(e, tuple(free_indices(e)), in_code=True) if index_names(e) else e
         printer = NumpyPrinter(lambda name: name)
-        code = printer.code(replace(e, _adjoints(e)))
+        code = None if whole is None else printer.code(whole)
     except DeriveError:
         return None
-    return None if printer.helpers else code
+    return None if code is None else "\n\n".join([*(HELPERS[name] for name in with_needs(printer.helpers)), code])
 
 
-def _adjoints(e: Expression) -> dict[Expression, Expression]:
-    return {node: Ref(f"d_{node.wrt.name}") for node in walk(e) if isinstance(node, D) and isinstance(node.body, Ref)}
+def _is_more(node: Expression) -> bool:
+    """What a formula alone does not say: a derivative, an axis of many, a shifted or fixed place."""
+    if isinstance(node, Ref):
+        return not all(isinstance(i, Index) for i in node.indices)
+    return isinstance(node, D) or (isinstance(node, Call) and node.function in AXIS_FUNCTIONS)
 
 
-def _has_indices(node: Expression) -> bool:
-    derivative = isinstance(node, D) and not isinstance(node.body, Ref)
-    return derivative or isinstance(node, (Index, Reduce)) or (isinstance(node, Ref) and bool(node.indices))
+def _adjoint(node: Expression) -> Expression | None:
+    named = isinstance(node, D) and isinstance(node.body, Ref)
+    return Ref(f"d_{node.wrt.name}", node.wrt.indices) if named and isinstance(node, D) else None

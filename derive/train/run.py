@@ -42,7 +42,7 @@ from derive.train.rows import count
 from derive.train.saved import Preparation, dump_parameters, dump_preparation
 from derive.train.settings import read_settings, with_functions
 from derive.train.state import Params, State, dump_state, first_state, load_state
-from derive.train.surface import surface_svg, two_parameters
+from derive.train.surface import surface_svg
 from derive.train.training import LOSS, History, Rate, Training, Watch, train_module
 from derive.train.whole import train_whole
 from derive.update_rule import UpdateRule, rule_for
@@ -56,6 +56,7 @@ MODEL, REPORT, TEX, PARAMETERS, PREPARATION = (
 )
 HISTORY, CURVE, METRIC_CURVE, TRAJECTORY = "history.csv", "loss.svg", "metric.svg", "trajectory.svg"
 CHECKPOINT = "checkpoint.npz"
+MOST_PICTURED = 20_000  # examples over which the loss is drawn
 SHOWN = 6  # scalar parameters of a model without data whose path is kept
 BOUNDARY, SURFACE = "boundary.svg", "surface.svg"
 
@@ -158,18 +159,15 @@ def _trained(
     """The training, and all that it leaves in the folder."""
     model, prepared = trainer.model, trainer.prepared
     code = f"{module_name(model.name)}.py"
-    one = trainer.only_parameter()
+    pictured = trainer.pictured or ()
     folder.check([REPORT, TEX, code, MODEL, PARAMETERS, PREPARATION, HISTORY, CURVE])
     folder.check([CHECKPOINT] * trainer.has_checkpoints)
-    folder.check([METRIC_CURVE] * trainer.has_metric() + [TRAJECTORY] * (one is not None))
-    folder.check([BOUNDARY] * has_boundary(model) + [SURFACE] * (two_parameters(model) is not None))
+    folder.check([METRIC_CURVE] * trainer.has_metric() + [TRAJECTORY] * (len(pictured) == 1))
+    folder.check([BOUNDARY] * has_boundary(model) + [SURFACE] * (len(pictured) == 2))
     start = trainer.start(folder, say)
     written = _write_derivation(folder, derivation, trainer.rule, code, trainer.source)
     training = trainer.train(start, folder)
     written |= _write_training(folder, trainer, training)
-    if one:
-        picture = _trajectory(trainer, one, training.path)
-        written["the path on the loss curve"] = folder.write(TRAJECTORY, picture)
     written |= _write_pictures(folder, trainer, training)
     parts = {name: trainer.evaluator.figures(training.params, part) for name, part in prepared.parts.items()}
     figures = parts or {"training": trainer.evaluator.figures(training.params, None)}
@@ -290,7 +288,7 @@ class _Trainer:
         watch = Watch(
             self._measured,
             lambda params: self.evaluator.loss(params, self.prepared.train),
-            self._trace if self.prepared.train is None else None,
+            self._trace if self.pictured is not None or self.prepared.train is None else None,
             lambda state: self._save(folder, state, told),
         )
         train = train_module if self.has_checkpoints else train_whole
@@ -318,10 +316,18 @@ class _Trainer:
         scalars = [name for name, value in params.items() if np.ndim(value) == 0][:SHOWN]
         return {name: float(params[name]) for name in scalars}
 
-    def only_parameter(self) -> str | None:
-        """The parameter of a model without data that has a single scalar one: its path can be drawn."""
+    @property
+    def pictured(self) -> tuple[str, ...] | None:
+        """The parameters of a model that has one or two scalar ones: their path on the loss can be drawn."""
         found = self.model.of_role("parameter")
-        return found[0].name if self.prepared.train is None and len(found) == 1 and not found[0].shape else None
+        few = len(found) in (1, 2) and not any(v.shape for v in found)
+        part = self.prepared.train
+        small = part is None or (not part.streamed and len(part) <= MOST_PICTURED)
+        return tuple(v.name for v in found) if few and small else None
+
+    def loss_at(self, params: Mapping[str, Any]) -> float:
+        """The loss over the examples at other parameters."""
+        return self.evaluator.loss(dict(params), self.prepared.train)
 
 
 def _check_same(told: dict[str, str], now: dict[str, str]) -> None:
@@ -334,11 +340,12 @@ def _check_same(told: dict[str, str], now: dict[str, str]) -> None:
 
 
 def _trajectory(trainer: _Trainer, name: str, path: History) -> str:
-    walked, losses = [row[name] for row in path], [row[LOSS] for row in path]
+    walked = [row[name] for row in path]
+    losses = [row[LOSS] if trainer.prepared.train is None else trainer.loss_at({name: row[name]}) for row in path]
     low, high = min(walked), max(walked)
     around = max(high - low, 1e-3 * max(abs(low), abs(high)), 1e-9)
     xs = np.linspace(low - 0.5 * around, high + around, 241)
-    ys = [trainer.evaluator.loss({name: x}, None) for x in xs]
+    ys = [trainer.loss_at({name: x}) for x in xs]
     return trajectory_svg(xs, ys, walked, losses, trainer.model.title or trainer.model.name, name, trainer.model.loss)
 
 
@@ -384,18 +391,20 @@ def _write_training(folder: RunFolder, trainer: _Trainer, training: Training) ->
 
 
 def _write_pictures(folder: RunFolder, trainer: _Trainer, training: Training) -> dict[str, Path]:
-    """The decision boundary of two features, the loss surface of two parameters."""
+    """The decision boundary of two features, the path on the loss over one or two parameters."""
     model, module, prepared = trainer.model, trainer.module, trainer.prepared
     first = next(iter(prepared.train.chunks()), {}) if prepared.train else {}
 
     def output(plane: Mapping[str, Any]) -> Mapping[str, Any]:
         return predict(module, model, training.params, plane, prepared.constants)
 
-    surface = surface_svg(model, training.path, lambda at: trainer.evaluator.loss(at, None))
-    pictures = (
-        ("the decision boundary", BOUNDARY, boundary_svg(model, first, output)),
-        ("the path on the loss surface", SURFACE, surface),
-    )
+    pictures = [("the decision boundary", BOUNDARY, boundary_svg(model, first, output))]
+    match trainer.pictured:
+        case (one,):
+            pictures.append(("the path on the loss curve", TRAJECTORY, _trajectory(trainer, one, training.path)))
+        case (u, v):
+            drawn = surface_svg(model, (u, v), training.path, trainer.loss_at)
+            pictures.append(("the path on the loss surface", SURFACE, drawn))
     return {what: folder.write(file, picture) for what, file, picture in pictures if picture is not None}
 
 

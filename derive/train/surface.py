@@ -1,6 +1,6 @@
 """The loss over two parameters as level curves, and on them the path that training took.
 
-In: a model without data that has two scalar parameters, and their values from step to step.  Out: an SVG file.
+In: a model that has two scalar parameters, and their values from step to step or epoch to epoch.  Out: an SVG file.
 """
 
 from __future__ import annotations
@@ -17,19 +17,16 @@ from derive.train.field import field_svg
 CELLS, LEVELS = 80, 12
 
 
-def two_parameters(model: Model) -> tuple[str, str] | None:
-    """The names, where the model has two scalar parameters and no data."""
-    found = model.of_role("parameter")
-    scalars = len(found) == 2 and not any(v.shape for v in found)
-    return (found[0].name, found[1].name) if scalars and not model.of_role("input", "target") else None
-
-
-def surface_svg(model: Model, path: Sequence[Mapping[str, Any]], loss: Callable[[dict[str, Any]], float]) -> str | None:
+def surface_svg(
+    model: Model,
+    names: tuple[str, str],
+    path: Sequence[Mapping[str, Any]],
+    loss: Callable[[dict[str, Any]], float],
+) -> str | None:
     """The picture; None where the loss is nowhere finite around the path."""
-    names = two_parameters(model)
-    walked = [tuple(float(params[name]) for name in names) for params in path] if names else []
+    walked = [tuple(float(params[name]) for name in names) for params in path]
     walked = [point for point in walked if np.isfinite(point).all()]
-    if names is None or not walked:
+    if not walked:
         return None
     axes = []
     for name, along in zip(names, np.array(walked).T, strict=True):
