@@ -30,7 +30,7 @@ def numpy_formula(source: str) -> str | None:
         e = transform(parse_expression(source), _adjoint)
         if any(map(_is_more, walk(e))):
             return None
-        whole = in_arrays(e, tuple(free_indices(e)), in_code=True) if index_names(e) else e
+        whole = in_arrays(e, tuple(free_indices(e))) if index_names(e) else e
         printer = NumpyPrinter(lambda name: name)
         code = None if whole is None else printer.code(whole)
     except DeriveError:
