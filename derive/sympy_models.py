@@ -17,7 +17,7 @@ from derive.expression.nodes import Call, Compare, Constant, Expression, Ref, Wh
 from derive.model import Model
 from derive.parse.model import parse_model
 from derive.prove.setting import Setting
-from derive.prove.symbolic import Converter, Unconvertible
+from derive.prove.to_sympy import Converter, Unconvertible
 
 _FUNCTIONS: dict[Any, str] = {
     sympy.exp: "exp",

@@ -19,7 +19,7 @@ from derive.prove.edges import edges, edges_in
 from derive.prove.numeric import DIGITS, Evaluator
 from derive.prove.primitives import Undefined
 from derive.prove.setting import Setting
-from derive.prove.symbolic import Converter, Unconvertible
+from derive.prove.to_sympy import Converter, Unconvertible
 
 STARTS = 4  # values of the other names at which an edge is solved
 
