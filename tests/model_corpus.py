@@ -175,6 +175,7 @@ VECTOR = {
     "prod-over-two": "x: input[3, 2]; P: parameter[2, 3]; L: loss = prod(P) + prod(P[i, j]*x[j, i], i, j, i < j)",
     "softmax-under-sum": "x: input[3]; w: parameter[3]; u[p] = w[p]*sum(softmax(w[p]**2, p)*x[p], p, p < 2); L: loss = sum(u)",
     "part-of-a-vector": "x: input[5]; w: parameter[4]; v: parameter[6]; L: loss = sin(w) @ x[0:4] + sin(w) @ v[0:4]",
+    "kronecker": "x: input; A: parameter[2, 2]; X: parameter[3, 3]; K = kron(A, X); L: loss = trace(K)*x",
     "array": "x: input; A: parameter[2, 3]; L: loss = logdet(array(sum(A[p, j]*A[q, j], j) + delta(p, q), p, q))*x",
     "letters-nested": "C: input[3, 3]; P: parameter[3, 3]; L: loss = sum(max(C[p, q]*sum(P[r, q], r, r > p), q)*C[p, p], p)",
     "trace-of-inverse": "B: input[2, 3]; A: parameter[2, 3]; L: loss = trace(inv(A @ A.T + B @ B.T + eye(2)))",

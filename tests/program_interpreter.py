@@ -73,7 +73,8 @@ class _Run:
             array[...] = result
             self.buffers[buffer] = (name, array)
         else:
-            self.buffers[buffer] = (name, np.array(result))
+            kind = bool if np.asarray(result).dtype == bool else float  # as the module makes them
+            self.buffers[buffer] = (name, np.array(result, dtype=kind))
 
     def read(self, name: str) -> Any:
         if name not in self.buffer_of:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import nbformat
 import pytest
 
+from derive.commands.documents import told
 from derive.model import Model
 from derive.render.notebook_document import print_notebook
 from derive.render.report import report
@@ -99,7 +100,7 @@ def test_the_command_writes_it(tmp_path: Path) -> None:
     file = tmp_path / "x.ipynb"
     assert derive("report", "quadratic", "-o", str(file)).code == 0
     model = Model.builtin("quadratic")
-    assert file.read_text(encoding="utf-8") == print_notebook(report(model.derive()), model.text)
+    assert file.read_text(encoding="utf-8") == print_notebook(told(model), model.text)
 
 
 def test_the_generated_notebook_runs(tmp_path: Path) -> None:

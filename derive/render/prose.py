@@ -17,7 +17,7 @@ def sentence(words: Words, key: str, **gaps: Inline | Inlines) -> Inlines:
 
     >>> from derive.render.document import Math
     >>> sentence(Words("en"), "condition", condition=Math(r"a \\neq 0", "a ≠ 0"))
-    (Text(text='where '), Math(latex='a \\\\neq 0', text='a ≠ 0'))
+    (Text(text='where '), Math(latex='a \\\\neq 0', text='a ≠ 0', source=''))
     """
     found: list[Inline] = []
     for k, part in enumerate(re.split(r"\{(\w+)\}", words.template(key))):
