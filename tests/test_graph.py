@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from model_oracles import LOSSES
 
 from derive.commands.documents import told
 from derive.model import Model
-from derive.parse.files import builtin_names
 from derive.render.document import Figure
 from derive.render.graph_collapse import collapsed
 from derive.render.graph_label import label_width, runs
@@ -325,7 +325,7 @@ def test_some_hundred_nodes_are_drawn_with_labels_apart(depth: int, width: int) 
     assert not clashes, clashes[:3]
 
 
-@pytest.mark.parametrize("name", builtin_names())
+@pytest.mark.parametrize("name", LOSSES)
 def test_no_label_of_a_shipped_model_is_left_out(name: str) -> None:
     for block in told(Model.builtin(name)).blocks:
         if isinstance(block, Figure):

@@ -16,8 +16,11 @@ def models() -> None:
 
     groups = builtin_groups()
     width = max(len(name) for names in groups.values() for name in names)
-    for group, names in groups.items():
-        click.echo(f"{group}\n" + "".join(f"  {name:<{width}}  {builtin_model(name).title}\n" for name in names))
+    told = [
+        "\n".join([group, *(f"  {name:<{width}}  {builtin_model(name).title}" for name in names)])
+        for group, names in groups.items()
+    ]
+    click.echo("\n\n".join(told))
 
 
 @click.command()
