@@ -7,13 +7,13 @@ import json
 import pytest
 import sympy
 from model_corpus import MODELS
+from model_oracles import LOSSES
 
 from derive import DeriveError, Model
 from derive.parse.expression import parse_expression
-from derive.parse.files import builtin_names
 
 VECTOR = "x: input[3]; y: target[2]; W: parameter[2, 3]; b: parameter[2]; z = W @ x + b; a: output = softmax(z); L: loss = -sum(y*log(a))"
-TEXTS = {name: Model.builtin(name).text for name in builtin_names()} | {
+TEXTS = {name: Model.builtin(name).text for name in LOSSES} | {
     "softmax": VECTOR.replace("; ", "\n"),
     "skip": MODELS["skip-over-two"].replace("; ", "\n"),
 }

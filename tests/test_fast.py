@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 from cli_runner import derive
+from model_oracles import LOSSES
 from random_models import random_model
 
 from derive.check.sample import NoSample, Sample, sample
 from derive.errors import DeriveError
 from derive.model import Model
-from derive.parse.files import builtin_names
 
 CASES = int(os.environ.get("DERIVE_CASES", "60"))
 TOLERANCE = 1e-12
@@ -71,7 +71,7 @@ def assert_same(
         assert np.max(np.abs(found[1][name] - gradient), initial=0) <= tolerance * scale, name
 
 
-@pytest.mark.parametrize("name", [*builtin_names(), *OTHERS])
+@pytest.mark.parametrize("name", [*LOSSES, *OTHERS])
 @pytest.mark.parametrize("examples", [1, 7])
 def test_loss_and_gradients_are_the_same(name, examples):
     model = model_of(name)
@@ -106,7 +106,7 @@ def data_of(model: Model, count: int) -> tuple[dict[str, Any], dict[str, Any]]:
     return data, drawn.constants
 
 
-@pytest.mark.parametrize("name", [*builtin_names(), *OTHERS])
+@pytest.mark.parametrize("name", [*LOSSES, *OTHERS])
 @pytest.mark.parametrize("batch_size", [None, 1, 5, 100])
 def test_training_takes_the_same_way(name, batch_size):
     """With minibatches whose last one is smaller, over three epochs; noise is drawn in the same order."""
@@ -274,7 +274,7 @@ def ruff(*command: str) -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_the_code_is_formatted_and_clean(tmp_path, dtype):
     """The built-in models' altogether; formulas of others may be longer than a line."""
-    for name in (*builtin_names(), *OTHERS):
+    for name in (*LOSSES, *OTHERS):
         folder = tmp_path / ("others" if name in OTHERS else "built-in")
         folder.mkdir(exist_ok=True)
         for style in ("readable", "fast"):

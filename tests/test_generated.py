@@ -14,11 +14,12 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from gallery_oracles import GALLERY
+from model_oracles import LOSSES
 
 from derive.check.gradients import LIMIT, compare
 from derive.commands.documents import page, told
 from derive.model import Model
-from derive.parse.files import builtin_names
 from derive.render.katex import shared_files
 from derive.render.latex_document import print_latex
 from derive.render.markdown_document import print_markdown
@@ -52,7 +53,7 @@ def compare_with_golden(file: Path, text: str) -> None:
     assert file.read_text(encoding="utf-8") == text
 
 
-@pytest.mark.parametrize("name", builtin_names())
+@pytest.mark.parametrize("name", LOSSES)
 def test_reports_and_code_are_what_the_tool_writes(name: str) -> None:
     for file, text in written(name).items():
         compare_with_golden(FOLDER / file, text)
@@ -64,7 +65,8 @@ def test_the_pages_share_one_katex() -> None:
 
 
 def test_nothing_else_lies_in_the_folder() -> None:
-    known = {file for name in builtin_names() for file in written(name)} | set(shared_files())
+    known = {file for name in LOSSES for file in written(name)} | set(shared_files())
+    known |= {f"{name}{ending}" for name in GALLERY for ending in (".md", ".py")}  # see test_gallery.py
     assert {str(file.relative_to(FOLDER)) for file in FOLDER.rglob("*") if file.suffix != ".pyc" and file.is_file()} == known
 
 
@@ -76,13 +78,13 @@ def imported(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", builtin_names())
+@pytest.mark.parametrize("name", LOSSES)
 def test_the_code_computes_the_gradients_of_the_model(name: str) -> None:
     result = compare(Model.builtin(name), imported(name))
     assert result.worst < LIMIT, f"{result.worst} in {result.name}"
 
 
-@pytest.mark.parametrize("name", builtin_names())
+@pytest.mark.parametrize("name", LOSSES)
 def test_the_code_is_clean(name: str) -> None:
     command = [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length", "120", "--select", "E,F,W"]
     found = subprocess.run([*command, str(FOLDER / f"{name}.py")], capture_output=True, text=True, check=False)

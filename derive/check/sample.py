@@ -19,6 +19,7 @@ from derive.errors import DeriveError
 from derive.expression.nodes import Compare, Index, Ref
 from derive.expression.walk import free_indices, names, walk
 from derive.model import GIVEN, Model, Variable
+from derive.parse.sizes import sizes_that_fit
 
 Values = dict[str, NDArray[np.float64]]
 
@@ -106,7 +107,7 @@ def _sizes(model: Model, swapped: bool) -> dict[str, int]:
     """Different primes; now the first is the smaller of the first two, now the larger."""
     symbolic = [v.name for v in model.of_role("size")]
     primes = (PRIMES[1], PRIMES[0], *PRIMES[2:]) if swapped else PRIMES
-    return {name: primes[k] if k < len(primes) else primes[-1] + 2 * k for k, name in enumerate(symbolic)}
+    return sizes_that_fit(symbolic, primes, {size: None for shape in model.shapes.values() for size in shape})
 
 
 def concrete(shape: Sequence[Any], sizes: Mapping[str, int]) -> tuple[int, ...]:

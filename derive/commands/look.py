@@ -11,13 +11,16 @@ from derive.commands.source import read_model
 
 @click.command()
 def models() -> None:
-    """List the built-in models."""
-    from derive.parse.files import builtin_model, builtin_names
+    """List the built-in models, by groups."""
+    from derive.parse.files import builtin_groups, builtin_model
 
-    names = builtin_names()
-    width = max(map(len, names))
-    for name in names:
-        click.echo(f"{name:<{width}}  {builtin_model(name).title}")
+    groups = builtin_groups()
+    width = max(len(name) for names in groups.values() for name in names)
+    told = [
+        "\n".join([group, *(f"  {name:<{width}}  {builtin_model(name).title}" for name in names)])
+        for group, names in groups.items()
+    ]
+    click.echo("\n\n".join(told))
 
 
 @click.command()

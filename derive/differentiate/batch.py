@@ -25,6 +25,7 @@ from derive.expression.nodes import Call, D, Expression, Index, MatMul, Neg, Red
 from derive.expression.parts import terms_of
 from derive.expression.walk import bottom_up, children, contains, index_names, names, walk
 from derive.model import Model, Shape
+from derive.parse.sizes import sizes_that_fit
 from derive.prove.named import Hole, elementwise, name_axes, scalar
 from derive.prove.numeric import DIGITS, Evaluator
 from derive.prove.primitives import Undefined
@@ -323,14 +324,10 @@ def _close(left: Any, right: Any) -> bool:
 
 def _concrete_shapes(model: Model, used: list[str]) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
     """A prime for each size, and the shapes that follow."""
-    sizes: dict[str, int] = {}
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name in used:
-        for size in model.shapes.get(name, ()):
-            for s in names(size):
-                sizes.setdefault(s, (2, 3, 5, 7)[len(sizes) % 4])
-        probe = Evaluator(Setting(), {s: mpmath.mpf(v) for s, v in sizes.items()}, {})
-        shapes[name] = tuple(min(int(probe.number(size)), 11) for size in model.shapes.get(name, ()))
+    lengths = {size: None for name in used for size in model.shapes.get(name, ())}
+    sizes = sizes_that_fit(list(dict.fromkeys(s for size in lengths for s in names(size))), (2, 3, 5, 7), lengths)
+    probe = Evaluator(Setting(), {s: mpmath.mpf(v) for s, v in sizes.items()}, {})
+    shapes = {name: tuple(min(int(probe.number(s)), 11) for s in model.shapes.get(name, ())) for name in used}
     return sizes, shapes
 
 

@@ -22,6 +22,7 @@ from derive.expression.walk import names, walk
 from derive.lower.lower import lower
 from derive.lower.program import Program, Statement
 from derive.model import Model, Variable
+from derive.parse.numbers import number_value
 from derive.render.templates import template
 from derive.update_rule import UpdateRule, rule_for
 
@@ -298,8 +299,12 @@ class Module:
         counted: dict[str, list[str]] = {}
         for v in self.model.of_role("input", "target", "noise"):
             for axis, size in enumerate(self.model.entry_shape(v)):
-                if str(size) in self.model.variables:
-                    found.setdefault(str(size), f'"{size}": np.shape(data["{v.name}"])[{axis + 1}]')
+                named = self.model.variables.get(str(size))
+                if named is not None:
+                    length = f'np.shape(data["{v.name}"])[{axis + 1}]'
+                    if v.role == "noise" and named.value is not None:  # it may be left out
+                        length += f' if "{v.name}" in data else {number_value(named.value):.0f}'
+                    found.setdefault(str(size), f'"{size}": {length}')
             count = self.model.variables.get(str(v.kind_argument)) if v.kind == "integer" else None
             if count is not None and count.role == "size" and count.value is None:
                 counted.setdefault(count.name, []).append(f'int(np.max(data["{v.name}"]))')

@@ -11,10 +11,27 @@ from derive.parse.model import parse_model
 from derive.parse.settings import with_settings
 from derive.resources import model_dir
 
+GROUPS = (
+    "Basics", "Regression", "Kernels", "Classification", "Networks", "Convolution", "Attention", "Autoencoders",
+    "Embeddings", "Metric learning", "Reinforcement learning",
+)  # fmt: skip
+
 
 def builtin_names() -> list[str]:
     """The names of the models that ship with derive, in alphabetical order."""
     return sorted(path.stem for path in model_dir().glob("*.model"))
+
+
+def builtin_groups() -> dict[str, list[str]]:
+    """The names by groups, as the comment under a model's title says: ``# Regression: A. Author, Paper, 1805``.
+
+    >>> "ridge" in builtin_groups()["Regression"]
+    True
+    """
+    found: dict[str, list[str]] = {group: [] for group in GROUPS}
+    for name in builtin_names():
+        found[builtin_text(name).splitlines()[1].removeprefix("# ").partition(":")[0]].append(name)
+    return found
 
 
 def builtin_text(name: str) -> str:

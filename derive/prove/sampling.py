@@ -17,6 +17,7 @@ import numpy as np
 from derive.expression.build import TWO
 from derive.expression.nodes import Add, Call, Compare, D, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
 from derive.expression.walk import free_indices, names, walk
+from derive.parse.sizes import sizes_that_fit
 from derive.prove.named import UNDEFINED, Hole, Named, Positions, as_plain, elementwise, name_axes
 from derive.prove.numeric import DIGITS, Evaluator
 from derive.prove.primitives import Undefined
@@ -61,13 +62,8 @@ def differ_at_a_kink(before: Expression, after: Expression, setting: Setting) ->
 def _sizes(setting: Setting, attempt: int) -> dict[str, int]:
     """A prime for each size name, all different; now the first is larger than the second, now smaller."""
     primes = PRIMES if attempt % 2 == 0 else (PRIMES[1], PRIMES[0], *PRIMES[2:])
-    found: dict[str, int] = {}
-    for shape in (*setting.shapes.values(), tuple(setting.ranges.values())):
-        for size in shape:
-            for name in names(size):
-                if name not in found:
-                    found[name] = primes[len(found)] if len(found) < len(primes) else 2 + len(found)
-    return found
+    lengths = {size: None for shape in (*setting.shapes.values(), tuple(setting.ranges.values())) for size in shape}
+    return sizes_that_fit(list(dict.fromkeys(name for size in lengths for name in names(size))), primes, lengths)
 
 
 def sample(

@@ -1,0 +1,215 @@
+"""Knowledge distillation: a small network learns from a teacher's softened logits and the labels
+
+Equations:
+    z1 = W1 @ x + b1
+    a1 = relu(z1)
+    z2 = W2 @ a1 + b2
+    p = softmax(z2)
+    u = z2/T
+    q = softmax(u)
+    s = softmax(v/T)
+    L = -(1 - alpha)*sum(y*log(p)) - alpha*T**2*sum(s*log(q))
+
+Gradients:
+    dL/dW1 = mean of outer(dL/dz1, x)
+    dL/db1 = mean of dL/dz1
+    dL/dW2 = mean of outer(dL/dz2, a1)
+    dL/db2 = mean of dL/dz2
+
+Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
+"""
+
+import csv
+import sys
+
+import numpy as np
+
+
+def _softmax(u, axis):
+    """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
+    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+def _log_softmax(u, axis):
+    """log(exp(u)/sum(exp(u))) along an axis."""
+    v = u - np.max(u, axis=axis, keepdims=True)
+    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+
+
+def init(seed=0, *, d=64, h=32, k=10):
+    """The parameters before training."""
+    rng = np.random.default_rng(seed)
+    return {
+        "W1": rng.normal(0, np.sqrt(2 / (h + d)), (h, d)),
+        "b1": np.zeros(h),
+        "W2": rng.normal(0, np.sqrt(2 / (k + h)), (k, h)),
+        "b2": np.zeros(k),
+    }
+
+
+def loss(params, *, x, v, y, T=2, alpha=0.5):
+    """The mean of the loss over the examples."""
+    W1 = params["W1"]
+    b1 = params["b1"]
+    W2 = params["W2"]
+    b2 = params["b2"]
+    x = np.asarray(x, dtype=np.float64)
+    v = np.asarray(v, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
+    z1 = x @ W1.T + b1
+    a1 = np.maximum(z1, 0)
+    z2 = a1 @ W2.T + b2
+    u = z2 / T
+    s = _softmax(v / T, axis=-1)
+    # L = -(1 - alpha)*sum(y*log(p)) - alpha*T**2*sum(s*log(q)), in a stable form
+    L = (
+        -(1 - alpha) * np.sum(y * _log_softmax(z2, axis=-1), axis=1)
+        - alpha * T**2 * np.sum(s * _log_softmax(u, axis=-1), axis=1)
+    )
+    return float(np.mean(L))
+
+
+def loss_and_gradients(params, *, x, v, y, T=2, alpha=0.5):
+    """The loss, and its gradient with respect to each parameter."""
+    W1 = params["W1"]
+    b1 = params["b1"]
+    W2 = params["W2"]
+    b2 = params["b2"]
+    x = np.asarray(x, dtype=np.float64)
+    v = np.asarray(v, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
+    n = len(x)
+
+    # Forward pass
+    z1 = x @ W1.T + b1
+    a1 = np.maximum(z1, 0)
+    z2 = a1 @ W2.T + b2
+    p = _softmax(z2, axis=-1)
+    u = z2 / T
+    q = _softmax(u, axis=-1)
+    s = _softmax(v / T, axis=-1)
+    # L = -(1 - alpha)*sum(y*log(p)) - alpha*T**2*sum(s*log(q)), in a stable form
+    L = (
+        -(1 - alpha) * np.sum(y * _log_softmax(z2, axis=-1), axis=1)
+        - alpha * T**2 * np.sum(s * _log_softmax(u, axis=-1), axis=1)
+    )
+
+    # Backward pass
+    # dL/dz2 = (alpha - 1)*y + p*(1 - alpha) + T*alpha*(q - s)
+    d_z2 = (alpha - 1) * y + p * (1 - alpha) + T * alpha * (q - s)
+    # dL/da1 = W2.T @ dL/dz2
+    d_a1 = d_z2 @ W2
+    # dL/dz1 = dL/da1*where(z1 > 0, 1, 0)
+    d_z1 = d_a1 * np.where(z1 > 0, 1, 0)
+    grads = {
+        # dL/dW1 = mean of outer(dL/dz1, x)
+        "W1": d_z1.T @ x / n,
+        # dL/db1 = mean of dL/dz1
+        "b1": np.sum(d_z1, axis=0) / n,
+        # dL/dW2 = mean of outer(dL/dz2, a1)
+        "W2": d_z2.T @ a1 / n,
+        # dL/db2 = mean of dL/dz2
+        "b2": np.sum(d_z2, axis=0) / n,
+    }
+    return float(np.mean(L)), grads
+
+
+def predict(params, *, x, T=2, alpha=0.5):
+    """The output p of the model."""
+    W1 = params["W1"]
+    b1 = params["b1"]
+    W2 = params["W2"]
+    b2 = params["b2"]
+    x = np.asarray(x, dtype=np.float64)
+    z1 = x @ W1.T + b1
+    a1 = np.maximum(z1, 0)
+    z2 = a1 @ W2.T + b2
+    p = _softmax(z2, axis=-1)
+    return p
+
+
+def update(params, grads, state=None, lr=0.5):
+    """One step of gradient descent, in place; it keeps no `state`.
+
+    Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
+    """
+    for name, g in grads.items():
+        # theta[t] = theta[t - 1] - eta*g[t]
+        params[name] = params[name] - lr * g
+
+
+def train(
+    data,
+    epochs=200,
+    lr=0.5,
+    batch_size=None,
+    seed=0,
+    tolerance=0.0,
+    params=None,
+    callback=None,
+    **options,
+):
+    """Gradient descent over the examples in `data`, a dictionary of arrays.
+
+    `batch_size` None takes all examples in every step, shuffled by `seed` otherwise.
+    Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
+    ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    `options` are the constants and sizes of the model.
+    Returns the parameters and the history, a list of dictionaries.
+    """
+    data = dict(data)
+    for name in options:
+        if name not in ("T", "alpha") + ("d", "h", "k"):
+            raise TypeError(f"train() has no option {name!r}")
+    constants = {name: options[name] for name in ("T", "alpha") if name in options}
+    sizes = {"d": np.shape(data["x"])[1], "k": np.shape(data["v"])[1]}
+    sizes |= {name: options[name] for name in ("d", "h", "k") if name in options}
+    count = len(data["x"])
+    params = init(seed, **sizes) if params is None else dict(params)
+    state = {}
+    history = []
+    rng = np.random.default_rng(seed)
+    rows = [np.arange(count)]
+    for epoch in range(1, epochs + 1):
+        if batch_size is not None and batch_size < count:
+            order = rng.permutation(count)
+            rows = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+        total = 0.0
+        for batch in rows:
+            part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
+            value, grads = loss_and_gradients(params, **part, **constants)
+            update(params, grads, state, lr)
+            total += value * len(batch) / count
+        history.append({"epoch": epoch, "loss": total})
+        if callback is not None and callback(epoch, total, params):
+            break
+        if tolerance > 0 and epoch > 1 and abs(history[-2]["loss"] - total) < tolerance:
+            break
+    return params, history
+
+
+def read_csv(path):
+    """The columns of a CSV file as the data of `train`; a vector takes its numbered columns, or the rest."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        header, *lines = [line for line in csv.reader(file) if line]
+    table = dict(zip(header, np.array(lines, dtype=float).T))
+    data = {name: table.pop(name) for name in () if name in table}
+    missing = [name for name in ("x", "v", "y") if name not in data]
+    for name in missing:
+        columns = [column for column in table if column.rsplit("_", 1)[0] == name]
+        if not columns and len(missing) == 1:
+            columns = list(table)
+        if not columns:
+            raise SystemExit(f"{path}: no column for {name}; there are {', '.join(header)}")
+        data[name] = np.stack([table[column] for column in columns], axis=1)
+    return data
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(f"usage: python {sys.argv[0]} DATA.csv")
+    trained, history = train(read_csv(sys.argv[1]))
+    print(f"loss {history[0]['loss']:.6g} → {history[-1]['loss']:.6g} after {len(history)} epochs")
+    for name, value in trained.items():
+        print(f"{name} = {value}")

@@ -1,0 +1,225 @@
+"""Proximal policy optimization: the clipped objective, with a reward for entropy
+
+Equations:
+    u = tanh(W1 @ s + b1)
+    z = W2 @ u + b2
+    p = softmax(z)
+    r = p[a]/p_old
+    H = -sum(p*log(p))
+    L = -minimum(r*A, clip(r, 1 - epsilon, 1 + epsilon)*A) - beta*H
+
+Gradients:
+    dL/dW1 = mean of outer(dL/du*(1 - u**2), s)
+    dL/db1 = mean of dL/du*(1 - u**2)
+    dL/dW2 = mean of outer(dL/dz, u)
+    dL/db2 = mean of dL/dz
+
+Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
+"""
+
+import csv
+import sys
+
+import numpy as np
+
+
+def _softmax(u, axis):
+    """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
+    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+def _logsumexp(u, axis=None):
+    """log(sum(exp(u))) along an axis, the maximum taken off first."""
+    top = np.max(u, axis=axis, keepdims=True)
+    total = np.log(np.sum(np.exp(u - top), axis=axis, keepdims=True)) + top
+    return np.squeeze(total, axis=axis)
+
+
+def _log_softmax(u, axis):
+    """log(exp(u)/sum(exp(u))) along an axis."""
+    v = u - np.max(u, axis=axis, keepdims=True)
+    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+
+
+def init(seed=0, *, d=4, h=32, k=2):
+    """The parameters before training."""
+    rng = np.random.default_rng(seed)
+    return {
+        "W1": rng.normal(0, np.sqrt(2 / (h + d)), (h, d)),
+        "b1": np.zeros(h),
+        "W2": rng.normal(0, np.sqrt(2 / (k + h)), (k, h)),
+        "b2": np.zeros(k),
+    }
+
+
+@np.errstate(all="ignore")  # np.where computes the branch that is not taken too
+def loss(params, *, s, a, p_old, A, epsilon=0.2, beta=0.01):
+    """The mean of the loss over the examples."""
+    W1 = params["W1"]
+    b1 = params["b1"]
+    W2 = params["W2"]
+    b2 = params["b2"]
+    s = np.asarray(s, dtype=np.float64)
+    a = np.asarray(a, dtype=int)
+    p_old = np.asarray(p_old, dtype=np.float64)
+    A = np.asarray(A, dtype=np.float64)
+    n = len(s)
+    u = np.tanh(s @ W1.T + b1)
+    z = u @ W2.T + b2
+    p = _softmax(z, axis=-1)
+    r = p[np.arange(n), a] / p_old
+    # H = -sum(p*log(p)), in a stable form
+    H = -np.sum(p * _log_softmax(z, axis=-1), axis=1)
+    L = -np.minimum(r * A, np.clip(r, 1 - epsilon, 1 + epsilon) * A) - beta * H
+    return float(np.mean(L))
+
+
+@np.errstate(all="ignore")  # np.where computes the branch that is not taken too
+def loss_and_gradients(params, *, s, a, p_old, A, epsilon=0.2, beta=0.01):
+    """The loss, and its gradient with respect to each parameter."""
+    W1 = params["W1"]
+    b1 = params["b1"]
+    W2 = params["W2"]
+    b2 = params["b2"]
+    s = np.asarray(s, dtype=np.float64)
+    a = np.asarray(a, dtype=int)
+    p_old = np.asarray(p_old, dtype=np.float64)
+    A = np.asarray(A, dtype=np.float64)
+    n = len(s)
+    k = W2.shape[0]
+
+    # Forward pass
+    u = np.tanh(s @ W1.T + b1)
+    z = u @ W2.T + b2
+    p = _softmax(z, axis=-1)
+    r = p[np.arange(n), a] / p_old
+    # H = -sum(p*log(p)), in a stable form
+    H = -np.sum(p * _log_softmax(z, axis=-1), axis=1)
+    L = -np.minimum(r * A, np.clip(r, 1 - epsilon, 1 + epsilon) * A) - beta * H
+
+    # Backward pass
+    # dL/dH = -beta
+    d_H = np.broadcast_to(-beta, (n,))
+    # dL/dr = -A*(where(r*A < clip(r, 1 - epsilon, 1 + epsilon)*A, 0, where(r*A > clip(r, 1 - epsilon, 1 + epsilon)*A, 1, 1/2))*where(r < 1 - epsilon, 0, where(r > 1 + epsilon, 0, 1)) + where(r*A < clip(r, 1 - epsilon, 1 + epsilon)*A, 1, where(r*A > clip(r, 1 - epsilon, 1 + epsilon)*A, 0, 1/2)))
+    d_r = -A * (np.where(r * A < np.clip(r, 1 - epsilon, 1 + epsilon) * A, 0, np.where(r * A > np.clip(r, 1 - epsilon, 1 + epsilon) * A, 1, 1 / 2)) * np.where(r < 1 - epsilon, 0, np.where(r > 1 + epsilon, 0, 1)) + np.where(r * A < np.clip(r, 1 - epsilon, 1 + epsilon) * A, 1, np.where(r * A > np.clip(r, 1 - epsilon, 1 + epsilon) * A, 0, 1 / 2)))
+    # dL/dp = dL/dr*delta(a, i)/p_old + dL/dH*(log(sum(exp(z[k_0]), k_0)) - z[i])
+    d_p = (
+        d_r[:, None] * np.where(a[:, None] == np.arange(k), 1, 0) / p_old[:, None]
+        + d_H[:, None] * (_logsumexp(z, axis=1)[:, None] - z)
+    )
+    # dL/dz = dL/dp*p - p*sum(dL/dp*p) + dL/dH*(softmax(z) - p)
+    d_z = d_p * p - p * np.sum(d_p * p, axis=1)[:, None] + d_H[:, None] * (_softmax(z, axis=-1) - p)
+    # dL/du = W2.T @ dL/dz
+    d_u = d_z @ W2
+    grads = {
+        # dL/dW1 = mean of outer(dL/du*(1 - u**2), s)
+        "W1": (d_u * (1 - u**2)).T @ s / n,
+        # dL/db1 = mean of dL/du*(1 - u**2)
+        "b1": np.sum(d_u * (1 - u**2), axis=0) / n,
+        # dL/dW2 = mean of outer(dL/dz, u)
+        "W2": d_z.T @ u / n,
+        # dL/db2 = mean of dL/dz
+        "b2": np.sum(d_z, axis=0) / n,
+    }
+    return float(np.mean(L)), grads
+
+
+@np.errstate(all="ignore")  # np.where computes the branch that is not taken too
+def predict(params, *, s, epsilon=0.2, beta=0.01):
+    """The output p of the model."""
+    W1 = params["W1"]
+    b1 = params["b1"]
+    W2 = params["W2"]
+    b2 = params["b2"]
+    s = np.asarray(s, dtype=np.float64)
+    u = np.tanh(s @ W1.T + b1)
+    z = u @ W2.T + b2
+    p = _softmax(z, axis=-1)
+    return p
+
+
+def update(params, grads, state=None, lr=0.5):
+    """One step of gradient descent, in place; it keeps no `state`.
+
+    Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
+    """
+    for name, g in grads.items():
+        # theta[t] = theta[t - 1] - eta*g[t]
+        params[name] = params[name] - lr * g
+
+
+def train(
+    data,
+    epochs=200,
+    lr=0.5,
+    batch_size=None,
+    seed=0,
+    tolerance=0.0,
+    params=None,
+    callback=None,
+    **options,
+):
+    """Gradient descent over the examples in `data`, a dictionary of arrays.
+
+    `batch_size` None takes all examples in every step, shuffled by `seed` otherwise.
+    Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
+    ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    `options` are the constants and sizes of the model.
+    Returns the parameters and the history, a list of dictionaries.
+    """
+    data = dict(data)
+    for name in options:
+        if name not in ("epsilon", "beta") + ("d", "h", "k"):
+            raise TypeError(f"train() has no option {name!r}")
+    constants = {name: options[name] for name in ("epsilon", "beta") if name in options}
+    sizes = {"d": np.shape(data["s"])[1]}
+    sizes |= {name: options[name] for name in ("d", "h", "k") if name in options}
+    count = len(data["s"])
+    params = init(seed, **sizes) if params is None else dict(params)
+    state = {}
+    history = []
+    rng = np.random.default_rng(seed)
+    rows = [np.arange(count)]
+    for epoch in range(1, epochs + 1):
+        if batch_size is not None and batch_size < count:
+            order = rng.permutation(count)
+            rows = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+        total = 0.0
+        for batch in rows:
+            part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
+            value, grads = loss_and_gradients(params, **part, **constants)
+            update(params, grads, state, lr)
+            total += value * len(batch) / count
+        history.append({"epoch": epoch, "loss": total})
+        if callback is not None and callback(epoch, total, params):
+            break
+        if tolerance > 0 and epoch > 1 and abs(history[-2]["loss"] - total) < tolerance:
+            break
+    return params, history
+
+
+def read_csv(path):
+    """The columns of a CSV file as the data of `train`; a vector takes its numbered columns, or the rest."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        header, *lines = [line for line in csv.reader(file) if line]
+    table = dict(zip(header, np.array(lines, dtype=float).T))
+    data = {name: table.pop(name) for name in ("a", "p_old", "A") if name in table}
+    missing = [name for name in ("s", "a", "p_old", "A") if name not in data]
+    for name in missing:
+        columns = [column for column in table if column.rsplit("_", 1)[0] == name]
+        if not columns and len(missing) == 1:
+            columns = list(table)
+        if not columns:
+            raise SystemExit(f"{path}: no column for {name}; there are {', '.join(header)}")
+        data[name] = np.stack([table[column] for column in columns], axis=1)
+    return data
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(f"usage: python {sys.argv[0]} DATA.csv")
+    trained, history = train(read_csv(sys.argv[1]))
+    print(f"loss {history[0]['loss']:.6g} → {history[-1]['loss']:.6g} after {len(history)} epochs")
+    for name, value in trained.items():
+        print(f"{name} = {value}")

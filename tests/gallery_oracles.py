@@ -1,0 +1,366 @@
+"""The losses of the gallery's models, written by hand over a whole batch from the papers' formulas, for HIPS autograd.
+
+Nothing here knows derive.  Parameters come as a dictionary, data and constants without a value as keyword arguments.
+Examples lie along axis 0.  The constants have the models' defaults.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import autograd.numpy as np
+from autograd.scipy.special import gammaln, i0, logsumexp
+from autograd.scipy.stats import norm
+
+P = dict[str, Any]
+
+
+def sigmoid(u: Any) -> Any:
+    return 1 / (1 + np.exp(-u))
+
+
+def relu(u: Any) -> Any:
+    return np.where(u > 0, u, 0 * u)
+
+
+def log_softmax(z: Any) -> Any:
+    return z - logsumexp(z, axis=-1, keepdims=True)
+
+
+def binary(z: Any, y: Any) -> Any:
+    """The cross-entropy of the logits z."""
+    return np.logaddexp(0, z) - y * z
+
+
+def mean_entropy(z: Any, y: Any) -> Any:
+    return -np.mean(np.sum(y * log_softmax(z), axis=-1))
+
+
+def linear(p: P, x: Any) -> Any:
+    return x @ p["w"] + p["b"]
+
+
+def half_squares(error: Any) -> Any:
+    """Summed over all axes but that of the examples."""
+    return np.sum(error**2) / (2 * error.shape[0])
+
+
+def normalized(u: Any, axis: int, epsilon: float = 1e-5) -> Any:
+    centred = u - np.mean(u, axis=axis, keepdims=True)
+    return centred / np.sqrt(np.mean(centred**2, axis=axis, keepdims=True) + epsilon)
+
+
+# --- regression
+
+
+def huber_regression(p: P, x: Any, y: Any, delta: float = 1.35) -> Any:
+    r = np.abs(y - linear(p, x))
+    return np.mean(np.where(r <= delta, r**2 / 2, delta * (r - delta / 2)))
+
+
+def quantile_regression(p: P, x: Any, y: Any, tau: float = 0.9) -> Any:
+    r = y - linear(p, x)
+    return np.mean(np.where(r > 0, tau * r, (tau - 1) * r))
+
+
+def elastic_net(p: P, x: Any, y: Any) -> Any:
+    return half_squares(linear(p, x) - y) + np.sum(np.abs(p["w"])) + 0.025 * np.sum(p["w"] ** 2)
+
+
+def gamma_regression(p: P, x: Any, y: Any) -> Any:
+    """Density y**(a - 1) exp(-y/theta)/(Gamma(a) theta**a), theta = mu/a."""
+    a = np.exp(p["s"])
+    theta = np.exp(linear(p, x)) / a
+    return -np.mean((a - 1) * np.log(y) - y / theta - gammaln(a) - a * np.log(theta))
+
+
+def negative_binomial_regression(p: P, x: Any, y: Any) -> Any:
+    r, mu = np.exp(p["s"]), np.exp(linear(p, x))
+    share = mu / (r + mu)
+    return -np.mean(gammaln(y + r) - gammaln(r) - gammaln(y + 1) + r * np.log(1 - share) + y * np.log(share))
+
+
+def beta_regression(p: P, x: Any, y: Any) -> Any:
+    mu, phi = sigmoid(linear(p, x)), np.exp(p["s"])
+    a, b = mu * phi, phi - mu * phi
+    return -np.mean(gammaln(a + b) - gammaln(a) - gammaln(b) + (a - 1) * np.log(y) + (b - 1) * np.log(1 - y))
+
+
+def tobit(p: P, x: Any, y: Any) -> Any:
+    mu, sigma = linear(p, x), np.exp(p["s"])
+    return -np.mean(np.where(y > 0, norm.logpdf(y, mu, sigma), norm.logcdf(0.0, mu, sigma)))
+
+
+def von_mises_regression(p: P, x: Any, y: Any) -> Any:
+    kappa = np.exp(p["s"])
+    mu = p["b"] + 2 * np.arctan(x @ p["w"])
+    return -np.mean(kappa * np.cos(y - mu) - np.log(2 * math.pi * i0(kappa)))
+
+
+def student_t_regression(p: P, x: Any, y: Any, nu: float = 4) -> Any:
+    sigma = np.exp(p["s"])
+    return np.mean(np.log(sigma) + (nu + 1) / 2 * np.log(1 + ((y - linear(p, x)) / sigma) ** 2 / nu))
+
+
+def cox(p: P, x: Any, t: Any, event: Any) -> Any:
+    eta = x @ p["w"]
+    at_risk = (t[None, :] >= t[:, None]).astype(float)
+    return -np.mean(event * (eta - np.log(at_risk @ np.exp(eta))))
+
+
+def squared_distances(x: Any, y: Any) -> Any:
+    return np.sum((x[:, None, :] - y[None, :, :]) ** 2, axis=2)
+
+
+def kernel_ridge(p: P, X: Any, y: Any, gamma: float = 0.5, lam: float = 0.1) -> Any:
+    K = np.exp(-gamma * squared_distances(X, X))
+    return np.sum((K @ p["alpha"] - y) ** 2) / 2 + lam / 2 * p["alpha"] @ (K @ p["alpha"])
+
+
+def gaussian_process(p: P, x: Any, y: Any) -> Any:
+    scale, amplitude, noise = np.exp(p["log_l"]), np.exp(p["log_s"]), np.exp(p["log_sigma"])
+    K = amplitude**2 * np.exp(-squared_distances(x, x) / scale**2 / 2) + noise**2 * np.eye(len(y))
+    return (y @ np.linalg.inv(K) @ y + np.linalg.slogdet(K)[1] + len(y) * math.log(2 * math.pi)) / 2
+
+
+# --- classification
+
+
+def probit_regression(p: P, x: Any, y: Any) -> Any:
+    z = linear(p, x)
+    return -np.mean(y * norm.logcdf(z) + (1 - y) * norm.logcdf(-z))
+
+
+def ordinal_regression(p: P, x: Any, y: Any) -> Any:
+    steps = np.concatenate([np.zeros(1), np.exp(p["u"])])
+    below = sigmoid((p["b"] + np.cumsum(steps))[None, :] - (x @ p["w"])[:, None])
+    one = np.ones((len(x), 1))
+    share = np.diff(np.concatenate([0 * one, below, one], axis=1), axis=1)
+    return -np.mean(np.sum(y * np.log(share), axis=1))
+
+
+def focal_loss(p: P, x: Any, y: Any, gamma: float = 2) -> Any:
+    a = sigmoid(linear(p, x))
+    return -np.mean(y * (1 - a) ** gamma * np.log(a) + (1 - y) * a**gamma * np.log(1 - a))
+
+
+def distillation(p: P, x: Any, v: Any, y: Any, T: float = 2, alpha: float = 0.5) -> Any:
+    z = relu(x @ p["W1"].T + p["b1"]) @ p["W2"].T + p["b2"]
+    return (1 - alpha) * mean_entropy(z, y) + alpha * T**2 * mean_entropy(z / T, np.exp(log_softmax(v / T)))
+
+
+def bradley_terry(p: P, i: Any, j: Any, y: Any, lam: float = 0.01) -> Any:
+    return np.mean(binary(p["s"][i] - p["s"][j], y)) + lam / 2 * np.sum(p["s"] ** 2)
+
+
+def item_response(p: P, u: Any, i: Any, y: Any) -> Any:
+    return np.mean(binary(p["a"][i] * (p["theta"][u] - p["b"][i]), y))
+
+
+# --- networks
+
+
+def rbf_network(p: P, x: Any, y: Any) -> Any:
+    phi = np.exp(-np.exp(p["rho"]) * squared_distances(x, p["C"]))
+    return half_squares(linear(p, phi) - y)
+
+
+def mixture_density_network(p: P, x: Any, y: Any) -> Any:
+    a = np.tanh(x @ p["W"].T + p["c"])
+    share, mu, s = (a @ p[f"W_{name}"].T + p[f"b_{name}"] for name in ("alpha", "mu", "sigma"))
+    return -np.mean(logsumexp(log_softmax(share) + norm.logpdf(y[:, None], mu, np.exp(s)), axis=1))
+
+
+def residual_mlp(p: P, x: Any, y: Any) -> Any:
+    a = x @ p["W0"].T + p["b0"]
+    for layer in range(1, 5):
+        a = a + relu(a @ p[f"U{layer}"].T + p[f"c{layer}"]) @ p[f"V{layer}"].T
+    return mean_entropy(a @ p["W"].T + p["b"], y)
+
+
+def maxout(p: P, x: Any, y: Any) -> Any:
+    a = np.max(np.einsum("hmd,nd->nhm", p["W"], x) + p["b"], axis=2)
+    return mean_entropy(a @ p["V"].T + p["c"], y)
+
+
+def batch_norm_net(p: P, x: Any, y: Any) -> Any:
+    a = relu(p["gamma"] * normalized(x @ p["W1"].T, axis=0) + p["beta"])
+    return np.mean(binary(a @ p["w2"] + p["b2"], y))
+
+
+def layer_norm_net(p: P, x: Any, y: Any) -> Any:
+    a = relu(p["gamma"] * normalized(x @ p["W1"].T, axis=1) + p["beta"])
+    return mean_entropy(a @ p["W2"].T + p["b2"], y)
+
+
+def rms_norm_swiglu(p: P, x: Any, y: Any) -> Any:
+    u = p["g"] * x / np.sqrt(np.mean(x**2, axis=1, keepdims=True) + 1e-5)
+    gate = u @ p["W"].T
+    return half_squares(x + (gate * sigmoid(gate) * (u @ p["V"].T)) @ p["W2"].T - y)
+
+
+def graph_convolution(p: P, A: Any, X: Any, Y: Any) -> Any:
+    return -np.sum(Y * log_softmax(A @ relu(A @ X @ p["W0"]) @ p["W1"]))
+
+
+def deep_sets(p: P, x: Any, y: Any) -> Any:
+    s = np.sum(np.tanh(x @ p["W1"].T + p["b1"]), axis=1)
+    return half_squares(linear(p, np.tanh(s @ p["W2"].T + p["b2"])) - y)
+
+
+def cnn_1d(p: P, x: Any, y: Any) -> Any:
+    places = x.shape[1] - p["W"].shape[1] + 1
+    windows = np.stack([x[:, t : t + p["W"].shape[1]] for t in range(places)], axis=1)
+    s = np.max(relu(np.einsum("oqc,ntqc->nto", p["W"], windows) + p["b"]), axis=1)
+    return mean_entropy(s @ p["V"].T + p["b2"], y)
+
+
+def cnn_2d(p: P, x: Any, y: Any) -> Any:
+    high, wide = x.shape[1] - 1, x.shape[2] - 1
+    z = sum(
+        p["K"][:, i, j][None, :, None, None] * x[:, None, i : i + high, j : j + wide]
+        for i in range(2)
+        for j in range(2)
+    )
+    return mean_entropy(np.mean(relu(z + p["b"][:, None, None]), axis=(2, 3)) @ p["V"].T + p["c"], y)
+
+
+def heads(p: P, X: Any) -> Any:
+    """Attention of every example, written with einsum."""
+    Q, K, V = (np.einsum("ntm,md->ntd", X, p[name]) for name in ("W_Q", "W_K", "W_V"))
+    scores = np.einsum("nid,njd->nij", Q, K) / np.sqrt(Q.shape[2])
+    return np.einsum("nij,njd->nid", np.exp(log_softmax(scores)), V)
+
+
+def attention(p: P, X: Any, Y: Any) -> Any:
+    return half_squares(heads(p, X) - Y)
+
+
+def transformer_block(p: P, X: Any, Y: Any) -> Any:
+    first = p["g1"] * normalized(X + heads(p, X) @ p["W_O"], axis=2) + p["c1"]
+    fed = relu(first @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"]
+    return half_squares(p["g2"] * normalized(first + fed, axis=2) + p["c2"] - Y)
+
+
+# --- autoencoders
+
+
+def denoising_autoencoder(p: P, x: Any, m: Any) -> Any:
+    return np.mean(np.sum(binary(sigmoid((m * x) @ p["W"].T + p["b"]) @ p["W"] + p["c"], x), axis=1))
+
+
+def sparse_autoencoder(p: P, x: Any, lam: float = 0.01) -> Any:
+    a = relu((x - p["c"]) @ p["W"].T + p["b"])
+    return half_squares(a @ p["V"].T + p["c"] - x) + lam * np.mean(np.sum(a, axis=1))
+
+
+def contractive_autoencoder(p: P, x: Any, lam: float = 0.1) -> Any:
+    a = sigmoid(x @ p["W"].T + p["b"])
+    slope = (a * (1 - a)) ** 2 @ np.sum(p["W"] ** 2, axis=1)
+    return half_squares(sigmoid(a @ p["W"] + p["c"]) - x) + lam * np.mean(slope)
+
+
+def vae(p: P, x: Any, eps: Any) -> Any:
+    a = np.tanh(x @ p["W1"].T + p["b1"])
+    mu, s = a @ p["W_mu"].T + p["b_mu"], a @ p["W_s"].T + p["b_s"]
+    logits = np.tanh((mu + np.exp(s / 2) * eps) @ p["W2"].T + p["b2"]) @ p["W3"].T + p["b3"]
+    divergence = np.sum(mu**2 + np.exp(s) - s - 1, axis=1) / 2
+    return np.mean(divergence + np.sum(binary(logits, x), axis=1))
+
+
+# --- embeddings
+
+
+def factorization_machine(p: P, x: Any, y: Any) -> Any:
+    """By all pairs, as equation 1 of the paper has them."""
+    d = x.shape[1]
+    pairs = sum(x[:, i] * x[:, j] * (p["V"][i] @ p["V"][j]) for i in range(d) for j in range(i + 1, d))
+    return half_squares(p["w0"] + x @ p["w"] + pairs - y)
+
+
+def word2vec(p: P, c: Any, o: Any, neg: Any) -> Any:
+    center = p["V"][c]
+    near = np.log(sigmoid(np.sum(p["U"][o] * center, axis=1)))
+    far = np.log(sigmoid(-np.sum(p["U"][neg] * center[:, None, :], axis=2)))
+    return -np.mean(near + np.sum(far, axis=1))
+
+
+def glove(p: P, i: Any, j: Any, X: Any) -> Any:
+    weight = np.where(X < 100, (X / 100) ** 0.75, 1.0)
+    return np.mean(weight * (np.sum(p["w"][i] * p["u"][j], axis=1) + p["b"][i] + p["c"][j] - np.log(X)) ** 2)
+
+
+def bpr(p: P, u: Any, i: Any, j: Any, lam: float = 0.01) -> Any:
+    user, liked, other = p["P"][u], p["Q"][i], p["Q"][j]
+    ranked = np.log(sigmoid(np.sum(user * liked, axis=1) - np.sum(user * other, axis=1)))
+    return np.mean(-ranked + lam / 2 * np.sum(user**2 + liked**2 + other**2, axis=1))
+
+
+def neural_language_model(p: P, w: Any, y: Any) -> Any:
+    a = np.tanh(p["d"] + np.einsum("thm,ntm->nh", p["H"], p["C"][w]))
+    return -np.mean(log_softmax(a @ p["U"].T + p["b"])[np.arange(len(y)), y])
+
+
+# --- metric learning
+
+
+def unit(u: Any) -> Any:
+    return u / np.sqrt(np.sum(u**2, axis=1, keepdims=True))
+
+
+def triplet(p: P, x_a: Any, x_p: Any, x_n: Any, alpha: float = 0.2) -> Any:
+    a, near, far = (unit(x @ p["W"].T) for x in (x_a, x_p, x_n))
+    return np.mean(relu(2 * np.sum(a * far, axis=1) - 2 * np.sum(a * near, axis=1) + alpha))
+
+
+def siamese(p: P, x_1: Any, x_2: Any, y: Any, m: float = 1) -> Any:
+    apart = np.sqrt(np.sum((np.tanh(x_1 @ p["W"].T + p["b"]) - np.tanh(x_2 @ p["W"].T + p["b"])) ** 2, axis=1))
+    return np.mean((1 - y) * apart**2 + y * np.where(apart < m, m - apart, 0 * apart) ** 2) / 2
+
+
+def infonce(p: P, x: Any, y: Any, tau: float = 0.1) -> Any:
+    return -np.mean(np.diag(log_softmax(unit(x @ p["W"].T) @ unit(y @ p["W"].T).T / tau)))
+
+
+def nca(p: P, x: Any, c: Any) -> Any:
+    z = x @ p["A"].T
+    near = np.exp(-squared_distances(z, z)) * (1 - np.eye(len(x)))
+    same = c[:, None] == c[None, :]
+    return -np.mean(np.sum(near * same, axis=1) / np.sum(near, axis=1))
+
+
+# --- reinforcement learning
+
+
+def log_policy(p: P, s: Any) -> Any:
+    return log_softmax(np.tanh(s @ p["W1"].T + p["b1"]) @ p["W2"].T + p["b2"])
+
+
+def policy_gradient(p: P, s: Any, a: Any, A: Any) -> Any:
+    return -np.mean(A * np.sum(a * log_policy(p, s), axis=1))
+
+
+def ppo(p: P, s: Any, a: Any, p_old: Any, A: Any, epsilon: float = 0.2, beta: float = 0.01) -> Any:
+    log_p = log_policy(p, s)
+    ratio = np.exp(log_p[np.arange(len(a)), a]) / p_old
+    clipped = np.where(ratio < 1 - epsilon, 1 - epsilon, np.where(ratio > 1 + epsilon, 1 + epsilon, ratio))
+    gain = np.where(ratio * A < clipped * A, ratio * A, clipped * A)
+    return -np.mean(gain - beta * np.sum(np.exp(log_p) * log_p, axis=1))
+
+
+GALLERY = {
+    name.replace("_", "-"): loss
+    for name, loss in {
+        f.__name__: f
+        for f in (
+            huber_regression, quantile_regression, elastic_net, gamma_regression, negative_binomial_regression,
+            beta_regression, tobit, von_mises_regression, student_t_regression, cox, kernel_ridge, gaussian_process,
+            probit_regression, ordinal_regression, focal_loss, distillation, bradley_terry, item_response, rbf_network,
+            mixture_density_network, residual_mlp, maxout, batch_norm_net, layer_norm_net, rms_norm_swiglu,
+            graph_convolution, deep_sets, cnn_1d, cnn_2d, attention, transformer_block, denoising_autoencoder,
+            sparse_autoencoder, contractive_autoencoder, vae, factorization_machine, word2vec, glove, bpr,
+            neural_language_model, triplet, siamese, infonce, nca, policy_gradient, ppo,
+        )
+    }.items()
+}  # fmt: skip
