@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import autograd.numpy as np
+from autograd import grad
 from autograd.scipy.special import gammaln, i0, logsumexp
 from autograd.scipy.stats import norm
 
@@ -349,6 +350,34 @@ def ppo(p: P, s: Any, a: Any, p_old: Any, A: Any, epsilon: float = 0.2, beta: fl
     return -np.mean(gain - beta * np.sum(np.exp(log_p) * log_p, axis=1))
 
 
+# --- derivatives inside of the model
+
+
+def physics_informed(p: P, x: Any) -> Any:
+    def u(t: Any) -> Any:
+        return np.dot(p["w2"], np.tanh(p["W1"] * t + p["b1"]))
+
+    curved = grad(grad(u))
+    return np.mean(np.array([(curved(t) + u(t)) ** 2 for t in x])) + (u(0.0) - 1) ** 2
+
+
+def score_matching(p: P, x: Any, eps: Any, sigma: float = 0.5) -> Any:
+    def energy(y: Any) -> Any:
+        return np.dot(p["c"], np.logaddexp(0, np.dot(p["W"], y) + p["b"]))
+
+    score = np.array([grad(energy)(row) for row in x + sigma * eps])
+    return half_squares(score + eps / sigma)
+
+
+def meta_learning(p: P, x: Any, y: Any, t: Any, r: Any, alpha: float = 0.1) -> Any:
+    def after(x: Any, y: Any, t: Any) -> Any:
+        step = grad(lambda w: (np.tanh(np.dot(w, x)) - y) ** 2 / 2)(p["w"])
+        return np.tanh(np.dot(p["w"] - alpha * step, t))
+
+    return np.mean((np.array([after(*row) for row in zip(x, y, t, strict=True)]) - r) ** 2) / 2
+
+
+
 GALLERY = {
     name.replace("_", "-"): loss
     for name, loss in {
@@ -360,7 +389,8 @@ GALLERY = {
             mixture_density_network, residual_mlp, maxout, batch_norm_net, layer_norm_net, rms_norm_swiglu,
             graph_convolution, deep_sets, cnn_1d, cnn_2d, attention, transformer_block, denoising_autoencoder,
             sparse_autoencoder, contractive_autoencoder, vae, factorization_machine, word2vec, glove, bpr,
-            neural_language_model, triplet, siamese, infonce, nca, policy_gradient, ppo,
+            neural_language_model, triplet, siamese, infonce, nca, policy_gradient, ppo, physics_informed,
+            score_matching, meta_learning,
         )
     }.items()
 }  # fmt: skip

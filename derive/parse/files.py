@@ -13,7 +13,7 @@ from derive.resources import model_dir
 
 GROUPS = (
     "Basics", "Regression", "Kernels", "Classification", "Networks", "Convolution", "Attention", "Autoencoders",
-    "Embeddings", "Metric learning", "Reinforcement learning",
+    "Embeddings", "Metric learning", "Reinforcement learning", "Derivatives",
 )  # fmt: skip
 
 
