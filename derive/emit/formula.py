@@ -10,8 +10,9 @@ from derive.arrays.form import in_arrays
 from derive.emit.helpers import HELPERS, with_needs
 from derive.emit.numpy_code import NumpyPrinter
 from derive.errors import DeriveError
+from derive.expression.build import ONE, neg
 from derive.expression.nodes import Call, D, Expression, Index, Ref
-from derive.expression.walk import free_indices, index_names, transform, walk
+from derive.expression.walk import bottom_up, free_indices, index_names, transform, walk
 from derive.functions import AXIS_FUNCTIONS
 from derive.parse.expression import parse_expression
 
@@ -27,7 +28,7 @@ def numpy_formula(source: str) -> str | None:
     if len(source) > LONGEST:
         return None
     try:
-        e = transform(parse_expression(source), _adjoint)
+        e = bottom_up(transform(parse_expression(source), _adjoint), _along_the_last_axis)
         if any(map(_is_more, walk(e))):
             return None
         whole = in_arrays(e, tuple(free_indices(e))) if index_names(e) else e
@@ -39,10 +40,17 @@ def numpy_formula(source: str) -> str | None:
 
 
 def _is_more(node: Expression) -> bool:
-    """What a formula alone does not say: a derivative, an axis of many, a shifted or fixed place."""
+    """What a formula alone does not say: a derivative, a shifted or fixed place."""
     if isinstance(node, Ref):
         return not all(isinstance(i, Index) for i in node.indices)
-    return isinstance(node, D) or (isinstance(node, Call) and node.function in AXIS_FUNCTIONS)
+    return isinstance(node, D)
+
+
+def _along_the_last_axis(node: Expression) -> Expression:
+    """A vector's one axis, which functions along an axis need not be told in the language."""
+    if isinstance(node, Call) and node.function in AXIS_FUNCTIONS and not node.options:
+        return Call(node.function, node.args, (("axis", neg(ONE)),))
+    return node
 
 
 def _adjoint(node: Expression) -> Expression | None:
