@@ -80,10 +80,14 @@ class Equation:
 
 @dataclass(frozen=True, slots=True)
 class Inner:
-    """A derivative inside a model, ``grad(u, x)``: the part of the model that leads to u as a model with the loss u."""
+    """A derivative inside a model, ``grad(u, x)``: the part of the model that leads to u as a model with the loss u.
+
+    `called` are the names of its adjoints in the model: (z, u_z) for ∂u/∂z, x last.
+    """
 
     model: Model
     wrt: str
+    called: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

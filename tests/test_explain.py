@@ -129,3 +129,8 @@ def test_gradient_is_coloured_on_a_terminal_alone() -> None:
 def test_no_color_is_honoured() -> None:
     assert ESCAPE not in in_terminal("gradient", "quadratic", NO_COLOR="1")
     assert ESCAPE not in in_terminal("gradient", "quadratic", TERM="dumb")
+
+
+def test_what_stands_in_the_loss_alone_is_derived_once():
+    text = print_text(explanation(Model.builtin("logistic").derive(), "w_1"))
+    assert text.count("∂L/∂a = ") == 1

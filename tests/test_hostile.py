@@ -41,3 +41,27 @@ def test_many_entries_of_one_input():
     body = " + ".join(f"{name}*x[{k}]" for k, name in enumerate(names))
     with time_limit(15):
         Model.parse(f"x: input[60]\n{text}\nL: loss = {body}").derive().prove()
+
+
+P = [f"p{k}" for k in range(1, 8)]
+RING = list(zip(P, [*P[1:], P[0]], strict=True))
+FRACTIONS = {
+    "a long logarithm beside a quotient of sums": "log("
+    + "*".join(f"({p} + {q})" for p, q in RING)
+    + f") + ({' + '.join(P)})/({' + '.join(f'{p}**2' for p in P)})",
+    "a sum of fractions over another": f"({' + '.join(f'1/{p}' for p in P)})/("
+    + " + ".join(f"{k}/({p} + {q})" for k, (p, q) in enumerate(RING, 1))
+    + ")",
+}
+
+
+@pytest.mark.parametrize("name", FRACTIONS)
+def test_fractions_in_many_names_are_not_waited_for(name):
+    """Their common divisors have thousands of monomials: once it took more than ten minutes."""
+    text = "".join(f"{p}: parameter\n" for p in P) + f"L: loss = {FRACTIONS[name]}"
+    with time_limit(15):
+        Model.parse(text).derive().prove()
+
+
+def test_a_divisor_in_another_order_is_no_new_pole():
+    Model.parse("w: parameter\nx: input\nL: loss = 1/(1/(w + x*2) + 1/(w + x*3))").derive().prove()

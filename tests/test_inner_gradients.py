@@ -8,6 +8,13 @@ import pytest
 from derive.check.proofs import count_proofs
 from derive.errors import DeriveError
 from derive.model import Model
+from derive.render.catalogue import Words
+from derive.render.document import Derivation, Section
+from derive.render.html_document import print_html
+from derive.render.latex_document import print_latex
+from derive.render.markdown_document import print_markdown
+from derive.render.report import report
+from derive.render.text_document import print_text
 
 PHYSICS = """h: size = 4
 x: input
@@ -111,6 +118,30 @@ def test_what_does_not_depend_on_it_has_the_derivative_zero():
     (gradient,) = model.derive().prove().gradients
     assert str(model.by_name["u_x"].body) == "0"
     assert str(gradient.result.expr) in ("2*(u_x + w)", "2*w")
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("printer", [print_latex, print_html, print_markdown, print_text])
+def test_the_report_tells_how_the_equations_come_about(printer, language):
+    document = report(Model.parse(PHYSICS).derive(), language)
+    start = next(k for k, b in enumerate(document.blocks) if isinstance(b, Section) and b.anchor == "inner")
+    inside = {b.anchor for b in document.blocks[start:] if isinstance(b, Derivation) and b.anchor.startswith("inner-")}
+    assert {"inner-1-local-a-z", "inner-1-step-z", "inner-1-step-x", "inner-2-step-x"} <= inside
+    assert Words(language)["inner"] in printer(document)
+
+
+def test_the_json_has_the_derivations_inside():
+    found = Model.parse(SCORE).derive().to_dict()["inner"]
+    assert [(d["of"], d["wrt"], d["gradients"][-1]["wrt"]) for d in found] == [("e", "x", "x")]
+    assert all(step["proof"] for d in found for a in (*d["local"], *d["nodes"], *d["gradients"]) for step in a["steps"])
+    assert "inner" not in Model.builtin("quadratic").derive().to_dict()
+
+
+def test_nesting_that_would_take_too_long_is_refused():
+    nested = "\n".join(f"u{k} = grad(u{k - 1}, x)" for k in range(1, 9))
+    text = f"x: input\nW: parameter[4]\nz = W*x\na = tanh(z)\nu0 = dot(W, a)\n{nested}\nL: loss = u8**2"
+    with pytest.raises(DeriveError, match="grad is nested 6 times here"):
+        Model.parse(text)
 
 
 @pytest.mark.parametrize(

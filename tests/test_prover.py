@@ -275,3 +275,9 @@ def test_next_to_a_pole_a_derivative_is_still_a_derivative():
     before = read("D(-y*log(a) - (1 - y)*log(1 - a), a)*D(1/(1 + exp(-z)), z)")
     assert judge(before, read("a - y"), Setting(equations=equations)).proof
     assert judge(before, read("a + y"), Setting(equations=equations)).proof is None
+
+
+def test_a_long_axis_with_computed_subscripts():
+    text = "x: input[50]\nK: parameter[9]\nz[i] = sum(K[p]*x[i + p], p)\nL: loss = sum(z**2)"
+    (gradient,) = Model.parse(text).derive().prove().gradients
+    assert str(gradient.result.expr) == "2*sum(z[k]*x[k + i], k)"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from math import gcd, lcm
+from math import comb, gcd, lcm, prod
 from typing import Any
 
 from sympy.polys.domains import QQ
@@ -26,6 +26,9 @@ MOST_KERNELS = 14
 MOST_OPERATIONS = 160
 MOST_FACTORED = 16  # terms of a polynomial that is factored
 MOST_POWER = 8  # the highest power of a sum that is multiplied out
+MOST_TERMS = 400  # of a numerator or a denominator
+MOST_MULTIPLIED = 40_000  # products of two terms, to multiply two polynomials
+MOST_COMMON = 1 << 12  # monomials that a common divisor may have: its price grows with them
 
 
 class TooLarge(Exception):
@@ -216,12 +219,12 @@ class Rational:
             case Add():
                 total = self.field.zero
                 for term in e.terms:
-                    total = total + self.into(term)
-                return self._bounded(total)
+                    total = self._sum_of(total, self.into(term))
+                return total
             case Mul():
                 total = self.field.one
                 for f in e.factors:
-                    total = self._bounded(total * self.into(f))
+                    total = self._product(total, self.into(f))
                 return total
             case Neg():
                 return -self.into(e.arg)
@@ -229,7 +232,8 @@ class Rational:
                 bottom = self.into(e.denominator)
                 if bottom == 0:
                     raise ZeroDivisionError
-                return self._bounded(self.into(e.numerator) / bottom)
+                top = self.into(e.numerator)
+                return self._fraction(_multiplied(top.numer, bottom.denom), _multiplied(top.denom, bottom.numer))
         total = self.field.one
         for base, exponent in _as_power(e):
             key = alpha_normal(base)
@@ -244,11 +248,26 @@ class Rational:
                     raise ZeroDivisionError
             if exponent.denominator != 1:
                 raise TooLarge
-            total = self._bounded(total * inner ** int(exponent))
+            total = self._product(total, _to_the(inner, int(exponent)))
         return total
 
-    def _bounded(self, element: Any) -> Any:
-        if len(element.numer) > 400 or len(element.denom) > 400:
+    def _sum_of(self, a: Any, b: Any) -> Any:
+        if a.denom == b.denom:
+            return self._fraction(a.numer + b.numer, a.denom)
+        top = _multiplied(a.numer, b.denom) + _multiplied(a.denom, b.numer)
+        return self._fraction(top, _multiplied(a.denom, b.denom))
+
+    def _product(self, a: Any, b: Any) -> Any:
+        return self._fraction(_multiplied(a.numer, b.numer), _multiplied(a.denom, b.denom))
+
+    def _fraction(self, top: Any, bottom: Any) -> Any:
+        """In lowest terms; TooLarge where their common divisor could take long, or the result is long."""
+        if len(top) > 1 and len(bottom) > 1:
+            pairs = zip(top.degrees(), bottom.degrees(), strict=True)
+            if prod(1 + min(pair) for pair in pairs) > MOST_COMMON:
+                raise TooLarge
+        element = self.field.new(top, bottom)
+        if len(element.numer) > MOST_TERMS or len(element.denom) > MOST_TERMS:
             raise TooLarge
         return element
 
@@ -348,6 +367,20 @@ class Rational:
                 term = div(term, number(size.denominator))
             parts.append(Neg(term) if value < 0 else term)
         return Add(tuple(parts))
+
+
+def _multiplied(p: Any, q: Any) -> Any:
+    if len(p) * len(q) > MOST_MULTIPLIED:
+        raise TooLarge
+    return p * q
+
+
+def _to_the(element: Any, n: int) -> Any:
+    """A power; TooLarge where multiplying it out gives too many terms."""
+    longest = max(len(element.numer), len(element.denom))
+    if comb(longest + abs(n) - 1, abs(n)) > MOST_MULTIPLIED:
+        raise TooLarge
+    return element**n
 
 
 def _has_decimal(e: Expression) -> bool:

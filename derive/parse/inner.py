@@ -13,6 +13,7 @@ from derive.expression.nodes import Call, Expression, Ref
 from derive.expression.walk import children, walk
 from derive.expression.walk import replace as put
 from derive.model import Equation, Inner, Model
+from derive.parse import limits
 from derive.parse.sizes import print_shape
 from derive.parse.statements import Definition
 
@@ -24,7 +25,7 @@ class InnerGradients:
         self.model = model
         self.taken = {*model.variables, *written, *model.functions}
         self.known: dict[tuple[str, str], str] = {}  # by (u, node) the name of du/dnode
-        self.made: set[str] = set()  # the names that have their equation
+        self.made: dict[str, int] = {}  # the names that have their equation, and how often grad is nested in it
         self.inner: list[Inner] = []
 
     def defined(self, d: Definition, written: Expression, equations: Sequence[Equation]) -> list[Equation]:
@@ -53,10 +54,22 @@ class InnerGradients:
         check(of, wrt, call.place, model)
         part = part_of(model, of, wrt)
         called = {node: self.name(of, node) for node in (*(e.name for e in part.equations if e.name != of), wrt)}
-        new = [e for e in gradient_equations(part, wrt, called) if e.name not in self.made]
-        self.made |= {e.name for e in new}
-        self.inner.append(Inner(part, wrt))
+        depth = self.depth(part, call)
+        adjoints = gradient_equations(part, wrt, called)
+        new = [e for e in adjoints if e.name not in self.made]
+        self.made |= {e.name: depth for e in new}
+        nodes = {name: node for node, name in called.items()}
+        self.inner.append(Inner(part, wrt, tuple((nodes[e.name], e.name) for e in adjoints)))
         return new
+
+    def depth(self, part: Model, call: Expression) -> int:
+        """How often grad is nested; each time gives up to twice the equations, so there is a limit."""
+        depth = 1 + max(self.made.get(e.name, 0) for e in part.equations)
+        if depth > limits.GRADS and len(part.equations) > limits.EQUATIONS_IN_GRADS:
+            message = f"grad is nested {depth} times here, through {len(part.equations)} equations"
+            hint = f"at most {limits.GRADS} times, or through at most {limits.EQUATIONS_IN_GRADS} equations"
+            raise DeriveError(message, call.place, hint)
+        return depth
 
     def name(self, of: str, node: str) -> str:
         """``u_x`` for ∂u/∂x, as the field writes it; with another end where that is taken."""

@@ -9,5 +9,7 @@ EQUATIONS = 20_000
 STATEMENTS = 25_000  # lines of a model, loops written out
 LAYERS = 1_000  # numbers that one loop runs over
 LOOPS = 4  # loops in each other
+GRADS = 4  # times that grad is nested, where that leads through more than so many equations:
+EQUATIONS_IN_GRADS = 20
 RANK = 8  # axes of an array
 ENTRIES = 100_000_000  # entries of an array

@@ -13,6 +13,7 @@ from typing import Any
 import mpmath
 import sympy
 
+from derive.algebra.rational import parts_sorted
 from derive.expression.nodes import D, Expression
 from derive.expression.walk import contains, names
 from derive.prove.edges import edges, edges_in
@@ -26,8 +27,8 @@ STARTS = 4  # values of the other names at which an edge is solved
 
 def new_edge(before: Expression, after: Expression, setting: Setting) -> str | None:
     """A place where `before` is defined and `after` is not, described; None where none was found."""
-    old = edges_in(before, setting)
-    fresh = [edge for edge in edges(after) if edge not in old]
+    old = set(map(parts_sorted, edges_in(before, setting)))
+    fresh = [edge for edge in edges(after) if parts_sorted(edge) not in old]
     if not fresh or any(contains(e, lambda n: isinstance(n, D)) for e in fresh):
         return None
     for edge in fresh:

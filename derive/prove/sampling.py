@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 import mpmath
@@ -25,6 +26,8 @@ from derive.prove.setting import Setting
 
 SECOND_LOOKS = (200, 600, 6000)  # digits, where two sides seem to differ: subtraction may have eaten those there were
 POINTS = 12  # points at which both sides are compared
+LONGEST_UNCUT = 1000  # entries of an axis that cannot be cut, because subscripts are computed or ranges are known
+MOST_UNCUT = 10_000  # entries of an array whose axes are not cut
 TRIES = 600  # points tried to find them
 KINKS, AT_KINKS = 24, -1  # points of small whole numbers, and the attempt that means them
 AGREEING_DIGITS = 30
@@ -83,6 +86,8 @@ def sample(
     evaluator.adjoints = adjoints
     known = (*(body for _, body in setting.equations), *(expr for _, expr in setting.adjoints.values()))
     evaluator.longest = max(evaluator.longest, 1 + _largest_subscript((before, after, *known)))
+    if _must_not_be_cut((before, after, *known), setting, evaluator.longest):
+        evaluator.longest = max(evaluator.longest, LONGEST_UNCUT)
     subscripts = _subscripts((before, after, *known), setting)
     try:
         for name in wanted:
@@ -104,6 +109,23 @@ def _largest_subscript(expressions: tuple[Expression, ...]) -> int:
     """The largest number in a subscript: the entry that it names must be there."""
     subscripts = (i for e in expressions for node in walk(e) if isinstance(node, Ref) for i in node.indices)
     return max((int(n.value) for i in subscripts for n in walk(i) if isinstance(n, Number)), default=0)
+
+
+def _must_not_be_cut(expressions: tuple[Expression, ...], setting: Setting, longest: int) -> bool:
+    """Whether cut axes no longer fit together: subscripts are computed (``x[i + p]``), or ranges are longer."""
+    numbers = [[s.value for s in shape if isinstance(s, Number)] for shape in setting.shapes.values()]
+    if max(map(prod, numbers), default=1) > MOST_UNCUT:
+        return False
+    subscripts = (i for e in expressions for node in walk(e) if isinstance(node, Ref) for i in node.indices)
+    shifted = any(not isinstance(i, (Index, Number, Ref)) for i in subscripts)
+    return shifted or _longest_range(expressions, setting) > longest
+
+
+def _longest_range(expressions: tuple[Expression, ...], setting: Setting) -> int:
+    """The largest range that an index is known to have, as a number: the entries that it names must be there."""
+    sums = (size for e in expressions for node in walk(e) if isinstance(node, Reduce) for size in node.ranges)
+    sizes = (*setting.ranges.values(), *sums)
+    return max((int(size.value) for size in sizes if isinstance(size, Number)), default=0)
 
 
 def _subscripts(expressions: tuple[Expression, ...], setting: Setting) -> dict[str, Expression]:

@@ -31,7 +31,7 @@ def explanation(derivation: Derivation, name: str, language: str = "en", detail:
     if detail not in DETAILS:
         raise DeriveError(f"there is no level of detail '{detail}'", hint=did_you_mean(detail, DETAILS))
     derivation = derivation.prove()
-    story = Story(_restricted(derivation, name), language, detail)
+    story = Story(restricted(derivation, name), language, detail)
     title = story.words.title(story.model.title or story.model.name)
     return Document(title, tuple(_blocks(story, name)), language, story.math(adjoint_of(story.model.loss, name)).text)
 
@@ -48,16 +48,22 @@ def _blocks(story: Story, name: str) -> Iterator[Block]:
     yield from chain_rule(story)
     yield from functions(story)
     yield Section(says(story.words["adjoints"]), anchor="adjoints")
-    order = {e.name: k for k, e in enumerate(model.equations)}
-    for a in (*sorted(derivation.nodes, key=lambda a: -order[a.name]), gradient):
-        for r in derivation.local:
-            if r.wrt == a.name:
-                yield local_steps(story, r, "")
-        yield from adjoint_steps(story, a, "")
+    yield from path(story)
     yield Boxed((Equation(*sides(story, gradient)),))
 
 
-def _restricted(derivation: Derivation, name: str) -> Derivation:
+def path(story: Story) -> Iterator[Block]:
+    """From the loss backwards to the one gradient: each local derivative, and the derivative that it leads to."""
+    order = {e.name: k for k, e in enumerate(story.model.equations)}
+    nodes = sorted(story.derivation.nodes, key=lambda a: -order[a.name])
+    for a in (*nodes, *story.derivation.gradients):
+        for r in story.derivation.local:
+            if r.wrt == a.name:
+                yield local_steps(story, r, "")
+        yield from adjoint_steps(story, a, "")
+
+
+def restricted(derivation: Derivation, name: str) -> Derivation:
     """The derivation without what does not lie between the loss and the name."""
     model = derivation.model
     found = next((a for a in (*derivation.gradients, *derivation.nodes) if a.name == name), None)

@@ -63,9 +63,26 @@ class _Printer:
             "local": [self.local(result) for result in derivation.local],
             "nodes": [self.node(a) for a in derivation.nodes],
             "gradients": [self.gradient(a) for a in derivation.gradients],
+            **self.inner(),
             "batch": self.batch(),
             **self.updates(rule),
         }
+
+    def inner(self) -> dict[str, Any]:
+        """The derivatives inside the model, ``grad(u, x)``: how the equations of their adjoints come about."""
+        inner = [d.prove() for d in self.derivation.inner]
+        found = [
+            {
+                "of": d.model.loss,
+                "wrt": asked.wrt,
+                "local": [printer.local(result) for result in d.local],
+                "nodes": [printer.node(a) for a in d.nodes],
+                "gradients": [printer.gradient(a) for a in d.gradients],
+            }
+            for asked, d in zip(self.model.inner, inner, strict=True)
+            for printer in [_Printer(d)]
+        ]
+        return {"inner": found} if found else {}
 
     def updates(self, rule: UpdateRule) -> dict[str, Any]:
         """The new value of each parameter; of other rules than gradient descent also all lines that lead to it."""

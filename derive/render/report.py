@@ -15,6 +15,7 @@ from derive.errors import DeriveError, did_you_mean
 from derive.render.document import Block, Derivation, Document, Paragraph, Section
 from derive.render.report_algorithm import algorithm
 from derive.render.report_example import Numbers, example
+from derive.render.report_inner import inner_derivatives
 from derive.render.report_model import graph_section, model_section, symbols
 from derive.render.report_results import batch, conventions, proofs, summary
 from derive.render.report_steps import adjoints, chain_rule, functions, gradients, local_derivatives
@@ -26,10 +27,12 @@ from derive.update_rule import UpdateRule, rule_for, update_rule
 Part = Callable[[Story], list[Block]]
 
 STORY: tuple[Part, ...] = (
-    model_section, graph_section, chain_rule, functions, local_derivatives, adjoints, gradients, updates, batch,
-    algorithm, summary, conventions, proofs,
+    model_section, graph_section, inner_derivatives, chain_rule, functions, local_derivatives, adjoints, gradients,
+    updates, batch, algorithm, summary, conventions, proofs,
 )  # fmt: skip
-BRIEF: tuple[Part, ...] = (model_section, graph_section, chain_rule, adjoints, gradients, updates, algorithm, summary)
+BRIEF: tuple[Part, ...] = (
+    model_section, graph_section, inner_derivatives, chain_rule, adjoints, gradients, updates, algorithm, summary,
+)  # fmt: skip
 GRADIENT: tuple[Part, ...] = (chain_rule, adjoints, gradients, updates)
 
 

@@ -143,9 +143,8 @@ def _function(story: Story, name: str) -> list[Equation]:
 
 def equation_lines(story: Story, e: ModelEquation) -> list[Equation]:
     """The author's line, and where that speaks of whole arrays the same in index form."""
-    anchor = f"step-{e.name}" if e.name == story.model.loss else f"eq-{e.name}"
     role = says(story.words[e.role]) if e.role else ()
-    found = [Equation(story.math(left_side(e)), story.math(e.written), note=role, anchor=anchor)]
+    found = [Equation(story.math(left_side(e)), story.math(e.written), note=role, anchor=story.equation_anchor(e.name))]
     if story.detail != "brief" and _differs(e.written, e.body):
         element = story.notation.element(e.name, e.indices)
         found.append(Equation(story.math(element), story.math(e.body), note=says(story.words["index form"])))

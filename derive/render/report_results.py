@@ -177,6 +177,8 @@ def proofs(story: Story) -> list[Block]:
 
 def _proofs(derivation: Derived) -> Iterator[str | None]:
     """How each step was proved: "symbolic", "exact" (in fractions) or "numeric"."""
+    for inner in derivation.inner:
+        yield from _proofs(inner.prove())
     results = [*derivation.local, *(a.result for a in (*derivation.nodes, *derivation.gradients))]
     for steps in (*(r.steps for r in results), *derivation.lemmas.values()):
         setting = steps.form.setting if isinstance(steps, RenamedSteps) else Setting()

@@ -156,11 +156,11 @@ def local_steps(story: Story, r: Result, same: str) -> Block:
     equation = story.model.by_name[r.of]
     own = r.indices[: len(equation.indices)]
     left = D(story.notation.element(r.of, own), story.notation.element(r.wrt, r.indices[len(own) :]))
-    anchor = "step-" + r.of if r.of == story.model.loss else "eq-" + r.of
     lines: tuple[Line, ...] = ()
     if r.steps:
         start = story.math(r.steps[0].before, r.of)
-        lines = (Line("=", start.latex, start.text, story.say("by", references=Reference(anchor))),)
+        note = story.say("by", references=Reference(story.equation_anchor(r.of)))
+        lines = (Line("=", start.latex, start.text, note),)
     if same and len(r.steps) > SHORT:
         result = story.math(r.expr, r.of)
         lines += (Line("=", result.latex, result.text, story.say("same way", reference=Reference(same))),)
@@ -178,8 +178,8 @@ def _title(story: Story, of: str, wrt: str) -> Inlines:
 
 def adjoints(story: Story) -> list[Block]:
     """∂L/∂node of every node, from the loss backwards."""
-    reached = [a for a in story.derivation.nodes if a.terms]
-    if not reached:
+    told = _derivations(story, [a for a in story.derivation.nodes if a.terms])
+    if not told:
         return []
     blocks: list[Block] = [
         Section(says(story.words["adjoints"]), anchor="adjoints"),
@@ -191,7 +191,7 @@ def adjoints(story: Story) -> list[Block]:
         blocks.append(
             Paragraph(story.say("named deltas", delta=story.deltas.math(shown), derivative=story.math(shown)))
         )
-    return blocks + _derivations(story, reached)
+    return blocks + told
 
 
 def gradients(story: Story) -> list[Block]:
@@ -245,6 +245,8 @@ def _steps(story: Story, a: Adjoint) -> list[Step]:
 
 
 def adjoint_steps(story: Story, a: Adjoint, same: str) -> list[Block]:
+    if story.is_direct(a.name):
+        return _array_form(story, a, bool(same))
     r = a.result
     left = story.math(adjoint_of(story.model.loss, a.name, r.indices))
     steps = _steps(story, a)

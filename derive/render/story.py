@@ -55,11 +55,14 @@ class Story:
     detail: str
     rule: UpdateRule = field(default_factory=update_rule)
     bold: bool = False
+    inside: str = ""  # what the anchors begin with, of a derivative inside the model
     long: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)  # looked up by `told`, once a report
 
     @cached_property
     def named(self) -> frozenset[str]:
         """The nodes whose adjoints have the name δ: those that the gradients use."""
+        if self.inside:
+            return frozenset()  # δ are derivatives of the loss
         return frozenset(a.name for a in needed(self.derivation, trained(self.derivation)))
 
     @property
@@ -77,7 +80,7 @@ class Story:
     @cached_property
     def deltas(self) -> Notation:
         """Adjoints by name: δ^{[l]}, δ_z."""
-        return self.notation.deltas(layer_deltas(self.derivation))
+        return self.notation if self.inside else self.notation.deltas(layer_deltas(self.derivation))
 
     @cached_property
     def batch(self) -> Notation:
@@ -101,13 +104,29 @@ class Story:
     def say(self, key: str, **gaps: Inline | Inlines) -> Inlines:
         return sentence(self.words, key, **gaps)
 
+    def is_direct(self, name: str) -> bool:
+        """Whether it stands in the loss alone: then the local derivative, where that is told, says all."""
+        a = self.adjoints.get(name)
+        if self.detail == "brief" or a is None or a.terms != (((self.model.loss, name),),):
+            return False
+        told = self.local.get((self.model.loss, name))
+        rules = {step.rule for step in a.result.steps}
+        return told is not None and rules <= {"chain rule", "local derivatives", "array notation"}
+
     # Names of places in the document.
 
     def local_anchor(self, of: str, wrt: str) -> str:
-        return f"local-{of}-{wrt}" if self.detail != "brief" and (of, wrt) in self.local else ""
+        if of == self.model.loss and self.is_direct(wrt):
+            return self.adjoint_anchor(wrt)
+        known = self.detail != "brief" and (of, wrt) in self.local
+        return f"{self.inside}local-{of}-{wrt}" if known else ""
 
     def adjoint_anchor(self, name: str) -> str:
-        return f"step-{name}" if name in self.adjoints else ""
+        return f"{self.inside}step-{name}" if name in self.adjoints else ""
+
+    def equation_anchor(self, name: str) -> str:
+        """Where the equation of a node stands; that of the loss is also the place of its derivative, 1."""
+        return f"step-{name}" if name == self.model.loss and not self.inside else f"eq-{name}"
 
     # Steps.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 
 from derive.algebra.rational import Rational, TooLarge, alpha_normal
 from derive.expression.build import add, decimal, div, mul, neg, number, power
@@ -232,17 +233,25 @@ COMMON_DENOMINATOR = Rule("common denominator", "u/v + w/z = (u*z + w*v)/(v*z)",
 
 def _expand_node(e: Expression) -> Expression:
     """A sum with products of sums in it, multiplied out and collected, where that makes it shorter."""
-    if not isinstance(e, Add) or not terms_share(e):
-        return e
+    return _expanded(e) if isinstance(e, Add) and _expands(e) else e
+
+
+@lru_cache(maxsize=4096)
+def _expands(e: Add) -> bool:
+    """Whether it becomes shorter: the roads to a short form ask it of the same sums again and again.
+
+    Only the answer is kept, not the form: equal sums may run over other ranges.
+    """
+    return terms_share(e) and operations(_expanded(e)) < operations(e)
+
+
+def _expanded(e: Add) -> Expression:
     try:
         space = Rational(e)
         element = space.into(e)
     except (TooLarge, ZeroDivisionError):
         return e
-    if element.denom != 1 and len(element.denom) > 1:
-        return e
-    shown = space.out(element, factored=False)
-    return shown if operations(shown) < operations(e) else e
+    return e if element.denom != 1 and len(element.denom) > 1 else space.out(element, factored=False)
 
 
 def _expand(e: Expression, _: Context) -> Expression | None:
@@ -254,14 +263,21 @@ EXPAND = Rule("expand", "u*(v + w) = u*v + u*w, and like terms collected", _expa
 
 
 def _factor_node(e: Expression) -> Expression:
-    if not isinstance(e, Add) or not terms_share(e):
-        return e
+    return _factored(e) if isinstance(e, Add) and _factors_out(e) else e
+
+
+@lru_cache(maxsize=4096)
+def _factors_out(e: Add) -> bool:
+    """Whether it becomes shorter; only the answer is kept, as above."""
+    return terms_share(e) and operations(_factored(e)) < operations(e)
+
+
+def _factored(e: Add) -> Expression:
     try:
         space = Rational(e)
-        shown = space.out(space.into(e))
+        return space.out(space.into(e))
     except (TooLarge, ZeroDivisionError):
         return e
-    return shown if operations(shown) < operations(e) else e
 
 
 def _factor(e: Expression, _: Context) -> Expression | None:
