@@ -30,7 +30,7 @@ from derive.expression.nodes import (
 )
 from derive.expression.walk import children, walk
 from derive.parse.numbers import constant_value
-from derive.parse.sizes import plus, polynomial, same_size
+from derive.parse.sizes import divided, plus, polynomial, same_size
 
 OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -162,10 +162,7 @@ def _extent(
         if other not in known:
             return None
         rest = plus(add(rest, Neg(mul(number(scale), plus(known[other], -1)))), 0)
-    if line[name] == 1:
-        return rest
-    value = constant_value(rest)
-    return None if value is None else number((value - 1) // line[name] + 1)
+    return rest if line[name] == 1 else divided(rest, int(line[name]))
 
 
 def _shifted(index: Expression) -> tuple[str, int]:

@@ -82,12 +82,34 @@ def is_one(size: Expression) -> bool:
 def plus(size: Expression, offset: int) -> Expression:
     """``size + offset``, tidied."""
     terms = polynomial(add(size, number(offset)))
-    if terms is None:
-        return add(size, number(offset))
-    parts: list[Expression] = []
-    for m, c in terms.items():
-        parts.append(number(c) if not m else mul(*([] if c == 1 else [number(c)]), *(Ref(n) for n in m)))
-    return add(*parts)
+    return add(size, number(offset)) if terms is None else from_polynomial(terms)
+
+
+def from_polynomial(terms: Polynomial) -> Expression:
+    """A polynomial as a size, ``n - 2*k + 1``."""
+    return add(*(_signed(m, c) for m, c in terms.items())) if terms else number(0)
+
+
+def _signed(m: tuple[str, ...], c: Fraction) -> Expression:
+    if not m:
+        return number(c)
+    term = mul(*([] if abs(c) == 1 else [number(abs(c))]), *(Ref(n) for n in m))
+    return term if c > 0 else Neg(term)
+
+
+def divided(size: Expression, by: int) -> Expression | None:
+    """How many of 0, by, 2*by, … are below a size; None where that depends on the sizes in it.
+
+    >>> from derive.parse.expression import parse_expression
+    >>> print(divided(parse_expression("2*m + 4*k - 1"), 2), divided(parse_expression("m + 1"), 2))
+    m + 2*k None
+    """
+    terms = polynomial(size)
+    if terms is None or any((c / by).denominator != 1 for m, c in terms.items() if m):
+        return None
+    last = (terms.get((), Fraction(0)) - 1) // by + 1
+    whole = {m: c / by for m, c in terms.items() if m}
+    return from_polynomial({**whole, (): Fraction(last)} if last else whole)
 
 
 def count(shape: tuple[Expression, ...]) -> Expression:
