@@ -62,6 +62,8 @@ def test_convolutions(name: str) -> None:
     assert [str(size) for size in model.shapes["z"]] == shape
     derivation = model.derive().prove()
     assert all(step.proof for gradient in derivation.gradients for step in gradient.result.steps)
+    if model.per_example:
+        assert "batch" in derivation.to_dict()  # proved where it is made
     module = derivation.compile()
     drawn = sample(model, seed=1, examples=1)
     _, gradients = module.loss_and_gradients(dict(drawn.parameters), **(drawn.data if drawn.examples[0] else {}))

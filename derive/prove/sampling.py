@@ -109,7 +109,7 @@ def _largest_subscript(expressions: tuple[Expression, ...]) -> int:
 
 
 def _longest_slid_over(expressions: tuple[Expression, ...], setting: Setting) -> int:
-    """The longest axis with a subscript of several indices, ``x[2*i + p]``: a shorter one would not hold their reach."""
+    """The longest axis with a subscript of several indices, ``x[2*i + p]``: a shorter one does not hold their reach."""
     sizes = (
         size.value
         for e in expressions

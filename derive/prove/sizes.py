@@ -37,7 +37,7 @@ def numbers_for(names: tuple[str, ...], sizes: Iterable[Expression], swapped: bo
     primes = (PRIMES[1], PRIMES[0], *PRIMES[2:]) if swapped else PRIMES
     usual = {name: primes[k] if k < len(primes) else primes[-1] + 2 * k for k, name in enumerate(names)}
     compound = frozenset(tuple(sorted(terms.items())) for size in sizes if len(terms := polynomial(size) or {}) > 1)
-    if all(_value(size, usual) >= 1 for size in compound):
+    if all(_value(size, usual) >= 2 for size in compound):
         return usual
     moved = _searched(tuple(name for name in names if any(name in m for size in compound for m, _ in size)), compound)
     left = iter(p for p in (*MORE, *range(MORE[-1] + 2, MORE[-1] + 2 * len(names) + 2, 2)) if p not in moved.values())
