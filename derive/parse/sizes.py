@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from itertools import permutations
 
 from derive.errors import DeriveError, Place
 from derive.expression.build import ONE, add, mul, number
@@ -129,23 +127,3 @@ def print_shape(shape: tuple[Expression, ...]) -> str:
     """A shape as numpy prints one: ``()``, ``(3,)``, ``(h, d)``."""
     inner = ", ".join(str(size) for size in shape)
     return f"({inner},)" if len(shape) == 1 else f"({inner})"
-
-
-def sizes_that_fit(wanted: Sequence[str], primes: Sequence[int], sizes: Iterable[Expression]) -> dict[str, int]:
-    """A number for each size name, the first primes in their order; another order where an axis were shorter than two.
-
-    >>> sizes_that_fit(["T", "q"], (2, 5, 3), [Add((Ref("T"), Neg(Ref("q")), number(1)))])
-    {'T': 5, 'q': 2}
-    """
-    made = [p for p in map(polynomial, sizes) if p is not None and any(p)]
-    more = tuple(primes[-1] + 2 * k for k in range(len(primes), len(wanted)))
-    first = dict(zip(wanted, (*primes, *more), strict=False))
-    for chosen in permutations(primes, min(len(wanted), len(primes))):
-        found = dict(zip(wanted, (*chosen, *more), strict=True))
-        if all(_at(p, found) >= 2 for p in made if {name for m in p for name in m} <= set(found)):
-            return found
-    return first
-
-
-def _at(p: Polynomial, values: dict[str, int]) -> Fraction:
-    return sum((c * math.prod(values[name] for name in m) for m, c in p.items()), Fraction(0))
