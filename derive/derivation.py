@@ -129,6 +129,13 @@ class Derivation:
         """The derivations of the derivatives inside the model, ``grad(u, x)``."""
         return tuple(inner.model.derive((inner.wrt,)) for inner in self.model.inner)
 
+    @cached_property
+    def second_steps(self) -> tuple[Step, ...]:
+        """The steps to the second derivatives by every name that the gradients are by; their batch's among them."""
+        from derive.differentiate.replay import second_steps
+
+        return second_steps(self)
+
     def prove(self) -> Derivation:
         """The same derivation, every step proved; a step that cannot be established is an internal error."""
         from derive.differentiate.derive import proved

@@ -149,6 +149,20 @@ class Model:
 
         return model_to_sympy(self)
 
+    def expression(self, text: str, indices: tuple[str, ...] = ()) -> Expression:
+        """Reads an expression in this model's names, over the given free indices.
+
+        What was derived is read back as it was printed: `indices` are then those of the result.
+
+        >>> model = Model.parse("n: size; m: size; x: parameter[n]; L: loss = sum(x)".replace("; ", chr(10)))
+        >>> read = model.expression("where(i < m, x[m - i], 0)", ("i",))
+        >>> type(read.condition.left).__name__, type(read.condition.right).__name__
+        ('Index', 'Ref')
+        """
+        from derive.parse.expression import Names, parse_expression
+
+        return parse_expression(text, Names(frozenset(self.shapes), indices=frozenset(indices)))
+
     def derive(self, wrt: tuple[str, ...] = ()) -> Derivation:
         """Differentiates the loss with respect to every parameter, and what `wrt` names besides."""
         from derive.differentiate.derive import derive

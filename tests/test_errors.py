@@ -22,6 +22,8 @@ SECONDS = 2
 
 GOOD = "x: input\ny: target\nw: parameter\nb: parameter\nz = w*x + b\nL: loss = (z - y)**2\n"
 
+SHAPES = "d: size\nh: size\nx: input[d]\ny: target[h]\nW: parameter[h, d]\nS: parameter[h, h]\n"
+
 BAD = {
     "unknown-name": GOOD.replace("w*x + b", "w*x + bias"),
     "unknown-name-did-you-mean": "x: input\nweight: parameter\nL: loss = (wieght*x)**2\n",
@@ -48,6 +50,17 @@ BAD = {
     "shapes-of-a-sum": "x: input[3]\nw: parameter[4]\nL: loss = sum(w + x)\n",
     "shapes-of-a-product": "x: input[3]\nW: parameter[2, 4]\nz = W @ x\nL: loss = sum(z)\n",
     "shapes-of-symbolic-sizes": "d: size\nh: size\nx: input[d]\nw: parameter[h]\nL: loss = sum(w*x)\n",
+    "shapes-of-a-row-and-a-column": SHAPES + "L: loss = sum(W - y)\n",
+    "shapes-of-outer": SHAPES + "L: loss = sum(outer(W, x))\n",
+    "shapes-of-solve": SHAPES + "L: loss = sum(solve(S, x))\n",
+    "shapes-of-dot": SHAPES + "L: loss = dot(x, y)\n",
+    "shapes-of-concatenate": SHAPES + "L: loss = sum(concatenate([W, S]))\n",
+    "shapes-of-trace": SHAPES + "L: loss = trace(W)\n",
+    "shapes-of-where": SHAPES + "L: loss = sum(where(x > 0, x, y))\n",
+    "shapes-of-kron": SHAPES + "L: loss = sum(kron(W, x))\n",
+    "ranges-of-a-bound-index": SHAPES + "L: loss = sum(W[i, j]*y[j], i, j)\n",
+    "ranges-of-a-reused-index": SHAPES + "L: loss = sum(x[j], j)*sum(x[j]*y[j], j)\n",
+    "range-of-an-index-renamed": SHAPES + "L: loss = sum(sum(x[j], j)*softmax(y[i]**2, j), i)\n",
     "silent-outer": "x: input[3, 1]\nw: parameter[1, 4]\nL: loss = sum(w*x)\n",
     "matmul-with-a-scalar": "x: input\nw: parameter\nL: loss = w @ x\n",
     "vector-loss": "x: input[3]\nw: parameter[3]\nL: loss = w*x\n",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +281,25 @@ def test_steps_lead_from_the_second_derivative_to_the_block(name: str) -> None:
         assert all(step.proof in ("symbolic", "numeric") for step in block.steps)
         assert not any("∂" in str(step.after) for step in block.steps)
         assert parse_expression(str(shown(block))) == shown(block)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "three-layers"])  # which takes 20 s, as two do 2
+def test_every_step_replays(name: str) -> None:
+    model = model_of(MODELS[name][0])
+    derivation = model.derive()
+    for block in derivation.hessian().blocks:
+        for step in (*block.steps, *batch_second(block, shown(block), model)[1]):
+            assert derivation.replay(step) == step.after
+
+
+@pytest.mark.parametrize("name", ["logistic", "softmax"])
+def test_a_wrong_step_does_not_replay(name: str) -> None:
+    model = model_of(MODELS[name][0])
+    derivation = model.derive()
+    block = derivation.hessian().blocks[0]
+    for step in (*block.steps, *batch_second(block, shown(block), model)[1]):
+        with pytest.raises(DeriveError, match="does not lead from"):
+            derivation.replay(replace(step, after=mul(TWO, step.after)))
 
 
 def test_examples_that_the_model_writes_out() -> None:

@@ -596,3 +596,26 @@ def test_undeclared_names_are_parameters_where_that_is_asked_for():
     assert model.parameters == ("w", "x") and model.loss == "L"
     with pytest.raises(DeriveError, match="no name"):
         Model.parse("L: loss = (w*x - 3)**2")
+
+
+READ_BACK = [
+    "n: size; m: size; A: parameter[n, m]; L: loss = prod(A)",
+    "n: size; x: parameter[n]; c: input[n]; L: loss = sum(c[i]*sum(x[j], j, j <= i), i)",
+    "n: size; m: size; x: parameter[n]; c: input[n]; L: loss = sum(c)*sum(x[j]**2, j, j < m)",
+    "n: size; m: size; u: parameter[m]; v: parameter[n]; c: input[m + n]; L: loss = sum(c*[u, v]**2)",
+    "n: size; s: parameter[n]; y: target = integer(n); L: loss = sum(exp(s[k] - s[y]), k, k != y)",
+]
+
+
+@pytest.mark.parametrize("text", READ_BACK)
+def test_what_is_derived_is_read_back_over_its_indices(text):
+    model = Model.parse(text.replace("; ", "\n"))
+    derivation = model.derive()
+    for result in (*derivation.local, *(g.result for g in derivation.gradients)):
+        assert model.expression(str(result.expr), result.indices) == result.expr
+
+
+def test_a_name_that_a_condition_sets_beside_a_bound_index_is_an_index():
+    read = parse_expression("prod(A[i, k], k, k != j)*sum(b[k], k, k > 0 and c == k and k < m)")
+    bare = [node for node in walk(read) if isinstance(node, Ref) and not node.indices]
+    assert [node.name for node in bare] == ["m"]

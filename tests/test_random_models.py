@@ -16,7 +16,6 @@ from derive.check.sample import sample
 from derive.derivation import Derivation
 from derive.errors import DeriveError
 from derive.model import Model
-from derive.parse.expression import parse_expression
 
 CASES = int(os.environ.get("DERIVE_CASES", "200"))
 BATCHES = 8
@@ -73,7 +72,7 @@ def check_steps(derivation: Derivation) -> None:
     """Every step is proved and replays; what was derived prints as the language and is read back the same."""
     proved = derivation.prove()
     for result in (*proved.local, *(a.result for a in (*proved.nodes, *proved.gradients))):
-        assert parse_expression(str(result.expr)) == result.expr
+        assert derivation.model.expression(str(result.expr), result.indices) == result.expr
         for step in result.steps:
             assert step.proof
             assert derivation.replay(step) == step.after

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from derive.check.complex_step import evaluate, evaluate_expression
 from derive.errors import DeriveError
-from derive.expression.nodes import Compare, Index, Ref
+from derive.expression.nodes import Binder, Compare, Index, Ref
 from derive.expression.walk import free_indices, names, walk
 from derive.model import GIVEN, Model, Variable
-from derive.parse.sizes import sizes_that_fit
+from derive.prove.sizes import numbers_for
 
 Values = dict[str, NDArray[np.float64]]
 
-PRIMES = (3, 5, 2, 7, 11, 13)
 TRIES = 60  # draws of the parameters; for each of them as many of every example
 
 FAINT = 1e-6  # a value as small as this has lost digits in the definitions of functions, tanh for one
@@ -104,10 +103,12 @@ def _sample(model: Model, rng: np.random.Generator, examples: int, tries: int, l
 
 
 def _sizes(model: Model, swapped: bool) -> dict[str, int]:
-    """Different primes; now the first is the smaller of the first two, now the larger."""
-    symbolic = [v.name for v in model.of_role("size")]
-    primes = (PRIMES[1], PRIMES[0], *PRIMES[2:]) if swapped else PRIMES
-    return sizes_that_fit(symbolic, primes, {size: None for shape in model.shapes.values() for size in shape})
+    """Different primes, at which every array has entries; now the first is the smaller of the first two, now not."""
+    shapes = (size for shape in model.shapes.values() for size in shape)
+    ranges = (
+        size for e in model.equations for node in walk(e.body) if isinstance(node, Binder) for size in node.ranges
+    )
+    return numbers_for(tuple(v.name for v in model.of_role("size")), (*shapes, *ranges), swapped)
 
 
 def concrete(shape: Sequence[Any], sizes: Mapping[str, int]) -> tuple[int, ...]:

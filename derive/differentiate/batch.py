@@ -25,12 +25,12 @@ from derive.expression.nodes import Call, D, Expression, Index, MatMul, Neg, Red
 from derive.expression.parts import terms_of
 from derive.expression.walk import bottom_up, children, contains, index_names, names, walk
 from derive.model import Model, Shape
-from derive.parse.sizes import sizes_that_fit
 from derive.prove.named import Hole, elementwise, name_axes, scalar
 from derive.prove.numeric import DIGITS, Evaluator
 from derive.prove.primitives import Undefined
 from derive.prove.sampling import draw_number
 from derive.prove.setting import ProofError, Setting
+from derive.prove.sizes import numbers_for
 from derive.prove.steps import prove
 from derive.rules.naming import displayed
 from derive.rules.notation import ARRAY_NOTATION
@@ -323,12 +323,14 @@ def _close(left: Any, right: Any) -> bool:
 
 
 def _concrete_shapes(model: Model, used: list[str]) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
-    """A prime for each size, and the shapes that follow."""
-    lengths = {size: None for name in used for size in model.shapes.get(name, ())}
-    sizes = sizes_that_fit(list(dict.fromkeys(s for size in lengths for s in names(size))), (2, 3, 5, 7), lengths)
+    """A prime for each size, and the shapes that follow; what is long in the model is shorter here."""
+    wanted = [size for name in used for size in model.shapes.get(name, ())]
+    sizes = numbers_for(tuple(dict.fromkeys(s for size in wanted for s in names(size))), wanted, swapped=False)
     probe = Evaluator(Setting(), {s: mpmath.mpf(v) for s, v in sizes.items()}, {})
-    shapes = {name: tuple(min(int(probe.number(s)), 11) for s in model.shapes.get(name, ())) for name in used}
-    return sizes, shapes
+    most = max((11, *sizes.values()))
+    return sizes, {
+        name: tuple(min(int(probe.number(size)), most) for size in model.shapes.get(name, ())) for name in used
+    }
 
 
 def _whole(value: Any, generator: random.Random) -> Any:

@@ -43,7 +43,7 @@ from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.rule import Context, Fact, Rule
 
 LONGEST = 120  # operations up to which a block is expanded through the adjoints
-MOST = 400  # operations of a block; what takes more is refused
+MOST = 1000  # operations of a block; what takes more is refused
 
 LARGE = 2 / 3  # what is left of the terms as they come where simplifying is worth their order
 

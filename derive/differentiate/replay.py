@@ -1,4 +1,7 @@
-"""Replaying a step: the named rule applied to `before` again gives `after`."""
+"""Replaying a step: the named rule applied to `before` again gives `after`.
+
+Steps to a batch, and to second derivatives, are made again from the derivation and compared.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,49 @@ from dataclasses import replace
 
 from derive.algebra.rational import alpha_normal
 from derive.derivation import Derivation, Step
-from derive.differentiate.batch import GRADIENT_RULES, batch_gradients
+from derive.differentiate.batch import GRADIENT_RULES, SECOND_RULES, batch_gradients, batch_second
+from derive.differentiate.hessian import SLOPES, TOTAL, hessian
 from derive.errors import DeriveError
 from derive.expression.nodes import Expression, Index, Ref
 from derive.model import Model
 from derive.rules.known_sums import says_a_sum
+from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.rule import Consumer, Context, Fact
 from derive.rules.table import RULES
 
 
 def replay(derivation: Derivation, step: Step) -> Expression:
     """The result of the step's rule on its `before`, in the context that the derivation gives it."""
-    for batch in batch_gradients(derivation) if step.rule in GRADIENT_RULES else ():
-        for again in batch.steps:
-            if (again.rule, again.before, again.after) == (step.rule, step.before, step.after):
-                return again.after
-    if step.rule not in RULES:
+    if step.rule not in (*RULES, *GRADIENT_RULES, *SECOND_RULES, TOTAL, SLOPES):
         raise DeriveError(f"there is no rule '{step.rule}'")
-    for context in _contexts(derivation):
+    for context in _contexts(derivation) if step.rule in RULES else ():
         after = RULES[step.rule].apply(step.before, context)
         if after is not None and (after == step.after or alpha_normal(after) == alpha_normal(step.after)):
             return step.after  # the same but for the letters of bound indices
+    if step.rule in (*GRADIENT_RULES, ARRAY_NOTATION.name) and _is_among(batch_steps(derivation), step):
+        return step.after
+    if step.rule not in GRADIENT_RULES and _is_among(derivation.second_steps, step):
+        return step.after
     raise DeriveError(f"the rule '{step.rule}' does not lead from {step.before} to {step.after}")
+
+
+def batch_steps(derivation: Derivation) -> tuple[Step, ...]:
+    """The steps to the gradients of the batch."""
+    return tuple(step for gradient in batch_gradients(derivation) for step in gradient.steps)
+
+
+def second_steps(derivation: Derivation) -> tuple[Step, ...]:
+    """The steps to the second derivatives by all that the derivation is by, and those to the batch's."""
+    found: list[Step] = []
+    for block in hessian(derivation, tuple(gradient.name for gradient in derivation.gradients)).blocks:
+        found += block.steps
+        if derivation.model.per_example.isdisjoint((block.of, block.wrt)):
+            found += batch_second(block, block.steps[-1].after, derivation.model)[1]
+    return tuple(found)
+
+
+def _is_among(steps: tuple[Step, ...], step: Step) -> bool:
+    return any((again.rule, again.before, again.after) == (step.rule, step.before, step.after) for again in steps)
 
 
 def _contexts(derivation: Derivation) -> list[Context]:
@@ -49,6 +73,7 @@ def _contexts(derivation: Derivation) -> list[Context]:
         consumers={k: v for k, v in consumers.items() if v},
         assumptions=model.assumptions,
         structures=model.structures,
+        shapes=model.shapes,
     )
     found = [common]
     for e in model.equations:

@@ -15,6 +15,7 @@ from derive.emit.helpers import HELPERS, with_needs
 from derive.emit.initial import initial_values
 from derive.emit.numpy_code import NumpyPrinter, number_code
 from derive.emit.python_names import PythonNames
+from derive.emit.told_sizes import solved_sizes
 from derive.emit.update import update_code
 from derive.errors import DeriveError
 from derive.expression.nodes import Call, Div, Expression, Number, Pow, Where
@@ -118,6 +119,8 @@ class Module:
         alive = {n for s in (*both, *program.backward, *program.gradients) for n in names(s.value)}
         alive_in_loss = {n for s in forward for n in names(s.value)}
         inputs = [v for v in model.of_role("input", "noise") if v.name in used]
+        self.check_sizes(data, alive)
+        self.check_sizes(inputs, used)
         initial = initial_values(model, self.names, self.dtype)
         defaults = training_defaults(model, self.is_classifier(), self.rule)
         options = [v.name for v in (*self.constants(), *model.of_role("size"))]
@@ -273,12 +276,15 @@ class Module:
         model = self.model
         found: dict[str, str] = {}
         arrays = (*model.of_role("parameter"), *model.of_role("constant"), *data)
+        axes: list[tuple[Expression, str]] = []
         for v in sorted(arrays, key=lambda v: v.name not in used):
             offset = 0 if v.role in ("parameter", "constant") else 1
             for axis, size in enumerate(model.entry_shape(v)):
-                text = str(size)
-                if text in model.variables and text not in found:
-                    found[text] = f"{self.shape_of(v, v.name in used)}[{axis + offset}]"
+                axes.append((size, f"{self.shape_of(v, v.name in used)}[{axis + offset}]"))
+        for size, length in axes:
+            if str(size) in model.variables:
+                found.setdefault(str(size), length)
+        found |= solved_sizes(axes, found)
         for v in model.of_role("size"):
             if v.name not in found and v.value is not None:
                 found[v.name] = self.default(v)
@@ -286,6 +292,16 @@ class Module:
         if model.examples is not None and given:
             found[model.examples] = f"len({self.names(given[0].name)})"
         return found
+
+    def check_sizes(self, data: list[Variable], used: set[str]) -> None:
+        """Refuses a size that code needs and no array tells."""
+        told = self.size_sources(data, used)
+        for v in self.model.of_role("size"):
+            if v.name in used and v.name not in told:
+                message = f"no array tells the size '{v.name}', and it has no value"
+                raise DeriveError(message, v.place, f"for example `{v.name}: size = 3`").within(
+                    self.model.text, self.model.source
+                )
 
     def shape_of(self, v: Variable, in_scope: bool) -> str:
         """The code for an array's shape; what no line uses has not been made an array."""

@@ -35,8 +35,14 @@ def array_function(e: Call, scope: Scope) -> Array:
     arrays = tuple(scope.array(arg) for arg in e.args)
     if not row.takes(arrays):
         shapes = ", ".join(print_shape(a.shape) for a in arrays)
-        raise DeriveError(f"'{e.function}' does not take {shapes}", e.place)
+        raise DeriveError(f"'{e.function}' does not take {shapes}", e.place, f"it takes {_told(row.ranks)}")
     return row.meaning(e, arrays, scope)
+
+
+def _told(ranks: tuple[tuple[int, ...], ...]) -> str:
+    """``a vector and a matrix, or two matrices``."""
+    words = ("a scalar", "a vector", "a matrix")
+    return ", or ".join(" and ".join(words[rank] for rank in each) for each in sorted(ranks))
 
 
 def diag(_e: Call, arrays: tuple[Array, ...], _scope: Scope) -> Array:

@@ -37,7 +37,7 @@ def reduced(
 
 def _bounds(body: Expression, indices: tuple[str, ...], scope: Scope) -> tuple[Expression, ...]:
     """``i < size`` for each index whose size the body does not tell."""
-    inferred = ranges_of(body, scope.shapes, indices)
+    inferred = ranges_of(body, scope.shapes, indices, scope.written)
     return tuple(
         Compare("<", Index(i), scope.bound[i])
         for i in indices

@@ -48,8 +48,10 @@ def _common_size(e: Expression, shapes: list[Shape], axis: int) -> Expression:
     wide = [shape for shape in having if not is_one(shape[axis])]
     for shape in wide[1:]:
         if not same_size(shape[axis], wide[0][axis]):
-            message = f"the shapes {print_shape(wide[0])} and {print_shape(shape)} do not fit"
-            raise DeriveError(message, e.place or place_in(e))
+            shown = f"{print_shape(wide[0])} and {print_shape(shape)}"
+            message = f"the shapes {shown} do not fit: {wide[0][axis]} is not {shape[axis]}"
+            hint = "the last axes stand above each other, as in numpy; indices say other sums: W[i, j] + b[i]"
+            raise DeriveError(message, e.place or place_in(e), hint if len(wide[0]) != len(shape) else None)
     return (wide or having)[0][axis]
 
 

@@ -40,8 +40,8 @@ _READERS: dict[type[ast.expr], Callable[..., Expression]] = {
 def parse_expression(text: str, names: Names | None = None) -> Expression:
     """Reads one expression.
 
-    Without `names`, a bare name that stands as a subscript, in ``delta`` or among the indices of a reduction is an
-    index; every other name is a tensor.
+    Without `names`, a bare name that stands as a subscript, in ``delta``, among the indices of a reduction or beside
+    one in its condition (``k != j``) is an index; every other name is a tensor.
 
     >>> str(parse_expression("-y*log(a) - (1 - y)*log(1 - a)"))
     '-y*log(a) - (1 - y)*log(1 - a)'
@@ -104,8 +104,8 @@ def _tell_indices(e: Expression, names: Names) -> Expression:
     for node in walk(e):
         if isinstance(node, Binder):
             marked |= set(node.indices)
-        elif names.tensors is None:
-            marked |= set(_subscript_names(node))
+        if names.tensors is None:
+            marked |= set(_subscript_names(node)) | set(_names_beside(node))
     marked = {name for name in marked if not names.declared(name)}
 
     def change(node: Expression) -> Expression:
@@ -114,6 +114,16 @@ def _tell_indices(e: Expression, names: Names) -> Expression:
         return node
 
     return bottom_up(e, change) if marked else e
+
+
+def _names_beside(node: Expression) -> Iterator[str]:
+    """The bare names that a reduction's condition says to equal an index of its own, or not to."""
+    condition = node.condition if isinstance(node, Reduce) else None
+    for test in condition.conditions if isinstance(condition, Both) else (condition,):
+        if isinstance(test, Compare) and test.op in ("==", "!="):
+            found = [side.name for side in (test.left, test.right) if isinstance(side, Ref) and not side.indices]
+            if isinstance(node, Reduce) and set(found) & set(node.indices):
+                yield from found
 
 
 def _subscript_names(node: Expression) -> Iterator[str]:

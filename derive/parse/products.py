@@ -42,8 +42,9 @@ def _check_product(e: Expression, left: Array, right: Array) -> None:
         raise DeriveError("@ needs arrays on both sides", e.place, "use * with a scalar")
     inner, other = left.shape[-1], right.shape[0 if right.rank == 1 else -2]
     if not same_size(inner, other):
+        what = e.function if isinstance(e, Call) else "@"
         shapes = f"{print_shape(left.shape)} and {print_shape(right.shape)}"
-        raise DeriveError(f"the shapes {shapes} do not fit for @: {inner} is not {other}", e.place)
+        raise DeriveError(f"the shapes {shapes} do not fit for {what}: {inner} is not {other}", e.place)
     if left.rank > 2 or right.rank > 2:
         hint = "write other products with indices: sum(a[i,k]*b[k,j], k)"
         raise DeriveError("@ takes vectors and matrices", e.place, hint)

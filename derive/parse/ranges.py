@@ -28,9 +28,9 @@ from derive.expression.nodes import (
     Ref,
     Where,
 )
-from derive.expression.walk import children, walk
+from derive.expression.walk import children, rename_indices, walk
 from derive.parse.numbers import constant_value
-from derive.parse.sizes import plus, polynomial, same_size
+from derive.parse.sizes import divided, plus, polynomial, same_size
 
 OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -38,8 +38,14 @@ MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 Shape = tuple[Expression, ...]
 
 
-def ranges_of(e: Expression, shapes: Mapping[str, Shape], wanted: tuple[str, ...]) -> dict[str, Expression]:
-    """The size of each wanted index: the largest range in which every access is in bounds."""
+def ranges_of(
+    e: Expression, shapes: Mapping[str, Shape], wanted: tuple[str, ...], written: Mapping[str, str] | None = None
+) -> dict[str, Expression]:
+    """The size of each wanted index: the largest range in which every access is in bounds.
+
+    `written` are the author's names for indices that were renamed.
+    """
+    written = written or {}
     accesses = [
         (index, size, node)
         for node in walk(e)
@@ -59,9 +65,11 @@ def ranges_of(e: Expression, shapes: Mapping[str, Shape], wanted: tuple[str, ...
             extent = plus(size, -offset) if offset else size
             known_extent = constant_value(extent)
             if known_extent is not None and known_extent < 1:
-                raise DeriveError(f"the subscript {index} is beyond the size {size} for every '{name}'", node.place)
+                shown = rename_indices(index, {new: Index(old) for new, old in written.items()})
+                message = f"the subscript {shown} is beyond the size {size} for every '{written.get(name, name)}'"
+                raise DeriveError(message, node.place)
             old = found.get(name)
-            found[name] = extent if old is None else _smaller(old, extent, node, name)
+            found[name] = extent if old is None else _smaller(old, extent, node, written.get(name, name))
     for index, size, _ in accesses:  # then x[2*i + p], where all but one of the ranges are known
         line = _line(index)
         unknown = [] if line is None else [i for i in line if i and i in wanted and i not in found]
@@ -162,10 +170,7 @@ def _extent(
         if other not in known:
             return None
         rest = plus(add(rest, Neg(mul(number(scale), plus(known[other], -1)))), 0)
-    if line[name] == 1:
-        return rest
-    value = constant_value(rest)
-    return None if value is None else number((value - 1) // line[name] + 1)
+    return rest if line[name] == 1 else divided(rest, int(line[name]))
 
 
 def _shifted(index: Expression) -> tuple[str, int]:

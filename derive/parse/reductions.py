@@ -35,10 +35,10 @@ def over_indices(e: Reduce, scope: Scope) -> Array:
     inner = scope.array(_with_other_letters(e.body, swap))
     test = None if e.condition is None else scope.element(_with_other_letters(e.condition, swap))
     probe = inner.at(tuple(Index(f"axis {k}") for k in range(inner.rank)))
-    ranges = _limits(test, indices) | ranges_of(probe, scope.shapes, indices)
+    ranges = _limits(test, indices) | ranges_of(probe, scope.shapes, indices, scope.written)
     for old, new in renamed.items():
         if new not in ranges and new not in scope.bound:
-            message = f"nothing fixes the range of the index '{old}'"
+            message = f"nothing fixes the range of the index '{scope.written.get(old, old)}'"
             raise DeriveError(message, e.place, "it must stand as a subscript")
     scope.bound.update(ranges)
     if e.op in AXIS_FUNCTIONS:
@@ -53,10 +53,10 @@ def component_tensor(e: ComponentTensor, scope: Scope) -> Array:
     if inner.rank:
         raise DeriveError("'array' takes an expression of one entry", e.place, "index it: array(A[i, j], i, j)")
     entry = inner.at(())
-    ranges = ranges_of(entry, scope.shapes, tuple(renamed.values()))
+    ranges = ranges_of(entry, scope.shapes, tuple(renamed.values()), scope.written)
     for old, new in renamed.items():
         if new not in ranges:
-            message = f"nothing fixes the range of the index '{old}'"
+            message = f"nothing fixes the range of the index '{scope.written.get(old, old)}'"
             raise DeriveError(message, e.place, "it must stand as a subscript")
     scope.bound.update(ranges)
     shape = tuple(ranges[new] for new in renamed.values())
@@ -68,6 +68,7 @@ def _bound_names(e: Binder, scope: Scope) -> Mapping[str, str]:
     keeps = isinstance(e, Reduce) and e.op in AXIS_FUNCTIONS and AXIS_FUNCTIONS[e.op].keeps_axis
     letters = {i: scope.new_index(i) if i in scope.taken and not keeps else i for i in e.indices}
     scope.taken.update(letters.values())
+    scope.written.update({new: scope.written.get(old, old) for old, new in letters.items()})
     return letters
 
 

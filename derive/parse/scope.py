@@ -101,6 +101,7 @@ class Scope:
     taken: set[str]
     whole: Whole | None = None
     bound: dict[str, Expression] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)  # indices that were renamed, as the author calls them
     budget: Budget = field(default_factory=Budget)
     local: Mapping[str, Array] = field(default_factory=dict)
     depth: int = 0

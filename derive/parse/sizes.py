@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from itertools import permutations
 
 from derive.errors import DeriveError, Place
 from derive.expression.build import ONE, add, mul, number
@@ -82,12 +80,34 @@ def is_one(size: Expression) -> bool:
 def plus(size: Expression, offset: int) -> Expression:
     """``size + offset``, tidied."""
     terms = polynomial(add(size, number(offset)))
-    if terms is None:
-        return add(size, number(offset))
-    parts: list[Expression] = []
-    for m, c in terms.items():
-        parts.append(number(c) if not m else mul(*([] if c == 1 else [number(c)]), *(Ref(n) for n in m)))
-    return add(*parts)
+    return add(size, number(offset)) if terms is None else from_polynomial(terms)
+
+
+def from_polynomial(terms: Polynomial) -> Expression:
+    """A polynomial as a size, ``n - 2*k + 1``."""
+    return add(*(_signed(m, c) for m, c in terms.items())) if terms else number(0)
+
+
+def _signed(m: tuple[str, ...], c: Fraction) -> Expression:
+    if not m:
+        return number(c)
+    term = mul(*([] if abs(c) == 1 else [number(abs(c))]), *(Ref(n) for n in m))
+    return term if c > 0 else Neg(term)
+
+
+def divided(size: Expression, by: int) -> Expression | None:
+    """How many of 0, by, 2*by, … are below a size; None where that depends on the sizes in it.
+
+    >>> from derive.parse.expression import parse_expression
+    >>> print(divided(parse_expression("2*m + 4*k - 1"), 2), divided(parse_expression("m + 1"), 2))
+    m + 2*k None
+    """
+    terms = polynomial(size)
+    if terms is None or any((c / by).denominator != 1 for m, c in terms.items() if m):
+        return None
+    last = (terms.get((), Fraction(0)) - 1) // by + 1
+    whole = {m: c / by for m, c in terms.items() if m}
+    return from_polynomial({**whole, (): Fraction(last)} if last else whole)
 
 
 def count(shape: tuple[Expression, ...]) -> Expression:
@@ -107,23 +127,3 @@ def print_shape(shape: tuple[Expression, ...]) -> str:
     """A shape as numpy prints one: ``()``, ``(3,)``, ``(h, d)``."""
     inner = ", ".join(str(size) for size in shape)
     return f"({inner},)" if len(shape) == 1 else f"({inner})"
-
-
-def sizes_that_fit(wanted: Sequence[str], primes: Sequence[int], sizes: Iterable[Expression]) -> dict[str, int]:
-    """A number for each size name, the first primes in their order; another order where an axis were shorter than two.
-
-    >>> sizes_that_fit(["T", "q"], (2, 5, 3), [Add((Ref("T"), Neg(Ref("q")), number(1)))])
-    {'T': 5, 'q': 2}
-    """
-    made = [p for p in map(polynomial, sizes) if p is not None and any(p)]
-    more = tuple(primes[-1] + 2 * k for k in range(len(primes), len(wanted)))
-    first = dict(zip(wanted, (*primes, *more), strict=False))
-    for chosen in permutations(primes, min(len(wanted), len(primes))):
-        found = dict(zip(wanted, (*chosen, *more), strict=True))
-        if all(_at(p, found) >= 2 for p in made if {name for m in p for name in m} <= set(found)):
-            return found
-    return first
-
-
-def _at(p: Polynomial, values: dict[str, int]) -> Fraction:
-    return sum((c * math.prod(values[name] for name in m) for m, c in p.items()), Fraction(0))

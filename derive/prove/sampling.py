@@ -16,13 +16,13 @@ import mpmath
 import numpy as np
 
 from derive.expression.build import TWO
-from derive.expression.nodes import Add, Call, Compare, D, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
+from derive.expression.nodes import Add, Binder, Call, Compare, D, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
 from derive.expression.walk import free_indices, names, walk
-from derive.parse.sizes import sizes_that_fit
 from derive.prove.named import UNDEFINED, Hole, Named, Positions, as_plain, elementwise, name_axes
 from derive.prove.numeric import DIGITS, Evaluator
 from derive.prove.primitives import Undefined
 from derive.prove.setting import Setting
+from derive.prove.sizes import numbers_for
 
 SECOND_LOOKS = (200, 600, 6000)  # digits, where two sides seem to differ: subtraction may have eaten those there were
 POINTS = 12  # points at which both sides are compared
@@ -33,7 +33,6 @@ KINKS, AT_KINKS = 24, -1  # points of small whole numbers, and the attempt that 
 AGREEING_DIGITS = 30
 TOLERANCE = mpmath.mpf(10) ** -AGREEING_DIGITS
 RANGES = ((-2, 2), (0, 1), (-1, 1), (0, 4), (-12, 12), (1, 30), (20, 400), (-400, -20), (300, 9000))
-PRIMES = (3, 5, 2, 7, 11, 13)
 
 
 def agree_numerically(before: Expression, after: Expression, setting: Setting) -> bool | None:
@@ -62,17 +61,19 @@ def differ_at_a_kink(before: Expression, after: Expression, setting: Setting) ->
         return any(point is not None and _compare(before, after, setting, point) is False for point in points)
 
 
-def _sizes(setting: Setting, attempt: int) -> dict[str, int]:
-    """A prime for each size name, all different; now the first is larger than the second, now smaller."""
-    primes = PRIMES if attempt % 2 == 0 else (PRIMES[1], PRIMES[0], *PRIMES[2:])
-    lengths = {size: None for shape in (*setting.shapes.values(), tuple(setting.ranges.values())) for size in shape}
-    return sizes_that_fit(list(dict.fromkeys(name for size in lengths for name in names(size))), primes, lengths)
+def _sizes(setting: Setting, expressions: Iterable[Expression], attempt: int) -> dict[str, int]:
+    """A prime for each size name, at which every shape and every range has entries."""
+    shapes = [size for shape in (*setting.shapes.values(), tuple(setting.ranges.values())) for size in shape]
+    ranges = [size for e in expressions for node in walk(e) if isinstance(node, Binder) for size in node.ranges]
+    found = dict.fromkeys(name for size in shapes for name in names(size))
+    return numbers_for(tuple(found), (*shapes, *ranges), swapped=attempt % 2 == 1)
 
 
 def sample(
     before: Expression, after: Expression, setting: Setting, generator: random.Random, attempt: int
 ) -> Evaluator | None:
-    sizes = _sizes(setting, attempt)
+    known = (*(body for _, body in setting.equations), *(expr for _, expr in setting.adjoints.values()))
+    sizes = _sizes(setting, (before, after, *known), attempt)
     exact = is_exact(before, after, setting)
     computed = {element.name for element, _ in setting.equations}
     wanted = dict.fromkeys(names(before)) | dict.fromkeys(names(after))
@@ -84,7 +85,6 @@ def sample(
     evaluator.values = {name: evaluator.lift(n) for name, n in sizes.items()}
     adjoints: dict[str, Any] = {}
     evaluator.adjoints = adjoints
-    known = (*(body for _, body in setting.equations), *(expr for _, expr in setting.adjoints.values()))
     evaluator.longest = max(evaluator.longest, 1 + _largest_subscript((before, after, *known)))
     if _must_not_be_cut((before, after, *known), setting, evaluator.longest):
         evaluator.longest = max(evaluator.longest, LONGEST_UNCUT)
