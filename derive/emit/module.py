@@ -15,7 +15,7 @@ from derive.emit.helpers import HELPERS, with_needs
 from derive.emit.initial import initial_values
 from derive.emit.numpy_code import NumpyPrinter, number_code
 from derive.emit.python_names import PythonNames
-from derive.emit.update import update_code
+from derive.emit.update import UpdateCode, update_code
 from derive.errors import DeriveError
 from derive.expression.nodes import Call, Div, Expression, Number, Pow, Where
 from derive.expression.walk import names, walk
@@ -153,12 +153,12 @@ class Module:
             "csv_scalars": tuple_code([v.name for v in data if v.role != "noise" and not v.shape]),
             "quiet": self.needs_quiet(),
             "symmetric": tuple_code([p for p, s in model.structured_parameters.items() if s == "symmetric"]),
-            "has_options": bool(self.constants() or model.of_role("size")),
+            "has_options": self.has_options(),
             "defaults": defaults,
             "update": update_code(self.rule, f"{defaults.lr}", options),
         }
         fields |= self.more_fields()
-        fields |= self.update_fields(fields["update"].constants)
+        fields |= self.update_fields(fields["update"])
         fields["random"] = any("rng." in p["code"] for p in initial)
         fields["helpers"] = [HELPERS[name].rstrip() for name in with_needs(self.printer.helpers)]
         fields["needs_math"] = any("math." in HELPERS[name] for name in with_needs(self.printer.helpers))
@@ -171,9 +171,12 @@ class Module:
         """What the template of another style needs besides."""
         return {}
 
-    def update_fields(self, constants: dict[str, str]) -> dict[str, Any]:
-        """What it needs of the update rule, whose constants have these names in `update`."""
+    def update_fields(self, code: UpdateCode) -> dict[str, Any]:
+        """What it needs of the update rule."""
         return {}
+
+    def has_options(self) -> bool:
+        return bool(self.constants() or self.model.of_role("size"))
 
     def is_classifier(self) -> bool:
         """Whether an output is a probability, so that the default learning rate may be larger."""

@@ -14,7 +14,8 @@ from derive.train.batches import Batches
 from derive.train.limits import Plan
 from derive.train.progress import Bar
 from derive.train.state import Params, State, Stopped
-from derive.train.training import Loop, Rate, Training, Watch, copied, finished, is_finite
+from derive.train.steps import Rate, copied
+from derive.train.training import Loop, Training, Watch, finished, is_finite
 
 
 def train_whole(
