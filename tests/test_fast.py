@@ -27,6 +27,7 @@ TOLERANCE = 1e-12
 OTHERS = {
     "noise": "d: size = 3; x: input[d]; y: target; eps: noise[d]; m: noise = bernoulli(0.5); u: noise = uniform(); "
     "w: parameter[d]; b: parameter; L: loss = ((x + 0.1*eps)@w*m + b*u - y)**2",
+    "size-of-noise": "k: size = 3; x: input; y: target; e: noise[k]; v: parameter[k]; L: loss = (x + sum(v*e) - y)**2",
     "examples-together": "n: examples; d: size = 3; x: input[n, d]; y: target[n]; w: parameter[d]; "
     "z = x @ w; L: loss = mean((z - mean(z) - y)**2)",
     "constant-array": "d: size = 3; K: constant[d, d]; x: input[d]; w: parameter[d]; L: loss = (x @ K @ w)**2 + w @ K @ w",

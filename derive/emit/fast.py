@@ -26,7 +26,7 @@ SMALL = 1024  # examples, up to which calls cost more than what they compute
 
 class FastModule(Module):
     template = "fast.py.j2"
-    own = ("step", "report", "total", "constants", "theta", "gradient")
+    own = ("step", "report", "total", "constants", "theta", "gradient", "work", "count")
 
     def __init__(self, derivation: Derivation, dtype: str, rule: UpdateRule) -> None:
         super().__init__(derivation, dtype, rule)
@@ -90,9 +90,9 @@ class FastModule(Module):
     def trainer_call(self, code: UpdateCode) -> str:
         """How `train` makes what it trains with: by its own arguments."""
         rule = [argument.partition("=")[0] for argument in code.train_arguments]
-        options = ["**options"] if self.has_options() else []
+        options = ["options"] if self.has_options() else []
         own = ["data", "epochs", "lr", "batch_size", "seed", "params"]
-        return bracketed("trainer = Trainer(", [*own, *rule, *options], ")", 4)
+        return bracketed("trainer = Trainer(", [*own, *options, *rule], ")", 4)
 
     # The functions that make a step.
 

@@ -200,7 +200,7 @@ def _checked(derivation: Derivation, prepared: Prepared, seed: int) -> Compariso
     try:
         return compare(model, module, draws=2)
     except NoSample:
-        start = {name: np.asarray(value) for name, value in module.init(seed=seed, **prepared.sizes).items()}
+        start = {name: np.asarray(value) for name, value in module.init(seed, **prepared.sizes).items()}
         return compare_at(model, module, _first(model, prepared, start, min(4, len(prepared.train or ()))))
 
 
@@ -279,7 +279,7 @@ class _Trainer:
 
     def _first_params(self) -> Params:
         # numpy's floats overflow to infinity, where Python's raise an error
-        start = self.module.init(seed=self.options.seed, **self.prepared.sizes)
+        start = self.module.init(self.options.seed, **self.prepared.sizes)
         return {name: np.asarray(value, dtype=self.options.dtype)[()] for name, value in start.items()}
 
     def _check_shapes(self, state: State) -> None:
@@ -313,7 +313,9 @@ class _Trainer:
             lambda state: self._save(folder, state, told),
         )
         train = train_module if self.has_checkpoints else train_whole
-        return train(self.module, self.batches, self.plan, start, watch, self.prepared.constants, self.rate)
+        return train(
+            self.module, self.batches, self.plan, start, watch, self.prepared.constants, self.rate, self.prepared.sizes
+        )
 
     def _save(self, folder: RunFolder, state: State, told: dict[str, str]) -> None:
         folder.write(CHECKPOINT, dump_state(state, told))

@@ -52,13 +52,16 @@ class FastSteps:
         batches: Batches,
         plan: Plan,
         state: State,
-        constants: Mapping[str, Any],
+        options: Mapping[str, Any],
         rng: np.random.Generator,
     ) -> None:
+        """`options` are the constants and the sizes of the model."""
         rate = {} if plan.lr is None else {"lr": plan.lr}
         data = None if batches.part is None else batches.part.whole()
         given = {"epochs": plan.epochs, "batch_size": batches.size, "params": state.params, **rate}
-        self.trainer = module.Trainer(data, **given, **constants)
+        if options:
+            given["options"] = dict(options)
+        self.trainer = module.Trainer(data, **given)
         self.trainer.rng = rng
         self.count = batches.count
         self._restore(state.optimiser)
@@ -134,11 +137,12 @@ def steps_of(
     plan: Plan,
     state: State,
     constants: Mapping[str, Any],
+    sizes: Mapping[str, int],
     rng: np.random.Generator,
     rate: Rate | None,
 ) -> Steps:
     """The quickest way there is."""
     streamed = batches.part is not None and batches.part.streamed
     if hasattr(module, "Trainer") and not streamed:
-        return FastSteps(module, batches, plan, state, constants, rng)
+        return FastSteps(module, batches, plan, state, {**constants, **sizes}, rng)
     return PlainSteps(module, batches, plan, state, constants, rng, rate)

@@ -67,6 +67,7 @@ def train_module(
     watch: Watch = NOTHING,
     constants: Mapping[str, Any] | None = None,
     rate: Rate | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> Training:
     """Train from `state` on, with a progress bar on standard error if that is a terminal.
 
@@ -74,7 +75,7 @@ def train_module(
     tells, and in the last one.  Where `measure` tells a validation loss,
     the parameters of its lowest value come out; else the last ones, or after an early end the best.
     """
-    return finished(Loop(module, batches, plan, state, watch, dict(constants or {}), rate))
+    return finished(Loop(module, batches, plan, state, watch, dict(constants or {}), rate, dict(sizes or {})))
 
 
 def finished(loop: Loop) -> Training:
@@ -96,6 +97,7 @@ class Loop:
     watch: Watch
     constants: dict[str, Any]
     rate: Rate | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
     saved: float | None = None  # when the last checkpoint was taken
 
@@ -103,7 +105,9 @@ class Loop:
         self.rng.bit_generator.state = self.state.generator
         try:
             with Interruptible() as interruptible:
-                steps = steps_of(self.module, self.batches, self.plan, self.state, self.constants, self.rng, self.rate)
+                steps = steps_of(
+                    self.module, self.batches, self.plan, self.state, self.constants, self.sizes, self.rng, self.rate
+                )
                 while self.state.epoch < self.plan.epochs and self.state.stopped is None:
                     self._on(steps, bar, interruptible)
         except KeyboardInterrupt:
