@@ -294,6 +294,14 @@ def test_explain_prints_the_program_before_and_after_each_pass_that_changed_it()
     assert "import numpy" not in out
 
 
+def test_explain_of_an_estimator_is_the_program_that_its_functions_are_made_from():
+    told = [derive("generate", "logistic", "--style", style, "--explain") for style in ("estimator", "readable")]
+    assert told[0].code == 0
+    assert told[0].out == told[1].out
+    refused = derive("generate", "quadratic", "--style", "estimator", "--explain")
+    assert (refused.code, "cannot be a scikit-learn estimator" in refused.err) == (2, True)
+
+
 def test_generate_writes_the_fast_code_beside_the_explanation(tmp_path):
     file = tmp_path / "code.py"
     out = derive("generate", "logistic", "--style", "fast", "--explain", "-o", str(file)).out

@@ -112,12 +112,19 @@ def is_partial(e: Expression) -> bool:
 def _guarded(node: Where, known: Known) -> Expression | None:
     """A node that has no value everywhere is defined inside of the case that asks for it."""
 
+    then, otherwise = _put_in(node.then, known), _put_in(node.otherwise, known)
+    return None if (then, otherwise) == (node.then, node.otherwise) else Where(node.condition, then, otherwise)
+
+
+def _put_in(e: Expression, known: Known) -> Expression:
+    """The expression with the definitions of the nodes that have no value everywhere, through nodes between."""
+
     def inside(ref: Expression) -> Expression | None:
         body = known.definition(ref) if isinstance(ref, Ref) else None
-        return body if body is not None and is_partial(body) else None
+        whole = None if body is None else _put_in(body, known.deeper())
+        return whole if whole is not None and is_partial(whole) else None
 
-    then, otherwise = transform(node.then, inside), transform(node.otherwise, inside)
-    return None if (then, otherwise) == (node.then, node.otherwise) else Where(node.condition, then, otherwise)
+    return transform(e, inside)
 
 
 def _in_code_node(node: Expression) -> Expression:
