@@ -321,7 +321,7 @@ class Module:
         """How `train` learns the sizes from the data: the lengths of axes, else what ``integer(size)`` needs."""
         found: dict[str, str] = {}
         counted: dict[str, list[str]] = {}
-        for v in self.model.of_role("input", "target"):
+        for v in self.model.of_role("input", "target", "noise"):
             for axis, size in enumerate(self.model.entry_shape(v)):
                 named = self.model.variables.get(str(size))
                 if named is not None:
@@ -332,11 +332,6 @@ class Module:
             count = self.model.variables.get(str(v.kind_argument)) if v.kind == "integer" else None
             if count is not None and count.role == "size" and count.value is None:
                 counted.setdefault(count.name, []).append(f'int(np.max(data["{v.name}"]))')
-        for v in self.model.of_role("noise"):
-            for size in self.model.entry_shape(v):
-                given = self.model.variables.get(str(size))
-                if given is not None and given.value is not None:
-                    found.setdefault(given.name, f'"{given.name}": {self.default(given)}')
         for name, largest in counted.items():
             most = largest[0] if len(largest) == 1 else f"max({', '.join(largest)})"
             found.setdefault(name, f'"{name}": 1 + {most}')

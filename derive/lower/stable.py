@@ -12,8 +12,8 @@ from collections.abc import Callable
 from derive.algebra.rational import alpha_normal
 from derive.expression.build import ONE, TWO, ZERO, add, div, mul, neg, number
 from derive.expression.nodes import Add, Call, Compare, Div, Expression, Index, Mul, Neg, Pow, Reduce, Ref, Where
-from derive.expression.walk import bottom_up, contains, free_indices, rename_indices, transform
-from derive.lower.known import Known
+from derive.expression.walk import bottom_up, contains, free_indices, operations, rename_indices, transform
+from derive.lower.known import LONGEST, Known
 from derive.lower.logarithm import complement, log_of
 from derive.lower.quotient import quotient, softmax_in
 from derive.lower.stable_rows import LAST_ROWS, ROWS, by_rows
@@ -121,8 +121,10 @@ def _put_in(e: Expression, known: Known) -> Expression:
 
     def inside(ref: Expression) -> Expression | None:
         body = known.definition(ref) if isinstance(ref, Ref) else None
-        whole = None if body is None else _put_in(body, known.deeper())
-        return whole if whole is not None and is_partial(whole) else None
+        if body is None or is_partial(body):
+            return body
+        whole = _put_in(body, known.deeper())
+        return whole if is_partial(whole) and operations(whole) <= LONGEST else None
 
     return transform(e, inside)
 
