@@ -145,10 +145,10 @@ def train(
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
-    data = dict(data)
     for name in options:
         if name not in () + ("t", "m", "d"):
             raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
     constants = {name: options[name] for name in () if name in options}
     sizes = {"t": np.shape(data["X"])[1], "m": np.shape(data["X"])[2], "d": np.shape(data["Y"])[2]}
     sizes |= {name: options[name] for name in ("t", "m", "d") if name in options}

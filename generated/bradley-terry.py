@@ -112,10 +112,10 @@ def train(
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
-    data = dict(data)
     for name in options:
         if name not in ("lam",) + ("m",):
             raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
     constants = {name: options[name] for name in ("lam",) if name in options}
     sizes = {"m": 1 + max(int(np.max(data["i"])), int(np.max(data["j"])))}
     sizes |= {name: options[name] for name in ("m",) if name in options}

@@ -56,7 +56,7 @@ def loss(params, *, x, y):
     y = np.asarray(y, dtype=np.float64)
     q = W.shape[1]
     T = x.shape[1]
-    z = np.einsum("abc,debc->dae", W, x[:, np.arange(T - 1 * q + 1)[:, None] + np.arange(q)]) + b[:, None]
+    z = np.einsum("abc,debc->dae", W, x[:, np.arange(T - q + 1)[:, None] + np.arange(q)]) + b[:, None]
     a = np.maximum(z, 0)
     s = np.max(a, axis=2)
     z2 = s @ V.T + b2
@@ -78,7 +78,7 @@ def loss_and_gradients(params, *, x, y):
     T = x.shape[1]
 
     # Forward pass
-    z = np.einsum("abc,debc->dae", W, x[:, np.arange(T - 1 * q + 1)[:, None] + np.arange(q)]) + b[:, None]
+    z = np.einsum("abc,debc->dae", W, x[:, np.arange(T - q + 1)[:, None] + np.arange(q)]) + b[:, None]
     a = np.maximum(z, 0)
     s = np.max(a, axis=2)
     z2 = s @ V.T + b2
@@ -97,7 +97,7 @@ def loss_and_gradients(params, *, x, y):
     d_z = d_a * np.where(z > 0, 1, 0)
     grads = {
         # dL/dW = mean of sum(dL/dz[i, t]*x[t + j, l], t)
-        "W": np.einsum("abc,acde->bde", d_z, x[:, np.arange(T - 1 * q + 1)[:, None] + np.arange(q)]) / n,
+        "W": np.einsum("abc,acde->bde", d_z, x[:, np.arange(T - q + 1)[:, None] + np.arange(q)]) / n,
         # dL/db = mean of sum(dL/dz, axis=1)
         "b": np.sum(np.transpose(d_z, (1, 0, 2)), axis=(1, 2)) / n,
         # dL/dV = mean of outer(dL/dz2, s)
@@ -117,7 +117,7 @@ def predict(params, *, x):
     x = np.asarray(x, dtype=np.float64)
     q = W.shape[1]
     T = x.shape[1]
-    z = np.einsum("abc,debc->dae", W, x[:, np.arange(T - 1 * q + 1)[:, None] + np.arange(q)]) + b[:, None]
+    z = np.einsum("abc,debc->dae", W, x[:, np.arange(T - q + 1)[:, None] + np.arange(q)]) + b[:, None]
     a = np.maximum(z, 0)
     s = np.max(a, axis=2)
     z2 = s @ V.T + b2
@@ -154,10 +154,10 @@ def train(
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
-    data = dict(data)
     for name in options:
         if name not in () + ("T", "c", "f", "q", "k"):
             raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
     constants = {name: options[name] for name in () if name in options}
     sizes = {"T": np.shape(data["x"])[1], "c": np.shape(data["x"])[2], "k": np.shape(data["y"])[1]}
     sizes |= {name: options[name] for name in ("T", "c", "f", "q", "k") if name in options}

@@ -164,10 +164,10 @@ def train(
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
-    data = dict(data)
     for name in options:
         if name not in () + ("H", "W", "f", "k"):
             raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
     constants = {name: options[name] for name in () if name in options}
     sizes = {"H": np.shape(data["x"])[1], "W": np.shape(data["x"])[2], "k": np.shape(data["y"])[1]}
     sizes |= {name: options[name] for name in ("H", "W", "f", "k") if name in options}

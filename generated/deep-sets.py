@@ -147,10 +147,10 @@ def train(
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
-    data = dict(data)
     for name in options:
         if name not in () + ("m", "d", "h"):
             raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
     constants = {name: options[name] for name in () if name in options}
     sizes = {"m": np.shape(data["x"])[1], "d": np.shape(data["x"])[2]}
     sizes |= {name: options[name] for name in ("m", "d", "h") if name in options}

@@ -141,10 +141,10 @@ def train(
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
-    data = dict(data)
     for name in options:
         if name not in () + ("d", "h"):
             raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
     constants = {name: options[name] for name in () if name in options}
     sizes = {"d": np.shape(data["x"])[1]}
     sizes |= {name: options[name] for name in ("d", "h") if name in options}

@@ -112,10 +112,10 @@ def train(
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
-    data = dict(data)
     for name in options:
         if name not in () + ("d", "k"):
             raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
     constants = {name: options[name] for name in () if name in options}
     sizes = {"d": np.shape(data["x"])[1]}
     sizes |= {name: options[name] for name in ("d", "k") if name in options}

@@ -127,10 +127,10 @@ def train(
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
-    data = dict(data)
     for name in options:
         if name not in ("x_max", "alpha") + ("v", "d"):
             raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
     constants = {name: options[name] for name in ("x_max", "alpha") if name in options}
     sizes = {"v": 1 + max(int(np.max(data["i"])), int(np.max(data["j"])))}
     sizes |= {name: options[name] for name in ("v", "d") if name in options}

@@ -134,10 +134,10 @@ def train(
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
-    data = dict(data)
     for name in options:
         if name not in () + ("n_persons", "n_items"):
             raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
     constants = {name: options[name] for name in () if name in options}
     sizes = {"n_persons": 1 + int(np.max(data["u"])), "n_items": 1 + int(np.max(data["i"]))}
     sizes |= {name: options[name] for name in ("n_persons", "n_items") if name in options}

@@ -144,10 +144,10 @@ def train(
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
-    data = dict(data)
     for name in options:
         if name not in ("lam",) + ("n_users", "n_items", "k"):
             raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
     constants = {name: options[name] for name in ("lam",) if name in options}
     sizes = {"n_users": 1 + int(np.max(data["u"])), "n_items": 1 + int(np.max(data["i"]))}
     sizes |= {name: options[name] for name in ("n_users", "n_items", "k") if name in options}

@@ -145,10 +145,10 @@ def train(
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
-    data = dict(data)
     for name in options:
         if name not in () + ("v", "m", "h", "T"):
             raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
     constants = {name: options[name] for name in () if name in options}
     sizes = {"T": np.shape(data["w"])[1], "v": 1 + max(int(np.max(data["w"])), int(np.max(data["y"])))}
     sizes |= {name: options[name] for name in ("v", "m", "h", "T") if name in options}

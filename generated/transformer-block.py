@@ -282,10 +282,10 @@ def train(
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
-    data = dict(data)
     for name in options:
         if name not in ("epsilon",) + ("t", "m", "h"):
             raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
     constants = {name: options[name] for name in ("epsilon",) if name in options}
     sizes = {"t": np.shape(data["X"])[1], "m": np.shape(data["X"])[2]}
     sizes |= {name: options[name] for name in ("t", "m", "h") if name in options}

@@ -116,10 +116,10 @@ def train(
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
-    data = dict(data)
     for name in options:
         if name not in () + ("v", "d", "K"):
             raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
     constants = {name: options[name] for name in () if name in options}
     sizes = {"K": np.shape(data["neg"])[1], "v": 1 + max(int(np.max(data["c"])), int(np.max(data["o"])), int(np.max(data["neg"])))}
     sizes |= {name: options[name] for name in ("v", "d", "K") if name in options}

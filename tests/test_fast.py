@@ -27,6 +27,7 @@ TOLERANCE = 1e-12
 OTHERS = {
     "noise": "d: size = 3; x: input[d]; y: target; eps: noise[d]; m: noise = bernoulli(0.5); u: noise = uniform(); "
     "w: parameter[d]; b: parameter; L: loss = ((x + 0.1*eps)@w*m + b*u - y)**2",
+    "size-of-noise": "k: size = 3; x: input; y: target; e: noise[k]; v: parameter[k]; L: loss = (x + sum(v*e) - y)**2",
     "examples-together": "n: examples; d: size = 3; x: input[n, d]; y: target[n]; w: parameter[d]; "
     "z = x @ w; L: loss = mean((z - mean(z) - y)**2)",
     "constant-array": "d: size = 3; K: constant[d, d]; x: input[d]; w: parameter[d]; L: loss = (x @ K @ w)**2 + w @ K @ w",
@@ -291,6 +292,14 @@ def test_explain_prints_the_program_before_and_after_each_pass_that_changed_it()
     assert "means put off: " in out and "each gradient is a sum, still to be divided by N" in out
     assert "cheapest products" not in out  # there is no chain of products
     assert "import numpy" not in out
+
+
+def test_explain_of_an_estimator_is_the_program_that_its_functions_are_made_from():
+    told = [derive("generate", "logistic", "--style", style, "--explain") for style in ("estimator", "readable")]
+    assert told[0].code == 0
+    assert told[0].out == told[1].out
+    refused = derive("generate", "quadratic", "--style", "estimator", "--explain")
+    assert (refused.code, "cannot be a scikit-learn estimator" in refused.err) == (2, True)
 
 
 def test_generate_writes_the_fast_code_beside_the_explanation(tmp_path):

@@ -27,6 +27,7 @@ from derive.train.folder import MANIFEST, open_folder
 from derive.train.history import Thinned
 from derive.train.run import Options
 from derive.train.state import Best, State, dump_state, load_state
+from derive.train.steps import FastSteps
 
 NOISY = """
 x_1: input
@@ -103,7 +104,17 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(here: Path) -> N
     assert results(here / "part" / "out") == results(here / "whole" / "out")
 
 
-@pytest.mark.parametrize("options", [{}, {"batch_size": 10, "dtype": "float32"}, {"validation": 0.2, "patience": 50}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"batch_size": 10, "dtype": "float32"},
+        {"validation": 0.2, "patience": 50},
+        {"report": 4, "batch_size": 10},
+        {"report": 7, "validation": 0.2},
+        {"report": 40, "rule": {"optimizer": "adam"}},
+    ],
+)
 def test_more_epochs_continue_a_finished_run(here: Path, quick: None, options: dict[str, Any]) -> None:
     def trained(epochs: int, folder: str, resume: bool = False) -> None:
         whole = Options(data="breast_cancer", epochs=epochs, folder=folder, resume=resume, **options)
@@ -116,6 +127,48 @@ def test_more_epochs_continue_a_finished_run(here: Path, quick: None, options: d
     assert results(here / "parts") == results(here / "whole")
     trained(30, "parts", resume=True)  # nothing is left to be done
     assert results(here / "parts") == results(here / "whole")
+
+
+@pytest.mark.parametrize("batch_size", [None, 50])
+def test_epochs_that_are_not_told_change_nothing_and_compute_no_loss(
+    here: Path, quick: None, batch_size: int | None
+) -> None:
+    asked: list[bool] = []
+
+    def trained(folder: str, report: int | None) -> Any:
+        asked.clear()
+        options = Options(data="breast_cancer", epochs=11, batch_size=batch_size, folder=folder, report=report)
+        return running.run(Model.builtin("logistic"), options, lambda message: None).training
+
+    def recorded(steps: FastSteps, number: int, report: bool) -> float:
+        asked.append(report)
+        return epoch(steps, number, report)
+
+    epoch = FastSteps.epoch
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FastSteps, "epoch", recorded)
+        every, some = trained("every", None), trained("some", 4)
+    assert asked == [number in (4, 8, 11) for number in range(1, 12)]
+    assert some.params == every.params
+    assert some.history == [row for row in every.history if row["epoch"] in (4, 8, 11)]
+
+
+def test_a_run_with_noise_does_what_the_module_does_by_itself(here: Path, quick: None) -> None:
+    model = Model.parse(NOISY, "noisy")
+    data = examples()
+    np.savez(here / "data.npz", **data)
+    options = Options(data="data.npz", epochs=5, batch_size=8, folder="out", test_fraction=0.0, standardise=False)
+    found = running.run(model, options, lambda message: None).training
+    module = model.derive().compile(style="fast")
+    params, history = module.train(data, epochs=5, batch_size=8)
+    assert found.params == params
+    assert [row["loss"] for row in found.history] == [row["loss"] for row in history]
+
+
+def examples() -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    x_1, x_2 = rng.normal(size=(2, 60))
+    return {"x_1": x_1, "x_2": x_2, "y": (x_1 > 0.2 * x_2).astype(float)}
 
 
 RULES: list[dict[str, Any]] = [
@@ -185,6 +238,7 @@ CHANGES = {
     "--seed": {"seed": 1},
     "--dtype": {"dtype": "float32"},
     "--validation": {"validation": 0.1},
+    "--report": {"report": 2},
     "the data or how they are scaled": {"standardise": False},
 }
 

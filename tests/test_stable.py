@@ -262,6 +262,8 @@ GUARDED = {
     "x log x through a node": "u = log(z)\nL: loss = where(z > 0, z*u, 0)",
     "root": "L: loss = where(z > 0, sqrt(z), 0)",
     "root through a node": "r = sqrt(z)\nL: loss = where(z > 0, r, 0)",
+    "root through two nodes": "r = sqrt(z)\nv = 3*r\nL: loss = where(z > 0, v, 0)",
+    "logarithm through three nodes": "u = log(z)\nv = z*u\nw = v + 1\nL: loss = where(z > 0, w, 1)",
     "root of a guarded argument": "r = where(z > 0, z, 1)\nL: loss = where(z > 0, sqrt(r), 0)",
     "quotient": "L: loss = where(z == 0, 1, tanh(z)/z)",
     "exponential": "L: loss = where(z < 1, exp(z), z)",
@@ -279,6 +281,16 @@ def test_the_case_that_does_not_hold_does_no_harm(name):
     )  # at the edge the case that holds is smooth, or the kink's convention holds
     assert np.isfinite(loss)
     assert np.all(np.isfinite(gradient))
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_in_fast_style_it_does_no_harm_either(name):
+    text = f"b: parameter\ny: target\nz = b\n{GUARDED[name]}"
+    fast = Model.parse(text).derive().compile(style="fast")
+    for z in (-1000.0, -40.0, -1.0, 0.5, 2.0, 40.0, 1000.0):
+        loss, grads = fast.loss_and_gradients({"b": z}, y=np.array([1.0]))
+        wanted, slopes = loss_and_gradient(text, {"b": z, "y": 1.0}, "b")
+        assert agree(loss, wanted) and agree(float(grads["b"]), slopes[0]), z
 
 
 def test_x_log_x_is_0_at_0():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ROWS = 12  # of a trajectory after its first steps, at most
 DATA = "A CSV, .npz, .npy or Parquet file, or a set that ships with derive or scikit-learn."
 STREAM = "Map the examples from disk instead of holding them in memory; done for files above 256 MiB."
+TELLING = "Tell loss and metrics of every Nth epoch; if not given of each, from 1000 on of every 10th, then 100th, …"
 RESUME = "Go on where a run with the same options was stopped or killed; --epochs may be more."
 VALIDATION = "The part of the rest that chooses the best epoch; none if not given."
 PATIENCE = "Stop when the loss, on the validation part if there is one, has not fallen for N epochs; keep the best."
@@ -49,6 +50,7 @@ STANDARDISE = "Give the inputs mean 0 and deviation 1; data that ship with deriv
 @click.option("--dtype", type=Choice(["float32", "float64"]), default="float64", show_default=True)
 @click.option("--stream/--no-stream", default=None, help=STREAM)
 @click.option("--checkpoint", type=float, default=5.0, metavar="SECONDS", help="The time between checkpoints; 5.")
+@click.option("--report", type=int, metavar="N", help=TELLING)
 @click.option("--resume", is_flag=True, help=RESUME)
 @click.option("-o", "--output", metavar="DIR", help="The folder of results; runs/MODEL if not given.")
 @click.option("--force", is_flag=True, help="Overwrite files in the folder that derive did not write.")
@@ -72,6 +74,7 @@ def run(
     dtype: str,
     stream: bool | None,
     checkpoint: float,
+    report: int | None,
     resume: bool,
     output: str | None,
     force: bool,
@@ -106,6 +109,7 @@ def run(
         resume,
         checkpoint,
         stream,
+        report,
     )
     try:
         finished = train(found, options, lambda message: click.echo(message, err=True))

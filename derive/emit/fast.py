@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from derive.derivation import Derivation
+from derive.emit.brackets import bracketed
 from derive.emit.flat_update import rule_update
 from derive.emit.module import Module, tuple_code
 from derive.emit.step import Step, used_lines
+from derive.emit.update import UpdateCode
 from derive.expression.walk import names
 from derive.lower.passes.table import FOR_LARGE_BATCHES, optimised
 from derive.model import Variable
@@ -24,7 +26,7 @@ SMALL = 1024  # examples, up to which calls cost more than what they compute
 
 class FastModule(Module):
     template = "fast.py.j2"
-    own = ("step", "report", "total", "constants", "theta", "gradient")
+    own = ("step", "report", "total", "constants", "theta", "gradient", "work", "count")
 
     def __init__(self, derivation: Derivation, dtype: str, rule: UpdateRule) -> None:
         super().__init__(derivation, dtype, rule)
@@ -46,6 +48,7 @@ class FastModule(Module):
         for step in self.steps:
             self.printer.helpers |= step.operations.printer.helpers
         data = self.model.of_role("input", "target", "noise")
+        noise = [{**self.drawn(v), "shape": self.noise_shape(v)} for v in self.given if v.role == "noise"]
         return {
             "count": self.examples,
             "blocks": self.is_blocked(),
@@ -67,17 +70,29 @@ class FastModule(Module):
             "data_items": ", ".join(f'"{v.name}": {self.names(v.name)}' for v in self.given),
             "constant_items": "{" + ", ".join(f'"{v.name}": {self.names(v.name)}' for v in self.constants()) + "}",
             "first_data": self.names(data[0].name) if data else "",
-            "noise": [{**self.drawn(v), "shape": self.noise_shape(v)} for v in self.given if v.role == "noise"],
+            "noise": noise,
+            "noise_sizes": any("sizes[" in each["code"] for each in noise),
             "noise_names": tuple_code([v.name for v in self.given if v.role == "noise"]),
         }
 
-    def update_fields(self, constants: dict[str, str]) -> dict[str, Any]:
+    def update_fields(self, code: UpdateCode) -> dict[str, Any]:
         """The update of the vector of all parameters, if not SciPy's; `folded` with the division by the examples."""
         if not self.rule.optimizer.equations:
             return {}
-        update = rule_update(self.rule, constants, self.dtype)
-        folded = self.rule.is_plain or not self.optimised.summed
-        return {"update_bound": update.bound, "update_lines": update.lines, "folded": folded}
+        update = rule_update(self.rule, code.constants, self.dtype)
+        return {
+            "update_bound": update.bound,
+            "update_lines": update.lines,
+            "trainer_call": self.trainer_call(code),
+            "folded": self.rule.is_plain or not self.optimised.summed,
+        }
+
+    def trainer_call(self, code: UpdateCode) -> str:
+        """How `train` makes what it trains with: by its own arguments."""
+        rule = [argument.partition("=")[0] for argument in code.train_arguments]
+        options = ["options"] if self.has_options() else []
+        own = ["data", "epochs", "lr", "batch_size", "seed", "params"]
+        return bracketed("trainer = Trainer(", [*own, *options, *rule], ")", 4)
 
     # The functions that make a step.
 

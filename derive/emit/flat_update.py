@@ -102,8 +102,8 @@ def number_code_of(code: str) -> str:
 def rule_update(rule: UpdateRule, constants: Mapping[str, str], dtype: str) -> FlatUpdate:
     """The update of a rule: of the vector ``theta`` by ``gradient`` and the number ``rate``.
 
-    `constants` are the rule's, with their names in code.  The states are bound as vectors; ``t`` counts the steps where
-    the rule speaks of it.
+    `constants` are the rule's, with their names in code.  The states are vectors, which the dictionary ``state`` holds
+    too; its ``t`` counts the steps where the rule speaks of it.
     """
     optimizer = rule.optimizer
     table = PythonNames(())
@@ -115,12 +115,14 @@ def rule_update(rule: UpdateRule, constants: Mapping[str, str], dtype: str) -> F
     update = flat_update([(a.target, a.value) for a in rule.assignments if not a.scalar], vectors, scalars, dtype)
     read = {name for a in rule.assignments for name in names_of(a.value)}
     printer = NumpyPrinter(lambda name: scalars[name])
-    states = [f"{vectors[name]} = np.zeros_like(theta){_first(value)}" for name, value in optimizer.states.items()]
-    before = ["t += 1"] * ("t" in read)
+    states = [
+        f'{vectors[name]} = state["{name}"] = np.zeros_like(theta){_first(value)}'
+        for name, value in optimizer.states.items()
+    ]
+    before = ['t = state["t"] = state["t"] + 1'] * ("t" in read)
     before += ["norm = float(np.sqrt(np.dot(gradient, gradient)))"] * (NORM in read)
     before += [f"{scalars[a.target]} = {number_code_of(printer.code(a.value))}" for a in rule.assignments if a.scalar]
-    lines = [*["nonlocal t"] * ("t" in read), *before, *update.lines]
-    return FlatUpdate([*["t = 0"] * ("t" in read), *states, *update.bound], lines)
+    return FlatUpdate([*['state["t"] = 0'] * ("t" in read), *states, *update.bound], [*before, *update.lines])
 
 
 def _first(value: Expression) -> str:

@@ -14,9 +14,9 @@ from derive.emit.defaults import training_defaults
 from derive.emit.helpers import HELPERS, with_needs
 from derive.emit.initial import initial_values
 from derive.emit.numpy_code import NumpyPrinter, number_code
-from derive.emit.python_names import PythonNames
+from derive.emit.python_names import PythonNames, option_names
 from derive.emit.told_sizes import solved_sizes
-from derive.emit.update import update_code
+from derive.emit.update import UpdateCode, update_code
 from derive.errors import DeriveError
 from derive.expression.nodes import Call, Div, Expression, Number, Pow, Where
 from derive.expression.walk import names, walk
@@ -123,7 +123,7 @@ class Module:
         self.check_sizes(inputs, used)
         initial = initial_values(model, self.names, self.dtype)
         defaults = training_defaults(model, self.is_classifier(), self.rule)
-        options = [v.name for v in (*self.constants(), *model.of_role("size"))]
+        options = option_names([v.name for v in (*self.constants(), *model.of_role("size"))])
         fields: dict[str, Any] = {
             "dtype": self.dtype,
             "fast": self.template == "fast.py.j2",
@@ -131,6 +131,7 @@ class Module:
             "equations": [one_line_text(s.formula) for s in program.forward],
             "formulas": [one_line_text(g.formula) for g in program.gradients],
             "init_signature": self.init_signature(),
+            "init_sizes": self.renamed_sizes(),
             "init": initial,
             "signature": self.signature(data),
             "unpack": self.unpack(data, alive),
@@ -156,12 +157,13 @@ class Module:
             "csv_scalars": tuple_code([v.name for v in data if v.role != "noise" and not v.shape]),
             "quiet": self.needs_quiet(),
             "symmetric": tuple_code([p for p, s in model.structured_parameters.items() if s == "symmetric"]),
-            "has_options": bool(self.constants() or model.of_role("size")),
+            "has_options": self.has_options(),
             "defaults": defaults,
-            "update": update_code(self.rule, f"{defaults.lr}", options),
+            "renamed_options": [(option, name) for name, option in options.items() if option != name],
+            "update": update_code(self.rule, f"{defaults.lr}", options.values()),
         }
         fields |= self.more_fields()
-        fields |= self.update_fields(fields["update"].constants)
+        fields |= self.update_fields(fields["update"])
         fields["random"] = any("rng." in p["code"] for p in initial)
         fields["helpers"] = [HELPERS[name].rstrip() for name in with_needs(self.printer.helpers)]
         fields["needs_math"] = any("math." in HELPERS[name] for name in with_needs(self.printer.helpers))
@@ -174,9 +176,12 @@ class Module:
         """What the template of another style needs besides."""
         return {}
 
-    def update_fields(self, constants: dict[str, str]) -> dict[str, Any]:
-        """What it needs of the update rule, whose constants have these names in `update`."""
+    def update_fields(self, code: UpdateCode) -> dict[str, Any]:
+        """What it needs of the update rule."""
         return {}
+
+    def has_options(self) -> bool:
+        return bool(self.constants() or self.model.of_role("size"))
 
     def is_classifier(self) -> bool:
         """Whether an output is a probability, so that the default learning rate may be larger."""
@@ -186,10 +191,24 @@ class Module:
         )
 
     def init_signature(self) -> str:
+        """Sizes whose names the module needs itself come through ``**sizes``, also one that is called `seed`."""
         sizes = self.model.of_role("size")
-        required = [self.names(v.name) for v in sizes if v.value is None]
-        given = [f"{self.names(v.name)}={self.default(v)}" for v in sizes if v.value is not None]
-        return ", ".join(["seed=0", *(["*"] if sizes else []), *required, *given])
+        own = [v for v in sizes if self.names(v.name) == v.name]
+        required = [v.name for v in own if v.value is None]
+        given = [f"{v.name}={self.default(v)}" for v in own if v.value is not None]
+        renamed = len(own) < len(sizes)
+        parts = ["seed=0", *(["/"] * renamed), *(["*"] if own else []), *required, *given, *(["**sizes"] * renamed)]
+        return ", ".join(parts)
+
+    def renamed_sizes(self) -> list[str]:
+        """The lines of `init` for the sizes that come through ``**sizes``."""
+        renamed = [v for v in self.model.of_role("size") if self.names(v.name) != v.name]
+        return [
+            f'{self.names(v.name)} = sizes["{v.name}"]'
+            if v.value is None
+            else f'{self.names(v.name)} = sizes.get("{v.name}", {self.default(v)})'
+            for v in renamed
+        ]
 
     def default(self, v: Variable) -> str:
         if isinstance(v.value, Number):
@@ -227,8 +246,7 @@ class Module:
         for v in (*data, *self.constants()):
             python = self.names(v.name)
             if python != v.name:
-                default = f'data.get("{v.name}", {self.default(v)})' if v.value is not None else f'data["{v.name}"]'
-                lines.append(f"{python} = {default}")
+                lines.append(f"{python} = {self.renamed(v)}")
         for v in data:
             if v.name not in used or v.role == "noise":
                 continue
@@ -251,6 +269,12 @@ class Module:
                 drawn = self.draw(v, "np.random.default_rng()", count)
                 lines.append(f"{python} = {drawn} if {python} is None else np.asarray({python})")
         return lines
+
+    def renamed(self, v: Variable) -> str:
+        """The code for what comes through ``**data``."""
+        if v.role == "noise":
+            return f'data.get("{v.name}")'
+        return f'data["{v.name}"]' if v.value is None else f'data.get("{v.name}", {self.default(v)})'
 
     def draw(self, v: Variable, rng: str, count: str) -> str:
         """The code that draws a noise for `count` examples."""

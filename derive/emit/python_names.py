@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import builtins
 import keyword
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # What the functions that speak of the model's names call their own.
-OF_FUNCTIONS = ("np", "scipy", "math", "sys", "csv", "params", "grads", "data", "seed", "rng")
+OF_FUNCTIONS = ("np", "scipy", "math", "sys", "csv", "params", "grads", "data", "sizes", "seed", "rng")
 FUNCTIONS = ("init", "loss", "loss_and_gradients", "predict", "update", "train", "read_csv")
 OWN = frozenset((*OF_FUNCTIONS, *FUNCTIONS))
+# Arguments of `train` in one style or another.
+OF_TRAIN = ("self", "data", "epochs", "lr", "batch_size", "seed", "tolerance", "params", "callback", "report")
+
+
+def option_names(names: Sequence[str]) -> dict[str, str]:
+    """What `train` calls these constants and sizes: as the model does, unless that is an argument of its own.
+
+    >>> option_names(["lam", "lr"])
+    {'lam': 'lam', 'lr': 'lr_'}
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        option = name
+        while option in OF_TRAIN or (option != name and option in names):
+            option += "_"
+        found[name] = option
+    return found
 
 
 class PythonNames:

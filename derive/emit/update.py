@@ -25,7 +25,7 @@ TRAINS = (
     "data", "epochs", "lr", "batch_size", "seed", "tolerance", "params", "callback", "options", "name", "constants",
     "sizes", "count", "state", "history", "rule", "step", "steps", "rng", "rows", "epoch", "order", "total", "batch",
     "part", "value", "values", "grads", "np", "report", "size", "whole", "laid", "work", "runs", "run", "share",
-    "start", "theta", "gradient", "rate", "asked", "drawn",
+    "start", "theta", "gradient", "rate", "asked", "drawn", "trainer", "advance", "self",
 )  # fmt: skip
 NORM_CODE = "norm = float(np.sqrt(sum(np.sum(np.square(g)) for g in grads.values())))"
 
@@ -45,6 +45,7 @@ class UpdateCode:
     arguments: list[str]  # these arguments, with their defaults
     train_arguments: list[str]  # the arguments of `train` beyond those that every module has
     passed: str  # the dictionary in which `train` hands them on to `update`
+    passed_deeper: str  # the same four columns further to the right
     schedule: dict[str, Any] | None  # `learning_rate`, where it is not constant
     is_scipys: bool  # then there are no lines, and `train` calls SciPy
 
@@ -84,7 +85,8 @@ class _Writer:
             constants=self.arguments,
             arguments=self.defaults(self.arguments),
             train_arguments=self.defaults(self.of_train()),
-            passed=self.passed(),
+            passed=self.passed(4),
+            passed_deeper=self.passed(8),
             schedule=self.schedule(),
             is_scipys=not o.equations,
         )
@@ -123,9 +125,9 @@ class _Writer:
         first = f"One step of {o.title}, in place" + ("." if self.keeps() else "; it keeps no `state`.")
         return [first, *(line for text in said for line in textwrap.wrap(text, LINE - 8))]
 
-    def passed(self) -> str:
+    def passed(self, indent: int) -> str:
         items = [f"{python}={self.of_train()[name]}" for name, python in self.arguments.items()]
-        return bracketed("rule = dict(", items, ")", 4) if items else ""
+        return bracketed("rule = dict(", items, ")", indent) if items else ""
 
     def uses(self, name: str) -> bool:
         return any(name in names(a.value) for a in self.rule.assignments)

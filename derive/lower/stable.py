@@ -12,8 +12,8 @@ from collections.abc import Callable
 from derive.algebra.rational import alpha_normal
 from derive.expression.build import ONE, TWO, ZERO, add, div, mul, neg, number
 from derive.expression.nodes import Add, Call, Compare, Div, Expression, Index, Mul, Neg, Pow, Reduce, Ref, Where
-from derive.expression.walk import bottom_up, contains, free_indices, rename_indices, transform
-from derive.lower.known import Known
+from derive.expression.walk import bottom_up, contains, free_indices, operations, rename_indices, transform
+from derive.lower.known import LONGEST, Known
 from derive.lower.logarithm import complement, log_of
 from derive.lower.quotient import quotient, softmax_in
 from derive.lower.stable_rows import LAST_ROWS, ROWS, by_rows
@@ -112,12 +112,21 @@ def is_partial(e: Expression) -> bool:
 def _guarded(node: Where, known: Known) -> Expression | None:
     """A node that has no value everywhere is defined inside of the case that asks for it."""
 
+    then, otherwise = _put_in(node.then, known), _put_in(node.otherwise, known)
+    return None if (then, otherwise) == (node.then, node.otherwise) else Where(node.condition, then, otherwise)
+
+
+def _put_in(e: Expression, known: Known) -> Expression:
+    """The expression with the definitions of the nodes that have no value everywhere, through nodes between."""
+
     def inside(ref: Expression) -> Expression | None:
         body = known.definition(ref) if isinstance(ref, Ref) else None
-        return body if body is not None and is_partial(body) else None
+        if body is None or is_partial(body):
+            return body
+        whole = _put_in(body, known.deeper())
+        return whole if is_partial(whole) and operations(whole) <= LONGEST else None
 
-    then, otherwise = transform(node.then, inside), transform(node.otherwise, inside)
-    return None if (then, otherwise) == (node.then, node.otherwise) else Where(node.condition, then, otherwise)
+    return transform(e, inside)
 
 
 def _in_code_node(node: Expression) -> Expression:

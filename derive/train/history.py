@@ -44,9 +44,13 @@ class Thinned:
             self.kept[self.head :] = self.kept[self.head :: 2]
             self.stride *= 2
 
+    def end(self, row: Mapping[str, float]) -> None:
+        """A last row, whose place the next one takes."""
+        self.last = dict(row)
+
     def rows(self) -> list[dict[str, float]]:
         """The rows that are kept, in order; the last is always among them."""
-        if self.last is None or self.kept[-1][self.key] == self.last[self.key]:
+        if self.last is None or (self.kept and self.kept[-1][self.key] == self.last[self.key]):
             return list(self.kept)
         return [*self.kept, self.last]
 

@@ -15,6 +15,7 @@ CHECKPOINT_SECONDS = 5.0
 class Plan:
     """How to train; None leaves what the module says, or does without.
 
+    `report` tells every so many epochs; None tells all, of more than a thousand by three digits: every 10th, 100th, ….
     `tolerance` stops when the loss changes by less, `patience` when it has not fallen below its lowest for that many
     epochs; `checkpoint` is the time between two checkpoints in seconds.
     """
@@ -26,9 +27,29 @@ class Plan:
     tolerance: float = 0.0
     patience: int | None = None
     checkpoint: float = CHECKPOINT_SECONDS
+    report: int | None = 1
 
     def __post_init__(self) -> None:
-        check_options(self.epochs, self.lr, self.batch_size, self.tolerance, self.patience, self.checkpoint)
+        check_options(
+            self.epochs, self.lr, self.batch_size, self.tolerance, self.patience, self.checkpoint, self.report
+        )
+
+    def stride(self, epoch: int) -> int:
+        """How far apart the epochs around this one are that are told.
+
+        >>> [Plan(1, report=None).stride(epoch) for epoch in (1, 999, 1000, 12345)]
+        [1, 1, 10, 100]
+        """
+        return 10 ** max(0, len(str(epoch)) - 3) if self.report is None else self.report
+
+    def is_told(self, epoch: int) -> bool:
+        """Whether the loss and the metrics of the epoch are computed."""
+        return epoch % self.stride(epoch) == 0
+
+    def next_told(self, epoch: int) -> int:
+        """The next epoch after this one that is told; the last one always is."""
+        stride = self.stride(epoch + 1)
+        return min(self.epochs, (epoch // stride + 1) * stride)
 
 
 def check_options(
@@ -38,6 +59,7 @@ def check_options(
     tolerance: float,
     patience: int | None = None,
     checkpoint: float = CHECKPOINT_SECONDS,
+    report: int | None = None,
 ) -> None:
     """Raise unless training can be done with these options."""
     _at_least_1("the number of epochs", epochs)
@@ -47,6 +69,7 @@ def check_options(
         raise DeriveError(f"the learning rate must be positive and finite, not {lr:g}")
     _at_least_1("the batch size", batch_size)
     _at_least_1("the patience", patience)
+    _at_least_1("the number of epochs between two reports", report)
     _not_negative("the tolerance", tolerance)
     _not_negative("the time between checkpoints", checkpoint)
 

@@ -42,8 +42,9 @@ from derive.train.rows import count
 from derive.train.saved import Preparation, dump_parameters, dump_preparation
 from derive.train.settings import read_settings, with_functions
 from derive.train.state import Params, State, dump_state, first_state, load_state
+from derive.train.steps import Rate
 from derive.train.surface import surface_svg
-from derive.train.training import LOSS, History, Rate, Training, Watch, train_module
+from derive.train.training import LOSS, History, Training, Watch, train_module
 from derive.train.whole import train_whole
 from derive.update_rule import UpdateRule, rule_for
 
@@ -87,6 +88,7 @@ class Options:
     resume: bool = False
     checkpoint: float = CHECKPOINT_SECONDS
     stream: bool | None = None
+    report: int | None = None  # None: as often as `Plan` says where nothing is decided by it
 
     def of_data(self) -> DataOptions:
         names = ("data", "target", "features", "standardise", "test_fraction", "validation", "seed", "dtype", "stream")
@@ -129,6 +131,7 @@ def run(model: Model, options: Options, say: Say) -> Run:
         options.tolerance,
         options.patience,
         options.checkpoint,
+        options.report,
     )
     rule = _rule(model, options)
     model, settings = with_functions(model, options.settings)
@@ -180,7 +183,7 @@ def _rule(model: Model, options: Options) -> UpdateRule:
     if rule.optimizer.equations:
         return rule
     title = rule.optimizer.title
-    for name, value in (("--lr", options.lr), ("--batch-size", options.batch_size)):
+    for name, value in (("--lr", options.lr), ("--batch-size", options.batch_size), ("--report", options.report)):
         if value is not None:
             raise DeriveError(f"{title} takes no {name}: it finds the length of its steps, each over all examples")
     if options.resume:
@@ -197,7 +200,7 @@ def _checked(derivation: Derivation, prepared: Prepared, seed: int) -> Compariso
     try:
         return compare(model, module, draws=2)
     except NoSample:
-        start = {name: np.asarray(value) for name, value in module.init(seed=seed, **prepared.sizes).items()}
+        start = {name: np.asarray(value) for name, value in module.init(seed, **prepared.sizes).items()}
         return compare_at(model, module, _first(model, prepared, start, min(4, len(prepared.train or ()))))
 
 
@@ -228,12 +231,29 @@ class _Trainer:
         usual = defaults["batch_size"].default if self.has_checkpoints else None
         size = batch_size(prepared.train, options.batch_size, usual)
         self.plan = Plan(
-            epochs, options.lr, size, options.seed, options.tolerance, options.patience, options.checkpoint
+            epochs,
+            options.lr,
+            size,
+            options.seed,
+            options.tolerance,
+            options.patience,
+            options.checkpoint,
+            self._report(),
         )
         drawn = noises(model, prepared.sizes, prepared.constants)
         self.batches = Batches(prepared.train, size, drawn)
         self.rate = self._rate(defaults["lr"].default) if self.has_checkpoints else None
         self.evaluator = Evaluator(model, module, prepared.constants, drawn, options.seed)
+
+    def _report(self) -> int | None:
+        """How often to tell the loss: in every epoch where something is decided by it, or each step is shown."""
+        options = self.options
+        if not self.has_checkpoints:
+            return 1
+        if self.prepared.train is None and options.report is not None:
+            raise DeriveError("a model without data takes no --report: each of its steps is told")
+        decides = options.validation > 0 or options.patience is not None or options.tolerance > 0
+        return 1 if options.report is None and (decides or self.prepared.train is None) else options.report
 
     def _rate(self, usual: float) -> Rate | None:
         """The learning rate by step, where a schedule changes it."""
@@ -259,7 +279,7 @@ class _Trainer:
 
     def _first_params(self) -> Params:
         # numpy's floats overflow to infinity, where Python's raise an error
-        start = self.module.init(seed=self.options.seed, **self.prepared.sizes)
+        start = self.module.init(self.options.seed, **self.prepared.sizes)
         return {name: np.asarray(value, dtype=self.options.dtype)[()] for name, value in start.items()}
 
     def _check_shapes(self, state: State) -> None:
@@ -270,7 +290,7 @@ class _Trainer:
 
     def told(self) -> dict[str, str]:
         """What must be the same for a run to be continued, each as the user would say it."""
-        names = ("lr", "tolerance", "patience", "seed", "test_fraction", "validation", "dtype")
+        names = ("lr", "tolerance", "patience", "seed", "test_fraction", "validation", "dtype", "report")
         told = {f"--{name.replace('_', '-')}": str(getattr(self.options, name)) for name in names}
         settings = {**self.prepared.constants, **self.prepared.sizes}
         arrays = [name for name, value in settings.items() if np.ndim(value)]
@@ -281,6 +301,7 @@ class _Trainer:
         told["--set"] = " ".join(f"{name}={value}" for name, value in sorted(settings.items()))
         told["the model or its code"] = hashlib.sha256(self.source.encode()).hexdigest()
         told["the data or how they are scaled"] = self.prepared.digest()
+        told["--stream"] = str(self.prepared.train is not None and self.prepared.train.streamed)
         return told
 
     def train(self, start: State, folder: RunFolder) -> Training:
@@ -292,7 +313,9 @@ class _Trainer:
             lambda state: self._save(folder, state, told),
         )
         train = train_module if self.has_checkpoints else train_whole
-        return train(self.module, self.batches, self.plan, start, watch, self.prepared.constants, self.rate)
+        return train(
+            self.module, self.batches, self.plan, start, watch, self.prepared.constants, self.rate, self.prepared.sizes
+        )
 
     def _save(self, folder: RunFolder, state: State, told: dict[str, str]) -> None:
         folder.write(CHECKPOINT, dump_state(state, told))

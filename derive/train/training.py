@@ -2,19 +2,18 @@
 
 In: the module, the minibatches, the plan, and the state to begin with.  Out: a `Training`: parameters, history, and why
 it stopped.
-Invariant: the state is always that at the end of an epoch, complete; training from a state gives the same bits whether
-or not it was saved and read back in between.  The parameters that come out are finite, also after Ctrl-C or a
-loss that became infinite: then they are the best so far.
+Invariant: the state is always that at the end of an epoch that is told, complete; training from a state gives the same
+bits whether or not it was saved and read back in between.  The parameters that come out are finite, also after Ctrl-C
+or a loss that became infinite: then they are the best so far.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -24,18 +23,10 @@ from derive.train.interrupt import Interruptible
 from derive.train.limits import Plan
 from derive.train.progress import Bar
 from derive.train.state import Best, Params, State, Stopped
+from derive.train.steps import Rate, Steps, TrainableModule, steps_of
 
 History = list[dict[str, float]]
-Rate = Callable[[int], float]  # the learning rate of a step, counted from 1 over the whole training
 STEP, LOSS = "#step", "#loss"  # columns of a path, which no parameter can be called
-
-
-class TrainableModule(Protocol):
-    """What is needed of a generated module; `update` changes `params` and `state`, which begins empty."""
-
-    def loss_and_gradients(self, params: Params, **data: Any) -> tuple[float, Mapping[str, Any]]: ...
-
-    def update(self, params: Params, grads: Mapping[str, Any], state: dict[str, Any], lr: float = ...) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +67,15 @@ def train_module(
     watch: Watch = NOTHING,
     constants: Mapping[str, Any] | None = None,
     rate: Rate | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> Training:
     """Train from `state` on, with a progress bar on standard error if that is a terminal.
 
-    The loss of an epoch is the mean over its steps, each before its update.  Where `measure` tells a validation loss,
+    The loss of an epoch is the mean over its steps, each before its update; it is computed in the epochs that the plan
+    tells, and in the last one.  Where `measure` tells a validation loss,
     the parameters of its lowest value come out; else the last ones, or after an early end the best.
     """
-    return finished(Loop(module, batches, plan, state, watch, dict(constants or {}), rate))
+    return finished(Loop(module, batches, plan, state, watch, dict(constants or {}), rate, dict(sizes or {})))
 
 
 def finished(loop: Loop) -> Training:
@@ -95,7 +88,7 @@ def finished(loop: Loop) -> Training:
 
 @dataclass(slots=True)
 class Loop:
-    """Training epoch by epoch; `rate` tells the learning rate where it changes from step to step."""
+    """Training from one epoch that is told to the next; `rate` tells the learning rate where it changes by step."""
 
     module: TrainableModule
     batches: Batches
@@ -104,6 +97,7 @@ class Loop:
     watch: Watch
     constants: dict[str, Any]
     rate: Rate | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
     saved: float | None = None  # when the last checkpoint was taken
 
@@ -111,49 +105,46 @@ class Loop:
         self.rng.bit_generator.state = self.state.generator
         try:
             with Interruptible() as interruptible:
+                steps = steps_of(
+                    self.module, self.batches, self.plan, self.state, self.constants, self.sizes, self.rng, self.rate
+                )
                 while self.state.epoch < self.plan.epochs and self.state.stopped is None:
-                    self._epoch(bar, interruptible)
+                    self._on(steps, bar, interruptible)
         except KeyboardInterrupt:
             self._save(last=True)
             return "interrupted"
         self._save(last=True)
         return self.state.stopped or "epochs"
 
-    def _epoch(self, bar: Bar, interruptible: Interruptible) -> None:
-        """One epoch; the state changes at its end, and not before."""
-        before = self.state
-        params, optimiser = copied(before.params), copy.deepcopy(before.optimiser)
-        loss = self._steps(params, optimiser, bar)
+    def _on(self, steps: Steps, bar: Bar, interruptible: Interruptible) -> None:
+        """Go on to the next epoch that is told; the state changes at its end, and not before."""
+        told = self.plan.next_told(self.state.epoch)
+        for epoch in range(self.state.epoch + 1, told):
+            steps.epoch(epoch, report=False)
+            bar.move(epoch)
+        # The loss of a whole epoch is that of its beginning; that over several steps is nearer to its end.
+        first = steps.params if self.batches.whole else None
+        loss = steps.epoch(told, report=True)
+        params = steps.params
         if not is_finite(loss, params):
-            before.stopped = "diverged"
+            self.state.stopped = "diverged"
             return
-        row = {"epoch": before.epoch + 1, "loss": loss, **self.watch.measure(params)}
+        row = {"epoch": told, "loss": loss, **self.watch.measure(params)}
         with interruptible.whole():
-            now = State(params, dict(self.rng.bit_generator.state), optimiser, before.epoch + 1)
-            # The loss of a whole epoch is that of its beginning; that over several steps is nearer to its end.
-            self.advance(row, now, before.params if self.batches.whole else params, loss)
+            now = State(params, dict(self.rng.bit_generator.state), steps.optimiser, told)
+            self.advance(row, now, params if first is None else first, loss)
             self._save()
-        bar.move(self.state.epoch, loss, always=self.state.epoch == self.plan.epochs)
-
-    def _steps(self, params: Params, optimiser: dict[str, Any], bar: Bar) -> float:
-        """The steps of an epoch; the mean of their losses."""
-        rate = {} if self.plan.lr is None else {"lr": self.plan.lr}
-        total, done = 0.0, 0.0
-        first = self.state.epoch * self.batches.count + 1
-        for step, (part, share) in enumerate(self.batches.epoch(self.rng), start=first):
-            value, grads = self.module.loss_and_gradients(params, **part, **self.constants)
-            if self.rate is not None:
-                rate = {"lr": self.rate(step)}
-            self.module.update(params, grads, optimiser, **rate)
-            total += value * share
-            done += share
-            bar.move(self.state.epoch + done)
-        return float(total)
+        bar.move(told, loss, always=told == self.plan.epochs)
 
     def advance(self, row: dict[str, float], now: State, seen: Params, loss_before: float) -> None:
         """Go on to the next state; the row's loss is that of the parameters `seen`."""
         before = self.state
         now.history, now.path = before.history, before.path
+        if not self.plan.is_told(now.epoch):  # the last one, and not with more epochs: what goes on must not know
+            now.best = before.best
+            now.history.end(row)
+            self.state = now
+            return
         now.best = _better(before, row, now.params if "validation_loss" in row else seen)
         if self.plan.tolerance > 0 and before.history.last is not None:
             fell = abs(before.history.last["loss"] - row["loss"])
@@ -188,7 +179,7 @@ class Loop:
         return [*self.state.path.rows(), last]
 
     def _final(self, stopped: Stopped) -> tuple[Params, int | None]:
-        best = self.state.best
+        best = self._best()
         if best is None:
             if stopped == "interrupted":
                 raise DeriveError("training was interrupted before the first epoch ended")
@@ -197,6 +188,13 @@ class Loop:
         if validated or (stopped not in ("epochs", "tolerance") and self._is_better(best.params)):
             return best.params, best.epoch
         return self.state.params, None
+
+    def _best(self) -> Best | None:
+        """The best, the last epoch included."""
+        state = self.state
+        if state.history.last is None or self.plan.is_told(state.epoch):
+            return state.best
+        return _better(state, state.history.last, state.params)
 
     def _is_better(self, params: Params) -> bool:
         if self.watch.judge is None:
@@ -216,7 +214,3 @@ def _better(before: State, row: dict[str, float], seen: Params) -> Best:
 
 def is_finite(loss: float, params: Params) -> bool:
     return math.isfinite(loss) and all(np.isfinite(values).all() for values in params.values())
-
-
-def copied(params: Params) -> Params:
-    return {name: np.copy(values)[()] for name, values in params.items()}

@@ -9,12 +9,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from derive.emit.python_names import option_names
 from derive.errors import DeriveError
 from derive.train.batches import Batches
 from derive.train.limits import Plan
 from derive.train.progress import Bar
 from derive.train.state import Params, State, Stopped
-from derive.train.training import Loop, Rate, Training, Watch, copied, finished, is_finite
+from derive.train.steps import Rate, copied
+from derive.train.training import Loop, Training, Watch, finished, is_finite
 
 
 def train_whole(
@@ -25,6 +27,7 @@ def train_whole(
     watch: Watch,
     constants: Mapping[str, Any],
     rate: Rate | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> Training:
     """Train with the module's own `train`, which calls SciPy."""
     if batches.part is not None and batches.part.streamed:
@@ -42,9 +45,11 @@ class _WholeLoop(Loop):
             bar.move(epoch, loss, always=epoch == self.plan.epochs)
             return self._told(loss, copied(params))
 
+        names = option_names(list(self.constants))
+        options = {names[name]: value for name, value in self.constants.items()}
         try:
             self.module.train(  # type: ignore[attr-defined]
-                *data, epochs=self.plan.epochs, params=self.state.params, callback=told, **self.constants
+                *data, epochs=self.plan.epochs, params=self.state.params, callback=told, **options
             )
         except KeyboardInterrupt:
             return "interrupted"

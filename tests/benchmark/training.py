@@ -93,7 +93,7 @@ def fast(w: Workload, model: Model, params: Arrays, data: Arrays) -> tuple[Step,
     """A step of the generated `train`, as its loop has it: the gradients without the loss, and the update."""
     module = model.derive().compile(style="fast", dtype=w.dtype, optimizer=w.optimizer)
     work = module._Work(params, module._arrays(data))
-    batch, advance = work.batch(0, w.examples), module._update_of_all(work.theta, work.gradient)
+    batch, advance = work.batch(0, w.examples), module._update_of_all(work.theta, work.gradient, {})
     plain = w.optimizer == "gradient-descent"  # then the rate takes the mean over the examples, as in `train`
     rate, share = np.array(LR / w.examples if plain else LR, dtype=w.dtype), np.array(1 / w.examples, dtype=w.dtype)
 
