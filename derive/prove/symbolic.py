@@ -24,7 +24,7 @@ MOST_OPERATIONS = 1500
 MOST_TENSOR_OPERATIONS = 40
 MOST_CONDITIONS = 4
 MOST_JOINED = 600  # operations of what is brought over a common denominator
-MOST_TERMS = 50_000  # that multiplying out may give: a second or two of it
+MOST_TERMS = 200_000  # that multiplying out may give: some seconds of it
 
 
 def _terms(e: Any) -> int:
