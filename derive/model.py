@@ -5,7 +5,7 @@ Names, shapes and the places in the text are known here, once.  Models are made 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -58,10 +58,20 @@ class Spelling:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """``h[0] = written``: an entry that a recurrence begins with, at its first axis."""
+
+    position: Expression
+    written: Expression
+
+
+@dataclass(frozen=True, slots=True)
 class Equation:
     """``name[indices] = body``: one named tensor, elementwise.
 
     `written` is the right-hand side as the author wrote it; `body` is the same in core form, over the free `indices`.
+    `entries` are those that the author gives apart, ``h[0] = …``; then and where an array has no entries before
+    `first`, the rule `written` is that of the others, and `body` a distinction of cases over the first index.
     """
 
     name: str
@@ -71,6 +81,8 @@ class Equation:
     shape: Shape
     role: str | None = None
     place: Place | None = None
+    entries: tuple[Entry, ...] = ()
+    first: int = 0
 
     @property
     def element(self) -> Ref:
@@ -229,19 +241,43 @@ class Model:
         if self.examples is not None:
             return frozenset()
         found = {v.name for v in self.variables.values() if v.role in GIVEN}
-        for equation in self.equations:
-            if any(name in found for name in names(equation.body)):
-                found.add(equation.name)
+        for _ in self._rounds:
+            for equation in self.equations:
+                if any(name in found for name in names(equation.body)):
+                    found.add(equation.name)
         return frozenset(found)
 
     @cached_property
     def reaches_loss(self) -> frozenset[str]:
         """The names that the loss depends on, itself among them."""
         found = {self.loss}
-        for equation in reversed(self.equations):
-            if equation.name in found:
-                found.update(names(equation.body))
+        for _ in self._rounds:
+            for equation in reversed(self.equations):
+                if equation.name in found:
+                    found.update(names(equation.body))
         return frozenset(found)
+
+    @property
+    def _rounds(self) -> range:
+        """How often what spreads along the equations is followed: once, but around the cycles of recurrences."""
+        return range(1 + len(self.recurrent))
+
+    @cached_property
+    def recurrent(self) -> frozenset[str]:
+        """The nodes of recurrences: their entries follow from other entries of themselves."""
+        return frozenset(name for cycle in self._cycles for name in cycle)
+
+    def cycle(self, name: str) -> frozenset[str]:
+        """The nodes of the recurrence that a node is part of; none where it is part of none."""
+        return next((cycle for cycle in self._cycles if name in cycle), frozenset())
+
+    @cached_property
+    def _cycles(self) -> tuple[frozenset[str], ...]:
+        place = {e.name: k for k, e in enumerate(self.equations)}
+        uses = {e.name: [n for n in names(e.body) if n in place] for e in self.equations}
+        starts = [name for name, used in uses.items() if any(place[other] >= place[name] for other in used)]
+        found = (frozenset(_reached(name, uses) & _reached(name, self.consumers)) for name in starts)
+        return tuple(dict.fromkeys(found))
 
     def of_role(self, *roles: str) -> tuple[Variable, ...]:
         return tuple(v for v in self.variables.values() if v.role in roles)
@@ -259,3 +295,15 @@ class Model:
         if name not in self.by_name:
             raise DeriveError(f"there is no equation for '{name}'")
         return self.by_name[name]
+
+
+def _reached(start: str, following: Mapping[str, Sequence[str]]) -> set[str]:
+    """The names that can be come to from one, by one step at least."""
+    found: set[str] = set()
+    left = [start]
+    while left:
+        for name in following.get(left.pop(), ()):
+            if name not in found:
+                found.add(name)
+                left.append(name)
+    return found

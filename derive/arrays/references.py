@@ -10,7 +10,7 @@ from derive.arrays.layout import Laid, Layout, NoArrayForm
 from derive.expression.build import ZERO, add
 from derive.expression.nodes import Add, Call, Expression, Index, Neg, Ref, Slice
 from derive.expression.walk import free_indices
-from derive.parse.sizes import is_one, plus, same_size
+from derive.parse.sizes import is_one, plus, polynomial, same_size
 
 Make = Callable[[tuple[Expression, ...]], Expression]
 
@@ -54,7 +54,7 @@ def part(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
         if not free:
             subscripts.append(index)
         elif len(free) == 1 and free[0] not in axes and (start := start_of(index, free[0])) is not None:
-            if may_be_negative(start):
+            if may_be_negative(start) or reaches_beyond(start, layout.size(free[0]), size):
                 return gathered(layout, e, order, make)
             whole = start == ZERO and not is_part(layout, Index(free[0]), size)
             stop = plus(add(start, layout.size(free[0])), 0)
@@ -72,7 +72,7 @@ def gathered(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid
     if not _contiguous(plain):
         plain = [False] * len(plain)
     places = [k for k, alone in enumerate(plain) if not alone]
-    laid = {k: not_below_zero(layout.lay(e.indices[k], order), e.indices[k]) for k in places}
+    laid = {k: inside(layout, layout.lay(e.indices[k], order), e.indices[k], shape[k]) for k in places}
     axes = tuple(i for i in order if any(i in part.axes for part in laid.values()))
     subscripts = [WHOLE if alone else layout.broadcast(laid[k], axes) for k, alone in enumerate(plain)]
     before = tuple(str(i) for i in e.indices[: places[0]])
@@ -80,12 +80,24 @@ def gathered(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid
     return layout.ordered(Laid(make(tuple(subscripts[: places[-1] + 1])), (*before, *axes, *behind)), order)
 
 
-def not_below_zero(positions: Laid, index: Expression) -> Laid:
-    """Positions, those at 0 that a case distinction around excludes: ``x[i - 1]`` where i > 0 must not wrap around."""
-    starts = [start_of(index, name) for name in free_indices(index)]
-    if not any(start is not None and may_be_negative(start) for start in starts):
-        return positions
-    return Laid(Call("maximum", (positions.expr, ZERO)), positions.axes)
+def inside(layout: Layout, positions: Laid, index: Expression, size: Expression) -> Laid:
+    """Positions, those beyond an end moved there that a case distinction around excludes.
+
+    ``x[i - 1]`` where i > 0 must not wrap around, ``x[i + 1]`` where i < n - 1 must not ask for what is not there.
+    """
+    starts = {name: start for name in free_indices(index) if (start := start_of(index, name)) is not None}
+    found = positions
+    if any(map(may_be_negative, starts.values())):
+        found = Laid(Call("maximum", (found.expr, ZERO)), found.axes)
+    if any(reaches_beyond(start, layout.size(name), size) for name, start in starts.items() if name in layout.sizes):
+        found = Laid(Call("minimum", (found.expr, plus(size, -1))), found.axes)
+    return found
+
+
+def reaches_beyond(start: Expression, length: Expression, size: Expression) -> bool:
+    """Whether so many entries from a start on are more than an axis has."""
+    more = polynomial(add(start, length, Neg(size)))
+    return more is not None and (any(c > 0 for m, c in more.items() if m) or (set(more) == {()} and more[()] > 0))
 
 
 def may_be_negative(start: Expression) -> bool:

@@ -53,10 +53,11 @@ def complex_step_gradient(model: Model, values: Mapping[str, ArrayLike], name: s
 def _behind(model: Model, name: str) -> tuple[Equation, ...]:
     """The equations that depend on a name, in order."""
     reached = {name}
-    for equation in model.equations:
-        if any(used in reached for used in names(equation.body)):
-            reached.add(equation.name)
-    return tuple(e for e in model.equations if e.name in reached and e.name != name)
+    for _ in range(1 + len(model.recurrent)):
+        for equation in model.equations:
+            if any(used in reached for used in names(equation.body)):
+                reached.add(equation.name)
+    return tuple(e for e in model.equations if e.name in reached and (e.name != name or name in model.recurrent))
 
 
 def evaluate(model: Model, values: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.float64]]:
@@ -122,19 +123,57 @@ def _rerun(
     found: Mapping[str, Array], name: str, places: Sequence[tuple[int, ...]], later: Sequence[Equation]
 ) -> dict[str, Array]:
     """The equations behind a name again, the entries at `places` moved by i·STEP."""
-    moved = np.array(found[name], dtype=complex)
+    step = np.zeros_like(found[name], dtype=complex)
     for place in places:
-        moved[place] += 1j * STEP
-    return _computed(later, {**found, name: moved})
+        step[place] += 1j * STEP
+    moved = {**found, name: found[name] + step}
+    return _computed(later, moved, {name: step})  # the step of a recurrence is seen by its own later entries
 
 
-def _computed(equations: Sequence[Equation], values: dict[str, Array]) -> dict[str, Array]:
+def _computed(
+    equations: Sequence[Equation], values: dict[str, Array], steps: Mapping[str, Array] | None = None
+) -> dict[str, Array]:
+    """The values of equations in order, `steps` added to them."""
     evaluator = ComplexEvaluator(values, {})
+    left = list(equations)
     with np.errstate(all="ignore"):
-        for equation in equations:
-            shape = _concrete(equation.shape, values)
-            values[equation.name] = evaluator.over(equation.body, equation.indices, shape)
+        while left:
+            equation = left[0]
+            waiting = {e.name for e in left}
+            if waiting.isdisjoint(names(equation.body)):
+                shape = _concrete(equation.shape, values)
+                values[equation.name] = evaluator.over(equation.body, equation.indices, shape)
+                left.pop(0)
+            else:
+                _recurrence(left, values, evaluator, steps or {})
     return values
+
+
+def _recurrence(
+    left: list[Equation], values: dict[str, Array], evaluator: ComplexEvaluator, steps: Mapping[str, Array]
+) -> None:
+    """The equations that wait for each other's entries, taken off the list: as many rounds as there are steps."""
+    group = _together(left)
+    shapes = {e.name: _concrete(e.shape, values) for e in group}
+    for name, shape in shapes.items():
+        values[name] = np.full(shape, np.nan + 0j)
+    for _ in range(max(shape[0] for shape in shapes.values())):
+        before = {e.name: values[e.name] for e in group}
+        for e in group:
+            values[e.name] = evaluator.over(e.body, e.indices, shapes[e.name]) + steps.get(e.name, 0)
+        if all(np.array_equal(before[name], values[name], equal_nan=True) for name in shapes):
+            break
+    left[:] = [e for e in left if e.name not in shapes]
+
+
+def _together(left: Sequence[Equation]) -> list[Equation]:
+    """The first equation and those up to the last one that it waits for."""
+    place = {e.name: k for k, e in enumerate(left)}
+    last = k = 0
+    while k <= last:
+        last = max(last, *(place.get(name, 0) for name in names(left[k].body)))
+        k += 1
+    return list(left[: last + 1])
 
 
 def _moving(model: Model, name: str, position: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -215,8 +215,8 @@ class _Sweep:
         """The chain rule at one node, in placeholders, and renamed back."""
         model = self.model
         shape = model.shapes[name]
-        letters: list[str] = []
-        for _ in shape:
+        letters = list(model.by_name[name].indices) if name in model.recurrent else []
+        for _ in shape[len(letters) :]:
             letters.append(fresh({**dict.fromkeys(letters), **dict.fromkeys(self.letters)}, "i"))
         element = Ref(name, tuple(Index(letter) for letter in letters))
         users = self.users(name)
@@ -251,7 +251,8 @@ class _Sweep:
         """
         wrt = start.wrt.name
         local = [self.local[(user.name, wrt)] for user in users]
-        later = [self.adjoints[user.name] for user in users if user.name != self.model.loss]
+        waiting = {self.model.loss, *self.model.recurrent}
+        later = [self.adjoints[user.name] for user in users if user.name not in waiting]
         near: list[Expression] = [start]
         for user, found in zip(users, local, strict=True):
             near += [user.element, found.expr, user.body]
@@ -319,6 +320,8 @@ class _Sweep:
         user = users[0]
         if user.name == self.model.loss:
             return ((self.model.loss, name),)
+        if user.name in self.model.recurrent:
+            return ()
         rest = self.adjoints[user.name].chain
         return (*rest, (user.name, name)) if rest else ()
 

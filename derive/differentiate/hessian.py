@@ -74,6 +74,10 @@ def _refuse(model: Model, chosen: tuple[str, ...]) -> None:
                 f"the parameter '{v.name}' is {v.structure}: second derivatives of that structure are not supported"
             )
             raise DeriveError(message, v.place).within(model.text, model.source)
+    if model.recurrent:
+        first = next(e for e in model.equations if e.name in model.recurrent)
+        message = f"'{first.name}' is a recurrence: second derivatives through it are not supported"
+        raise DeriveError(message, first.place).within(model.text, model.source)
     if model.loss in chosen:
         raise DeriveError(f"'{model.loss}' is the loss itself: it has no second derivative by itself")
     for assumption in model.assumptions:

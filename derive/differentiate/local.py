@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from derive.derivation import Step
 from derive.differentiate.strategy import Chain, simplify
 from derive.errors import DeriveError
-from derive.expression.nodes import Call, D, Expression, Ref
+from derive.expression.nodes import Call, D, Expression, Ref, Where
 from derive.expression.walk import contains, operations, walk
 from derive.functions import FUNCTIONS
 from derive.rules.arithmetic import ARITHMETIC
-from derive.rules.calculus import DEFINITION_RULES, ELEMENTWISE, INVERSE_RULES, ORDER
+from derive.rules.calculus import CASES, DEFINITION_RULES, ELEMENTWISE, INVERSE_RULES, ORDER
 from derive.rules.fractions import CANCEL
+from derive.rules.guards import is_guard
 from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
 from derive.rules.rule import Context, Rule
 
@@ -30,6 +32,8 @@ def differentiate(
 
     Raises DeriveError where no rule applies.
     """
+    if isinstance(body, Where) and output is not None and is_guard(body.condition):
+        return _by_cases(body, wrt, output, ranges or {}, shapes or {}, structures or {})
     node = None if output is None else (output, body)
     context = Context(output=node, ranges=ranges or {}, shapes=shapes or {}, structures=structures or {})
     chain = Chain(D(body, wrt), context)
@@ -41,6 +45,35 @@ def differentiate(
     before_simplifying.apply(CANCEL)
     simplify(chain)
     to_output(chain, before_simplifying)
+    return chain.expr, tuple(chain.steps)
+
+
+def _by_cases(
+    body: Where,
+    wrt: Ref,
+    output: Ref,
+    ranges: Mapping[str, Expression],
+    shapes: Mapping[str, tuple[Expression, ...]],
+    structures: Mapping[str, str],
+) -> tuple[Expression, tuple[Step, ...]]:
+    """Each case for itself: in each, the output is what that case says."""
+    chain = Chain(D(body, wrt), Context(ranges=ranges, shapes=shapes, structures=structures))
+    if not chain.apply(CASES):
+        chain.apply(ARITHMETIC)
+        carry_out(chain)
+        return chain.expr, tuple(chain.steps)
+
+    def part(case: Expression, whole: Callable[[Expression], Expression]) -> Expression:
+        found, steps = differentiate(case, wrt, output, ranges, shapes, structures)
+        if whole(D(case, wrt)) != chain.expr:
+            raise ValueError(f"{chain.expr} does not hold the derivative of {case}")
+        chain.steps += [replace(s, before=whole(s.before), after=whole(s.after)) for s in steps]
+        chain.expr = whole(found)
+        return found
+
+    then = part(body.then, lambda e: Where(body.condition, e, D(body.otherwise, wrt)))
+    part(body.otherwise, lambda e: Where(body.condition, then, e))
+    simplify(chain)
     return chain.expr, tuple(chain.steps)
 
 

@@ -144,7 +144,7 @@ def adjoint_form(
 
 def _expand(chain: Chain, later: tuple[Later, ...]) -> bool:
     """Puts the consumers' adjoints in where the result stays short; whether the chain's result holds none of them."""
-    if not all(x.expanded for x in later):
+    if not all(x.expanded for x in later) or _is_recurrence(chain.expr, {x.name for x in later}, chain.context.loss):
         return False
     if sum(operations(x.adjoint.expr) for x in later) + operations(chain.expr) > LONGEST + SLACK:
         return False
@@ -156,6 +156,11 @@ def _expand(chain: Chain, later: tuple[Later, ...]) -> bool:
         return False
     chain.take(fork)
     return True
+
+
+def _is_recurrence(expr: Expression, known: set[str], loss: str) -> bool:
+    """Whether an adjoint stands in the expression that is not known before, as in that of a recurrence."""
+    return contains(expr, lambda n: isinstance(n, D) and n.body == Ref(loss) and n.wrt.name not in known)
 
 
 def _context(node: Node, adjoints: Mapping[tuple[str, str], Fact]) -> Context:

@@ -5,6 +5,7 @@ Steps to a batch, and to second derivatives, are made again from the derivation 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from derive.algebra.rational import alpha_normal
@@ -12,7 +13,7 @@ from derive.derivation import Derivation, Step
 from derive.differentiate.batch import GRADIENT_RULES, SECOND_RULES, batch_gradients, batch_second
 from derive.differentiate.hessian import SLOPES, TOTAL, hessian
 from derive.errors import DeriveError
-from derive.expression.nodes import Expression, Index, Ref
+from derive.expression.nodes import Expression, Index, Ref, Where
 from derive.model import Model
 from derive.rules.known_sums import says_a_sum
 from derive.rules.notation import ARRAY_NOTATION
@@ -25,14 +26,30 @@ def replay(derivation: Derivation, step: Step) -> Expression:
     if step.rule not in (*RULES, *GRADIENT_RULES, *SECOND_RULES, TOTAL, SLOPES):
         raise DeriveError(f"there is no rule '{step.rule}'")
     for context in _contexts(derivation) if step.rule in RULES else ():
-        after = RULES[step.rule].apply(step.before, context)
-        if after is not None and (after == step.after or alpha_normal(after) == alpha_normal(step.after)):
-            return step.after  # the same but for the letters of bound indices
+        for before, wanted, here in _inside_of_cases(step.before, step.after, context):
+            after = RULES[step.rule].apply(before, here)
+            if after is not None and (after == wanted or alpha_normal(after) == alpha_normal(wanted)):
+                return step.after  # the same but for the letters of bound indices
     if step.rule in (*GRADIENT_RULES, ARRAY_NOTATION.name) and _is_among(batch_steps(derivation), step):
         return step.after
     if step.rule not in GRADIENT_RULES and _is_among(derivation.second_steps, step):
         return step.after
     raise DeriveError(f"the rule '{step.rule}' does not lead from {step.before} to {step.after}")
+
+
+def _inside_of_cases(
+    before: Expression, after: Expression, context: Context
+) -> Iterator[tuple[Expression, Expression, Context]]:
+    """A step and, where it changes one case of several, that case, with what the output is there."""
+    yield before, after, context
+    if not isinstance(before, Where) or not isinstance(after, Where) or before.condition != after.condition:
+        return
+    changed = [case for case in ("then", "otherwise") if getattr(before, case) != getattr(after, case)]
+    if len(changed) == 1:
+        (case,) = changed
+        if context.output is not None and isinstance(context.output[1], Where):
+            context = replace(context, output=(context.output[0], getattr(context.output[1], case)))
+        yield from _inside_of_cases(getattr(before, case), getattr(after, case), context)
 
 
 def batch_steps(derivation: Derivation) -> tuple[Step, ...]:

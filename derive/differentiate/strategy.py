@@ -22,6 +22,7 @@ from derive.rules.fractions import (
     ORDER_TERMS,
     SIGNS,
 )
+from derive.rules.guards import CONDITIONS, GUARDED_SUM, GUARDS_OUT, ONE_TERM
 from derive.rules.identities import IDENTITIES
 from derive.rules.known_sums import KNOWN_SUM, NAME_QUOTIENT
 from derive.rules.rule import Context, Rule
@@ -125,8 +126,8 @@ def denominators(e: Expression) -> int:
     return count
 
 
-TENSOR_RULES = (DISTRIBUTE, SPLIT, CONTRACT, SPLIT_DELTA, MERGE_SUMS, PULL_OUT)
-TIDY_RULES = (ARITHMETIC, ONE_VALUE, FREE_ENTRIES, SYMMETRY, *IDENTITIES, CANCEL, MERGE_FRACTIONS)
+TENSOR_RULES = (DISTRIBUTE, SPLIT, GUARDED_SUM, CONTRACT, CONDITIONS, ONE_TERM, SPLIT_DELTA, MERGE_SUMS, PULL_OUT)
+TIDY_RULES = (ARITHMETIC, ONE_VALUE, GUARDS_OUT, FREE_ENTRIES, SYMMETRY, *IDENTITIES, CANCEL, MERGE_FRACTIONS)
 
 # Ways to a shorter form; the first that gives the shortest is taken.
 ROADS: tuple[tuple[Rule, ...], ...] = (

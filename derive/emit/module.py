@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import types
+from itertools import groupby
 from typing import Any
 
 from derive.derivation import Derivation
@@ -18,10 +19,11 @@ from derive.emit.python_names import PythonNames, option_names
 from derive.emit.told_sizes import solved_sizes
 from derive.emit.update import UpdateCode, update_code
 from derive.errors import DeriveError
+from derive.expression.build import ZERO
 from derive.expression.nodes import Call, Div, Expression, Number, Pow, Where
-from derive.expression.walk import names, walk
+from derive.expression.walk import walk
 from derive.lower.lower import lower
-from derive.lower.program import Program, Statement
+from derive.lower.program import Loop, Program, Statement
 from derive.model import Model, Variable
 from derive.parse.numbers import number_value
 from derive.render.templates import template
@@ -105,19 +107,20 @@ class Module:
         self.count = "" if self.program.count is None else self.names.new("n")
         if self.program.count is not None:
             self.names.table[self.program.count] = self.count
-        self.printer = NumpyPrinter(self.names)
+        steps = {s.loop.index for s in self.program.statements if s.loop}
+        self.printer = NumpyPrinter(self.names, frozenset({*steps, *(v.name for v in self.model.of_role("size"))}))
 
     def source(self) -> str:
         model, program = self.model, self.program
         data = list(model.of_role("input", "target", "noise"))
         outputs = model.outputs
         predicted = program.needed(*outputs)
-        used = {n for s in predicted for n in names(s.value)}
+        used = {n for s in predicted for n in s.read}
         forward = program.needed(model.loss)
-        backward_names = {n for s in (*program.backward, *program.gradients) for n in names(s.value)}
+        backward_names = {n for s in (*program.backward, *program.gradients) for n in s.read}
         both = program.needed(model.loss, *backward_names)
-        alive = {n for s in (*both, *program.backward, *program.gradients) for n in names(s.value)}
-        alive_in_loss = {n for s in forward for n in names(s.value)}
+        alive = {n for s in (*both, *program.backward, *program.gradients) for n in s.read}
+        alive_in_loss = {n for s in forward for n in s.read}
         inputs = [v for v in model.of_role("input", "noise") if v.name in used]
         self.check_sizes(data, alive)
         self.check_sizes(inputs, used)
@@ -354,16 +357,48 @@ class Module:
         return list(found.values())
 
     def lines(self, statements: tuple[Statement, ...]) -> list[dict[str, str]]:
-        return [self.one_line(s) for s in statements]
+        found: list[dict[str, str]] = []
+        made: set[str] = set()
+        for loop, group in groupby(statements, key=lambda s: s.loop):
+            own = list(group)
+            for s in own:
+                if s.at is not None and s.name not in made:
+                    made.add(s.name)
+                    found.append(_plain_line(self.array_of_steps(s)))
+            if loop is not None:
+                found.append(_plain_line(self.loop_code(loop)))
+            found += [self.one_line(s) for s in own if loop is not None or s.at is None or not _is_zero(s.value)]
+        return found
+
+    def array_of_steps(self, s: Statement) -> str:
+        """The array whose steps are computed one after another."""
+        sizes = ", ".join(self.printer.code(size) for size in s.whole or ())
+        dtype = "" if self.dtype == "float64" else f", dtype=np.{self.dtype}"
+        one = "," if len(s.whole or ()) == 1 else ""
+        return f"{self.names(s.name)} = np.zeros(({sizes}{one}){dtype})"
+
+    def loop_code(self, loop: Loop) -> str:
+        start, stop = (self.printer.code(e) for e in (loop.start, loop.stop))
+        steps = f"range({stop})" if start == "0" else f"range({start}, {stop})"
+        return f"for {self.names(loop.index)} in {f'reversed({steps})' if loop.backwards else steps}:"
 
     def one_line(self, s: Statement, grads: bool = False) -> dict[str, str]:
         code = self.printer.code(s.value)
-        left = "" if grads else f"{self.names(s.name)} = "
+        left = "" if grads else f"{self.names(s.name)}{self.subscript(s)} = "
+        indent = " " * 4 if s.loop else ""
         return {
+            "indent": indent,
             "comment": one_line_text(s.formula),
             "rewritten": one_line_text(s.formula) + ", in a stable form" if s.rewritten else "",
-            "code": wrapped(left, code, 8 if grads else 4),
+            "code": indent + wrapped(left, code, 8 if grads or s.loop else 4),
         }
+
+    def subscript(self, s: Statement) -> str:
+        """Which steps of an array a statement computes."""
+        if s.at is None:
+            return ""
+        step = self.printer.subscripts((s.at,))
+        return f"[:, {step[1:]}" if len(s.whole or ()) > len(self.model.shapes[s.name.removeprefix("∂")]) else step
 
     def mean_loss(self) -> str:
         loss = self.names(self.model.loss)
@@ -376,6 +411,15 @@ class Module:
                 if isinstance(node, Where) and any(_risky(branch) for branch in (node.then, node.otherwise)):
                     return True
         return False
+
+
+def _is_zero(e: Expression) -> bool:
+    return e == ZERO or (isinstance(e, Call) and e.function == "broadcast_to" and e.args[0] == ZERO)
+
+
+def _plain_line(code: str) -> dict[str, str]:
+    """A line that computes nothing of the model's."""
+    return {"indent": "", "comment": "", "rewritten": "", "code": code}
 
 
 def tuple_code(names: list[str]) -> str:

@@ -26,8 +26,10 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
+from derive.expression.walk import names, walk
 from derive.functions import FUNCTIONS, fill
 
+WHOLE = Slice(None, None, None)
 COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)
 
 _ALONG_AN_AXIS = {
@@ -59,12 +61,19 @@ _OF_ARRAYS = {
 class NumpyPrinter:
     """Prints expressions; `name` gives the Python name of a tensor.  It gathers the helpers that were used."""
 
-    def __init__(self, name: Callable[[str], str]) -> None:
+    def __init__(self, name: Callable[[str], str], scalars: frozenset[str] = frozenset()) -> None:
+        """`scalars`: the names that are plain numbers, of steps and sizes: what asks for them alone is no array."""
         self.name = name
+        self.scalars = scalars
         self.helpers: set[str] = set()
 
     def code(self, e: Expression) -> str:
         return self._print(e)[0]
+
+    def is_scalar(self, condition: Expression) -> bool:
+        """Whether a condition asks for steps and sizes alone."""
+        found = names(condition)
+        return bool(found) and self.scalars.issuperset(found) and not any(isinstance(n, Call) for n in walk(condition))
 
     def _at(self, e: Expression, least: int) -> str:
         text, binding = self._print(e)
@@ -81,7 +90,7 @@ class NumpyPrinter:
             case Constant():  # what numpy alone knows: None as a new axis, a tuple of axes
                 return e.name, ATOM
             case Ref():
-                return self.name(e.name) + self._subscripts(e.indices), ATOM
+                return self.name(e.name) + self.subscripts(e.indices), ATOM
             case Add():
                 return self._sum(e), SUM
             case Mul():
@@ -98,23 +107,31 @@ class NumpyPrinter:
                 return f"{self._at(e.left, SUM)} {e.op} {self._at(e.right, SUM)}", COMPARISON
             case Both():
                 return " & ".join(f"({self.code(c)})" for c in e.conditions), COMPARISON
+            case Where() if self.is_scalar(e.condition):
+                return f"({self.code(e.then)} if {self.code(e.condition)} else {self.code(e.otherwise)})", ATOM
             case Where():
                 return f"np.where({self.code(e.condition)}, {self.code(e.then)}, {self.code(e.otherwise)})", ATOM
             case Transpose():
                 return f"{self._at(e.arg, ATOM)}.T", ATOM
             case Item():
-                return f"{self._at(e.arg, ATOM)}{self._subscripts(e.indices)}", ATOM
+                return f"{self._at(e.arg, ATOM)}{self.subscripts(e.indices)}", ATOM
             case Call():
                 return self._call(e)
         raise DeriveError(f"no numpy code is known for {e}")
 
-    def _subscripts(self, indices: tuple[Expression, ...]) -> str:
+    def subscripts(self, indices: tuple[Expression, ...]) -> str:
         if not indices:
             return ""
+        while len(indices) > 1 and indices[-1] == WHOLE:  # what is left out is whole
+            indices = indices[:-1]
         return f"[{', '.join(self._slice(i) if isinstance(i, Slice) else self.code(i) for i in indices)}]"
 
     def _slice(self, e: Slice) -> str:
-        return ":".join("" if part is None else self.code(part) for part in (e.start, e.stop))
+        """``1:n``, and with spaces around the colon where a bound is more than a name."""
+        parts = ["" if part is None else self.code(part) for part in (e.start, e.stop)]
+        if all(re.fullmatch(r"\w*", part) for part in parts):
+            return ":".join(parts)
+        return " : ".join(parts).strip()
 
     def _sum(self, e: Add) -> str:
         parts = [self._at(e.terms[0], SUM + 1)]

@@ -7,7 +7,7 @@ loss of one example meets what all examples share, the mean over the examples is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from derive.arrays.form import in_arrays
 from derive.derivation import Adjoint, Derivation
@@ -15,7 +15,7 @@ from derive.differentiate.batch import depends_on_data, example_names, over_exam
 from derive.differentiate.derive import derive
 from derive.errors import DeriveError
 from derive.expression.build import add, div, neg
-from derive.expression.nodes import Call, D, Expression, Neg, Reduce, Ref, Where
+from derive.expression.nodes import Call, D, Expression, Neg, Reduce, Ref, Slice, Where
 from derive.expression.parts import terms_of
 from derive.expression.walk import names, transform, walk
 from derive.functions import AXIS_FUNCTIONS
@@ -23,6 +23,7 @@ from derive.lower.known import Known
 from derive.lower.program import Program, Statement, adjoint_name, needed_for
 from derive.lower.restate import activations, hazards, known_of, restated_model
 from derive.lower.stable import in_code, restated, with_norms
+from derive.lower.steps import Step, backward_steps, forward_steps, sliced
 from derive.model import Equation, Model
 from derive.rules.naming import whole_arrays
 from derive.rules.structures import of_entries
@@ -65,18 +66,86 @@ class _Lowering:
 
     def program(self) -> Program:
         model = self.model
-        forward = tuple(self.forward(e) for e in model.equations)
+        forward = tuple(s for group in self.groups(model.equations) for s in self.forward_of(group))
         gradients = tuple(self.adjoint(a) for a in self.derivation.gradients if a.name in model.parameters)
-        adjoints = tuple(self.adjoint(a) for a in self.derivation.nodes if a.name != model.loss)
+        nodes = {a.name: a for a in self.derivation.nodes if a.name != model.loss}
+        groups = [[e for e in group if e.name in nodes] for group in self.groups(model.equations)]
+        adjoints = tuple(s for group in reversed(groups) for s in self.backward_of(group, nodes))
         wanted = frozenset(name for g in gradients for name in names(g.value))
         backward = needed_for(adjoints, wanted)
         has_data = model.loss in model.per_example or any(g.axes[:1] == (self.n,) for g in forward)
         return Program(model, forward, backward, gradients, self.count if has_data else None)
 
+    def groups(self, equations: tuple[Equation, ...]) -> list[list[Equation]]:
+        """The equations of a recurrence together, every other one by itself."""
+        found: list[list[Equation]] = []
+        for e in equations:
+            if found and e.name in self.model.recurrent and found[-1][0].name in self.model.cycle(e.name):
+                found[-1].append(e)
+            else:
+                found.append([e])
+        return found
+
+    def forward_of(self, group: list[Equation]) -> list[Statement]:
+        first = group[0]
+        if first.name not in self.model.recurrent and not first.first and not first.entries:
+            return [self.forward(first)]
+        return [
+            self.step_of(e.name, step, self.forms(e), self.over_batch(e.name), e.indices, self.step_formula(e, step))
+            for e, step in forward_steps(group, self.model)
+        ]
+
+    def backward_of(self, group: list[Equation], nodes: Mapping[str, Adjoint]) -> list[Statement]:
+        if not group or group[0].name not in self.model.recurrent:
+            return [self.adjoint(nodes[e.name]) for e in reversed(group)]
+        found: list[Statement] = []
+        for e, step in backward_steps(group, self.model):
+            a = nodes[e.name]
+            forms = self.adjoint_forms(a)
+            over_batch = self.adjoint_over_batch(a.name)
+            found.append(
+                self.step_of(adjoint_name(a.name), step, forms, over_batch, a.result.indices, self.adjoint_formula(a))
+            )
+        return found
+
+    def forms(self, e: Equation) -> tuple[Expression, ...]:
+        """What code may compute: the equation in stable form, else as it is written."""
+        return in_code(self.known.bodies[e.name][1]), e.body
+
+    def step_formula(self, e: Equation, step: Step) -> str:
+        entry = None if step.loop else next((x for x in e.entries if x.position == step.at), None)
+        if entry is not None:
+            return f"{e.name}[{entry.position}] = {entry.written}"
+        return f"{e.name}[{e.indices[0]}] = {e.written}"
+
+    def step_of(
+        self,
+        name: str,
+        step: Step,
+        forms: tuple[Expression, ...],
+        over_batch: Callable[[Expression], Expression],
+        indices: tuple[str, ...],
+        formula: str,
+    ) -> Statement:
+        """One step of an array, or those of a slice."""
+        whole = self.shapes[name]
+        batch = len(whole) - len(indices)
+        rest = whole[batch + 1 :]
+        axes, sizes = (*([self.n] * batch), *indices[1:]), (*whole[:batch], *rest)
+        if isinstance(step.at, Slice):
+            axes, sizes = (*axes[:batch], indices[0], *axes[batch:]), (*sizes[:batch], step.length, *sizes[batch:])
+        shapes = self.shapes
+
+        def own(e: Expression) -> Expression:
+            return step.of(over_batch(e), indices[0], shapes)
+
+        value, _ = self.first_in_arrays(forms, own, axes, sizes, name)
+        return Statement(name, axes, value, formula, shape=sizes, at=step.at, whole=whole, loop=step.loop)
+
     def forward(self, e: Equation) -> Statement:
         written = self.written.by_name[e.name].body
         axes = (self.n, *e.indices) if e.name in self.model.per_example else e.indices
-        forms = (in_code(self.known.bodies[e.name][1]), e.body)
+        forms = self.forms(e)
         value, form = self.first_in_arrays(forms, self.over_batch(e.name), axes, self.sizes(e.name, axes), e.name)
         rewritten = form != written and not (isinstance(e.written, Call) and e.written.function in AXIS_FUNCTIONS)
         return Statement(e.name, axes, value, f"{e.name} = {e.written}", rewritten, self.sizes(e.name, axes))
@@ -86,17 +155,24 @@ class _Lowering:
         model, axes, sizes = self.model, a.result.indices, a.result.shape
         if a.name in model.per_example:
             axes, sizes = (self.n, *axes), (Ref(self.count), *sizes)
-        stable = with_norms(restated(a.compact, Known(), self.inside(a)), self.known)
-        forms = (in_code(stable), a.compact)
+        forms = self.adjoint_forms(a)
         value, _ = self.first_in_arrays(forms, self.adjoint_over_batch(a.name), axes, sizes, a.name)
+        return Statement(adjoint_name(a.name), axes, value, self.adjoint_formula(a), shape=sizes)
+
+    def adjoint_forms(self, a: Adjoint) -> tuple[Expression, ...]:
+        stable = with_norms(restated(a.compact, Known(), self.inside(a)), self.known)
+        return in_code(stable), a.compact
+
+    def adjoint_formula(self, a: Adjoint) -> str:
+        model = self.model
         shown = whole_arrays(a.compact, a.result.indices, a.result.shape, model)
         mean = (
             "mean of "
             if a.name not in model.per_example and depends_on_data(a.compact, model, adjoints_of_the_mean=True)
             else ""
         )
-        formula = f"d{model.loss}/d{a.name} = {mean}{self.prose(shown or a.compact)}"
-        return Statement(adjoint_name(a.name), axes, value, formula, shape=sizes)
+        element = "" if shown or a.name not in model.recurrent else f"[{', '.join(a.result.indices)}]"
+        return f"d{model.loss}/d{a.name}{element} = {mean}{self.prose(shown or a.compact)}"
 
     def over_batch(self, name: str) -> Callable[[Expression], Expression]:
         """What puts the example index on the right-hand side of a node, if it has one."""
@@ -118,9 +194,11 @@ class _Lowering:
     ) -> tuple[Expression, Expression]:
         """The first of the forms that arrays can say, in array notation, and that form."""
         for form in forms:
-            found = in_arrays(over_batch(form), axes, sizes, self.shapes, in_code=True)
-            if found is not None:
-                return found, form
+            whole = over_batch(form)
+            for each in dict.fromkeys((sliced(whole), whole)):
+                found = in_arrays(each, axes, sizes, self.shapes, in_code=True)
+                if found is not None:
+                    return found, form
         raise DeriveError(f"no array code is known for the equation of '{name}': {over_batch(forms[-1])}")
 
     def inside(self, a: Adjoint) -> Known:
@@ -157,7 +235,10 @@ class _Lowering:
 
     def summed(self, e: Expression) -> Expression:
         """Σ over the examples divided by their number, a factor that they share in front."""
-        return div(pulled_out(Reduce("sum", e, (self.n,), None, (Ref(self.count),))), Ref(self.count))
+        size = Ref(self.count)
+        if isinstance(e, Reduce) and e.op == "sum" and e.condition is not None:  # over some of the steps
+            return div(Reduce("sum", e.body, (self.n, *e.indices), e.condition, (size, *e.ranges)), size)
+        return div(pulled_out(Reduce("sum", e, (self.n,), None, (size,))), size)
 
     def named_adjoints(self, e: Expression) -> Expression:
         def change(node: Expression) -> Expression | None:

@@ -10,6 +10,18 @@ from derive.model import Model, Shape
 
 
 @dataclass(frozen=True, slots=True)
+class Loop:
+    """``for index in range(start, stop)``, or from the last to the first; statements with the same loop follow each
+    other.  `of` are the arrays that it computes, so that two loops alike are two."""
+
+    index: str
+    start: Expression
+    stop: Expression
+    backwards: bool
+    of: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """``name = value``: the value in whole-array notation over `axes` (the example axis first where there is one).
 
@@ -17,6 +29,8 @@ class Statement:
     in another, stable form.  `shape` are the sizes of the axes, None where they are not known.  `buffer` is the array
     that the value is written into, None before buffers are assigned, and where the value is an array of its own.
     `named` says that the name is the model's, and not one that a pass has given to what is in between.
+    `at` is what the statement computes of an array of the shape `whole`: one step, or the steps of a slice; its axis is
+    the first, behind that of the examples, and not among `axes`.  What no statement computes is 0.
     """
 
     name: str
@@ -27,6 +41,17 @@ class Statement:
     shape: Shape | None = ()
     buffer: str | None = None
     named: bool = True
+    at: Expression | None = None
+    whole: Shape | None = None
+    loop: Loop | None = None
+
+    @property
+    def read(self) -> dict[str, None]:
+        """The names that it needs: in its value, and in sizes."""
+        sizes = () if self.loop is None else (self.loop.start, self.loop.stop)
+        parts = (self.value, *(() if self.at is None else (self.at,)), *sizes, *(self.whole or ()))
+        own = () if self.loop is None else (self.loop.index,)
+        return {name: None for e in parts for name in names(e) if name not in own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +87,7 @@ class Program:
             for v in self.model.variables.values()
         }
         counted: dict[str, Shape | None] = {} if self.count is None else {self.count: ()}
-        return given | counted | {s.name: s.shape for s in self.statements}
+        return given | counted | {s.name: s.whole or s.shape for s in self.statements}
 
     def needed(self, *wanted: str) -> tuple[Statement, ...]:
         """The forward statements that the wanted names depend on."""
@@ -72,12 +97,13 @@ class Program:
 def needed_for(statements: tuple[Statement, ...], wanted: frozenset[str]) -> tuple[Statement, ...]:
     """The statements among these that the wanted names depend on, in order (dead code leaves)."""
     alive = set(wanted)
-    found: list[Statement] = []
-    for statement in reversed(statements):
-        if statement.name in alive:
-            found.append(statement)
-            alive |= set(names(statement.value))
-    return tuple(reversed(found))
+    while True:
+        before = len(alive)
+        for s in reversed(statements):
+            if s.name in alive:
+                alive |= set(s.read)
+        if len(alive) == before or not any(s.loop for s in statements):
+            return tuple(s for s in statements if s.name in alive)
 
 
 def adjoint_name(name: str) -> str:

@@ -25,7 +25,7 @@ def reduced(
     entering = {**free_indices(body), **({} if condition is None else free_indices(condition))}
     kept = tuple(i for i in indices if i in entering)
     left_out = [scope.bound[i] for i in indices if i not in entering]
-    test = _all_of((*flat_conditions(condition), *_bounds(body, kept, scope)))
+    test = all_of((*flat_conditions(condition), *_bounds(body, kept, scope)))
     sizes = tuple(scope.bound[i] for i in kept)
     result: Expression = Reduce(op, body, kept, test, sizes) if kept else body
     if op == "sum" and left_out:
@@ -45,7 +45,7 @@ def _bounds(body: Expression, indices: tuple[str, ...], scope: Scope) -> tuple[E
     )
 
 
-def _all_of(tests: tuple[Expression, ...]) -> Expression | None:
+def all_of(tests: tuple[Expression, ...]) -> Expression | None:
     return None if not tests else tests[0] if len(tests) == 1 else Both(tests)
 
 
@@ -88,4 +88,4 @@ class AxisFunctionUse:
         if node.condition is None:
             return self.condition
         until = Compare("<=", Index(self.bound[0]), self.position)  # cumsum: j <= i
-        return _all_of((until, *flat_conditions(self.condition)))
+        return all_of((until, *flat_conditions(self.condition)))

@@ -8,6 +8,7 @@ both.  What each kind of node means stands in a module of its own; `_MEANINGS` i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from derive.errors import DeriveError, Place
@@ -41,9 +42,9 @@ from derive.parse import limits
 from derive.parse.array_functions import array_function
 from derive.parse.broadcasting import elementwise
 from derive.parse.products import matmul, transpose
-from derive.parse.ranges import check_below_zero, ranges_of
+from derive.parse.ranges import check_below_zero, ranges_of, within
 from derive.parse.reductions import component_tensor, over_axes, over_indices
-from derive.parse.scope import Array, Body, Scope, Shape, scalar
+from derive.parse.scope import Array, Body, Scope, Shape, Steps, scalar
 from derive.parse.sizes import check_entries, same_size
 from derive.parse.stacks import stack
 from derive.parse.subscripts import adjoint, item, name
@@ -57,35 +58,68 @@ def in_index_form(
     indices: tuple[str, ...],
     place: Place | None,
     whole: Whole | None = None,
+    steps: Steps | None = None,
 ) -> tuple[Expression, tuple[str, ...], Shape]:
     """The core form of a right-hand side: body, free indices (given ones first, then one for each axis left), shape.
 
     With `whole`, the names that are whole numbers, a subscript that is none is refused.
     """
-    scope = Scope(_meaning, shapes, bodies, set(index_names(e)) | set(indices), whole)
-    array = scope.array(e)
-    axes = tuple(scope.new_index("i") for _ in array.shape)
-    body = array.at(tuple(Index(axis) for axis in axes))
-    ranges = ranges_of(body, shapes, indices)
-    shape = tuple(_range(index, ranges, scope, place) for index in indices) + array.shape
+    found = Elaborated.of(e, shapes, bodies, indices, place, whole, steps)
+    shape = (*(found.range(index) for index in indices), *found.shape)
     check_entries(shape, place)
-    check_below_zero(body, place)
+    check_below_zero(found.body, place)
     if len(shape) > limits.RANK:
         raise DeriveError(f"an array has at most {limits.RANK} axes", place)
-    if contains(body, lambda node: isinstance(node, Index) and node.name.startswith("axis ")):
-        raise DeriveError("this equation cannot be brought into index form", place)
-    return body, (*indices, *axes), shape
+    return found.body, (*indices, *found.axes), shape
 
 
-def _range(index: str, ranges: Mapping[str, Expression], scope: Scope, place: Place | None) -> Expression:
-    """How far a free index runs: as its subscripts say, and as ``cumsum(x[i], i)`` does."""
-    within, found = scope.bound.get(index), ranges.get(index, scope.bound.get(index))
-    if found is None:
-        message = f"nothing fixes the range of the index '{index}'"
-        raise DeriveError(message, place, "it must stand as a subscript on the right")
-    if within is not None and not same_size(within, found):
-        raise DeriveError(f"the index '{index}' runs over a size {within} and over a size {found}", place)
-    return found
+@dataclass(frozen=True)
+class Elaborated:
+    """An expression by its entries: over the given indices, and over `axes`, which have the `shape`."""
+
+    body: Expression
+    axes: tuple[str, ...]
+    shape: Shape
+    ranges: Mapping[str, Expression]  # of the given indices, where subscripts fix them
+    scope: Scope
+    place: Place | None
+
+    @classmethod
+    def of(
+        cls,
+        e: Expression,
+        shapes: Mapping[str, Shape],
+        bodies: Mapping[str, Body],
+        indices: tuple[str, ...],
+        place: Place | None,
+        whole: Whole | None = None,
+        steps: Steps | None = None,
+    ) -> Elaborated:
+        taken = set(index_names(e)) | set(indices)
+        scope = Scope(_meaning, shapes, bodies, taken, whole, steps or Steps())
+        array = scope.array(e)
+        axes = tuple(scope.new_index("i") for _ in array.shape)
+        body = array.at(tuple(Index(axis) for axis in axes))
+        if contains(body, lambda node: isinstance(node, Index) and node.name.startswith("axis ")):
+            raise DeriveError("this equation cannot be brought into index form", place)
+        return cls(body, axes, array.shape, ranges_of(body, shapes, indices), scope, place)
+
+    def reach(self, index: str) -> Expression | None:
+        """How far a free index runs: as its subscripts say, as ``cumsum(x[i], i)`` does, as it is declared."""
+        inside, found = self.scope.bound.get(index), self.ranges.get(index, self.scope.bound.get(index))
+        if inside is not None and found is not None and not same_size(inside, found):
+            message = f"the index '{index}' runs over a size {inside} and over a size {found}"
+            raise DeriveError(message, self.place)
+        if index in self.scope.steps.ranges:
+            return within(index, self.scope.steps.ranges[index][1], found, self.place)
+        return found
+
+    def range(self, index: str) -> Expression:
+        found = self.reach(index)
+        if found is None:
+            message = f"nothing fixes the range of the index '{index}'"
+            raise DeriveError(message, self.place, "it must stand as a subscript on the right")
+        return found
 
 
 def _meaning(e: Expression, scope: Scope) -> Array:

@@ -184,7 +184,7 @@ def _range(node: ast.expr, layers: Layers, source: Source) -> range:
     if len(known) < len(bounds):
         unknown = node.args[bounds.index(None)]
         if any(isinstance(part, ast.Name) for part in ast.walk(unknown)):
-            hint = "layers are numbered; recurrences over a length that is not a number are not supported yet"
+            hint = "layers are numbered; steps of any number are a recurrence: h[0] = …, h[t] = … h[t - 1] …"
         raise DeriveError("the bounds of a loop are whole numbers", source.place(unknown), hint)
     if known[0] < 0:
         raise DeriveError("the layers of a loop are numbered from 0 on", place)

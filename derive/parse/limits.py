@@ -13,3 +13,4 @@ GRADS = 4  # times that grad is nested, where that leads through more than so ma
 EQUATIONS_IN_GRADS = 20
 RANK = 8  # axes of an array
 ENTRIES = 100_000_000  # entries of an array
+FIRST_ENTRIES = 20  # that a recurrence begins with

@@ -7,24 +7,31 @@ of what nothing uses.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import replace
 
-from derive.errors import DeriveError, did_you_mean
-from derive.expression.nodes import Expression, Ref
-from derive.expression.walk import walk
+from derive.errors import DeriveError, Place, did_you_mean
+from derive.expression.build import ZERO, add, number
+from derive.expression.nodes import Call, Expression, Index, Item, Neg, Ref
+from derive.expression.walk import bottom_up, names, rename_indices, walk
 from derive.model import SPD, Equation, Model, Shape, Spelling, Variable
+from derive.parse import limits, recurrences
 from derive.parse.assumptions import check_structure, comparison, structure
 from derive.parse.declarations import SIZES, variable
-from derive.parse.elaborate import in_index_form
+from derive.parse.elaborate import Elaborated, in_index_form
 from derive.parse.expression import CONSTANTS, Names, read_expression
 from derive.parse.inner import InnerGradients
+from derive.parse.layers import Layers
 from derive.parse.naming import Naming
+from derive.parse.numbers import constant_value
 from derive.parse.order import check_functions, in_order
-from derive.parse.scope import Body
-from derive.parse.sizes import print_shape
+from derive.parse.ranges import needed_start
+from derive.parse.recurrences import EntryRead, Member, Surroundings
+from derive.parse.scope import Body, Steps
+from derive.parse.sizes import collected, polynomial, print_shape
 from derive.parse.source import Source
-from derive.parse.statements import Declaration, Definition, FunctionText, Statements, read_statements
+from derive.parse.statements import Declaration, Definition, FunctionText, IndexRange, Statements, read_statements
 from derive.parse.whole import Bounds, bounds, is_whole, up_to
 
 
@@ -62,15 +69,22 @@ class _Resolver:
         self.whole = whole_names(variables)
         equations: list[Equation] = []
         gradients = InnerGradients(self.empty(variables), written)
-        for name in in_order(written, self.functions, s.definitions):
-            d = s.definitions[name]
-            *adjoints, equation = gradients.defined(d, written[name], equations) or self.with_adjoints(
-                d, *gradients.replaced(written[name], equations), shapes
-            )
-            equations += [*adjoints, equation]
-            shapes |= {e.name: e.shape for e in (*adjoints, equation)}
-            if is_whole(equation.body, self.whole):
-                self.whole[name] = bounds(equation.body, self.whole)
+        self.steps = Steps(ranges={name: self.index_range(r) for name, r in s.ranges.items()})
+        for group in in_order(written, self.functions, s.definitions):
+            d, e = s.definitions[group[0]], written[group[0]]
+            if len(group) > 1 or s.entries.get(d.name) or d.name in names(e):
+                new = self.recurrence(group, written, shapes)
+            else:
+                new = gradients.defined(d, e, equations) or self.with_adjoints(
+                    d, *gradients.replaced(e, equations), shapes
+                )
+            equations += new
+            shapes |= {e.name: e.shape for e in new}
+            begins = {e.name: e.first for e in new if e.first and not e.entries}
+            self.steps = replace(self.steps, begins={**self.steps.begins, **begins})
+            for equation in new:
+                if is_whole(equation.body, self.whole):
+                    self.whole[equation.name] = bounds(equation.body, self.whole)
         model = replace(
             self.empty(variables),
             equations=tuple(equations),
@@ -119,10 +133,47 @@ class _Resolver:
         return Body(f.parameters, tuple(lines), self.naming.read(f.result, tuple(scope)))
 
     def right_side(self, d: Definition) -> Expression:
-        for index in d.indices:
+        e = self.read_over(d.value, d.indices, d.place, d.layers)
+        return shifted(e, d.indices[0], -d.shift) if d.shift else e
+
+    def read_over(self, value: ast.expr, indices: tuple[str, ...], place: Place, layers: Layers) -> Expression:
+        for index in indices:
             if index in self.naming.everything:
-                raise DeriveError(f"'{index}' is declared as a name and cannot be an index", d.place)
-        return self.naming.read(d.value, indices=d.indices, layers=d.layers)
+                raise DeriveError(f"'{index}' is declared as a name and cannot be an index", place)
+        return self.naming.read(value, indices=indices, layers=layers)
+
+    def index_range(self, r: IndexRange) -> tuple[int, Expression]:
+        first = ZERO if r.first is None else self.naming.read(r.first)
+        value, stop = constant_value(first), self.naming.read(r.stop)
+        if value is None or value.denominator != 1 or not 0 <= value <= limits.FIRST_ENTRIES:
+            message = f"the range of an index begins with a whole number from 0 to {limits.FIRST_ENTRIES}"
+            raise DeriveError(message, r.place)
+        real = [n for n in names(stop) if self.whole.get(n) != (Ref(n),) * 2]
+        if polynomial(stop) is None or real:
+            raise DeriveError("the range of an index ends at a size", r.place, "for example range(1, T + 1)")
+        return int(value), stop
+
+    def recurrence(
+        self, group: tuple[str, ...], written: Mapping[str, Expression], shapes: Mapping[str, Shape]
+    ) -> list[Equation]:
+        """The equations of a recurrence."""
+        members = tuple(self.member(self.statements.definitions[name], written[name]) for name in group)
+        for m in members:
+            for e in (m.written, *(entry.written for entry in m.entries)):
+                if any(isinstance(node, Call) and node.function == "grad" for node in walk(e)):
+                    raise DeriveError("grad inside of a recurrence is not supported", m.definition.place)
+        return recurrences.equations(members, Surroundings(shapes, self.functions, self.whole, self.steps))
+
+    def member(self, d: Definition, written: Expression) -> Member:
+        entries = tuple(
+            EntryRead(
+                self.naming.read(e.position, layers=e.layers),
+                e.indices,
+                self.read_over(e.value, e.indices, e.place, e.layers),
+            )
+            for e in self.statements.entries.get(d.name, ())
+        )
+        return Member(d, written, entries)
 
     def with_adjoints(
         self, d: Definition, written: Expression, adjoints: list[Equation], shapes: Mapping[str, Shape]
@@ -130,14 +181,35 @@ class _Resolver:
         """The equation behind the adjoints that its right-hand side speaks of."""
         return [*adjoints, self.elaborate(d, written, {**shapes, **{a.name: a.shape for a in adjoints}})]
 
+    def begins_late(self, d: Definition, written: Expression, shapes: Mapping[str, Shape]) -> bool:
+        """Whether the first index on the left runs from 1 on, or later: ``z[t] = x[t - 1]``."""
+        index = d.indices[0]
+        if index in self.steps.ranges and self.steps.ranges[index][0] > 0:
+            return True
+        found = Elaborated.of(written, shapes, self.functions, d.indices, d.place, self.whole, self.steps)
+        return needed_start(found.body, index, self.steps.begins) > 0
+
     def elaborate(self, d: Definition, written: Expression, shapes: Mapping[str, Shape]) -> Equation:
         try:
-            body, indices, shape = in_index_form(written, shapes, self.functions, d.indices, d.place, self.whole)
+            if d.indices and self.begins_late(d, written, shapes):
+                around = Surroundings(shapes, self.functions, self.whole, self.steps)
+                return recurrences.equations((Member(d, written, ()),), around)[0]
+            body, indices, shape = in_index_form(
+                written, shapes, self.functions, d.indices, d.place, self.whole, self.steps
+            )
         except DeriveError as error:
             if error.place is None:
                 error.place = d.place
             raise
         return Equation(d.name, indices, written, body, shape, d.role, d.place)
+
+
+def shifted(e: Expression, index: str, by: int) -> Expression:
+    """An expression with another value of an index put in: with t - 1 for t, ``x[t + 1]`` is ``x[t]``."""
+    moved = rename_indices(e, {index: collected(add(Index(index), number(by) if by > 0 else Neg(number(-by))))})
+    return bottom_up(
+        moved, lambda n: replace(n, indices=tuple(map(collected, n.indices))) if isinstance(n, (Ref, Item)) else n
+    )
 
 
 def declare_the_rest(s: Statements, source: Source) -> None:

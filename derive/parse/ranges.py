@@ -37,6 +37,8 @@ MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 Shape = tuple[Expression, ...]
 
+OPEN = Ref("range")  # the length of an axis that is not known yet: that of the steps of a recurrence
+
 
 def ranges_of(
     e: Expression, shapes: Mapping[str, Shape], wanted: tuple[str, ...], written: Mapping[str, str] | None = None
@@ -51,6 +53,7 @@ def ranges_of(
         for node in walk(e)
         if isinstance(node, (Ref, Item))
         for index, size in zip(node.indices, _shape_of(node, shapes), strict=False)
+        if size != OPEN
     ]
     known = {
         i: size
@@ -69,7 +72,7 @@ def ranges_of(
                 message = f"the subscript {shown} is beyond the size {size} for every '{written.get(name, name)}'"
                 raise DeriveError(message, node.place)
             old = found.get(name)
-            found[name] = extent if old is None else _smaller(old, extent, node, written.get(name, name))
+            found[name] = extent if old is None else smaller(old, extent, node.place, written.get(name, name))
     for index, size, _ in accesses:  # then x[2*i + p], where all but one of the ranges are known
         line = _line(index)
         unknown = [] if line is None else [i for i in line if i and i in wanted and i not in found]
@@ -110,23 +113,39 @@ def check_below_zero(e: Expression, place: Place | None, least: Least | None = N
         check_below_zero(child, place, known)
 
 
+def needed_start(e: Expression, name: str, begins: Mapping[str, int], least: Least | None = None) -> int:
+    """From where on an index may run so that no subscript lies before the first entry: in ``x[t - 1]`` from 1.
+
+    `begins`: the first entry of arrays that have none at 0.
+    """
+    least = least or {}
+    found = 0
+    for k, index in enumerate(e.indices if isinstance(e, (Ref, Item)) else ()):
+        own, offset = _shifted(index) if isinstance(index, Expression) else ("", 0)
+        first = begins.get(e.name, 0) if isinstance(e, Ref) and k == 0 else 0
+        if own == name and first - offset > least.get(name, 0):
+            found = max(found, first - offset)
+    inner = (needed_start(child, name, begins, known) for child, known in _guarded(e, least))
+    return max(found, max(inner, default=0))
+
+
 def _guarded(e: Expression, least: Least) -> list[tuple[Expression, Least]]:
     """The parts of an expression, and what is known of the indices in each."""
     match e:
         case Where():
-            then, otherwise = (_said(e.condition, least, holds) for holds in (True, False))
+            then, otherwise = (said(e.condition, least, holds) for holds in (True, False))
             return [(e.condition, least), (e.then, then), (e.otherwise, otherwise)]
         case Reduce(condition=Compare() | Both() as condition):
             own = {name: value for name, value in least.items() if name not in e.indices}
-            return [(condition, own), (e.body, _said(condition, own, holds=True))]
+            return [(condition, own), (e.body, said(condition, own, holds=True))]
     return [(child, least) for child in children(e)]
 
 
-def _said(condition: Expression, least: Least, holds: bool) -> Least:
+def said(condition: Expression, least: Least, holds: bool) -> Least:
     """The least values of indices where a condition holds, or where it does not."""
     if isinstance(condition, Both):
         for part in condition.conditions if holds else ():
-            least = _said(part, least, holds)
+            least = said(part, least, holds)
         return least
     if not isinstance(condition, Compare):
         return least
@@ -184,13 +203,24 @@ def _shifted(index: Expression) -> tuple[str, int]:
     return "", 0
 
 
-def _smaller(a: Expression, b: Expression, node: Expression, name: str) -> Expression:
+def within(index: str, stop: Expression, reach: Expression | None, place: Place | None) -> Expression:
+    """The stop of a declared index, where every access is in bounds up to it."""
+    if reach is not None and not same_size(reach, stop):
+        room = _constant_difference(reach, stop)
+        if room is None or room < 0:
+            message = f"the index '{index}' is declared up to {stop}, and the subscripts allow {reach}"
+            raise DeriveError(message, place)
+    return stop
+
+
+def smaller(a: Expression, b: Expression, place: Place | None, name: str) -> Expression:
+    """The smaller of two sizes that an index runs over."""
     if same_size(a, b):
         return a
     difference = _constant_difference(a, b)
     if difference is not None:
         return a if difference < 0 else b
-    raise DeriveError(f"the index '{name}' runs over a size {a} and over a size {b}", node.place)
+    raise DeriveError(f"the index '{name}' runs over a size {a} and over a size {b}", place)
 
 
 def _constant_difference(a: Expression, b: Expression) -> Fraction | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from derive.errors import DeriveError
-from derive.expression.build import ONE, ZERO
+from derive.expression.build import ONE, ZERO, number
 from derive.expression.nodes import Binder, Call, Compare, ComponentTensor, Expression, Index, Reduce, Stack
 from derive.expression.walk import (
     children,
@@ -18,11 +18,11 @@ from derive.expression.walk import (
     with_indices,
 )
 from derive.functions import AXIS_FUNCTIONS
-from derive.parse.axis_functions import AxisFunctionUse, flat_conditions, reduced
+from derive.parse.axis_functions import AxisFunctionUse, all_of, flat_conditions, reduced
 from derive.parse.numbers import constant_value
-from derive.parse.ranges import ranges_of
+from derive.parse.ranges import needed_start, ranges_of, said, within
 from derive.parse.scope import Array, Indices, Scope, Shape
-from derive.parse.sizes import print_shape
+from derive.parse.sizes import plus, print_shape
 
 OF_A_SCALAR = ("sum", "prod", "max", "min", "mean", "logsumexp", "cumsum")  # these leave a scalar as it is
 
@@ -36,14 +36,29 @@ def over_indices(e: Reduce, scope: Scope) -> Array:
     test = None if e.condition is None else scope.element(_with_other_letters(e.condition, swap))
     probe = inner.at(tuple(Index(f"axis {k}") for k in range(inner.rank)))
     ranges = _limits(test, indices) | ranges_of(probe, scope.shapes, indices, scope.written)
+    declared = {new: scope.steps.ranges[old][1] for old, new in renamed.items() if old in scope.steps.ranges}
+    ranges |= {
+        new: within(scope.written.get(new, new), stop, ranges.get(new), e.place) for new, stop in declared.items()
+    }
     for old, new in renamed.items():
         if new not in ranges and new not in scope.bound:
             message = f"nothing fixes the range of the index '{scope.written.get(old, old)}'"
             raise DeriveError(message, e.place, "it must stand as a subscript")
     scope.bound.update(ranges)
+    starts = {i: _start(i, renamed, probe, test, scope) for i in indices}
+    late = tuple(Compare(">", Index(i), number(first - 1)) for i, first in starts.items() if first)
     if e.op in AXIS_FUNCTIONS:
-        return _function_over_indices(e, inner, indices, test, scope)
-    return Array(inner.shape, lambda i: reduced(e.op, inner.at(i), indices, scope, test))
+        return _function_over_indices(e, inner, indices, test, late, scope)
+    return Array(
+        inner.shape, lambda i: reduced(e.op, inner.at(i), indices, scope, all_of((*flat_conditions(test), *late)))
+    )
+
+
+def _start(index: str, renamed: Mapping[str, str], probe: Expression, test: Expression | None, scope: Scope) -> int:
+    """From where on a bound index runs: every subscript is in bounds, and the index as it is declared."""
+    told = (scope.steps.ranges[old][0] for old, new in renamed.items() if new == index and old in scope.steps.ranges)
+    least = {} if test is None else said(test, {}, holds=True)
+    return max(next(told, 0), needed_start(probe, index, scope.steps.begins, least))
 
 
 def component_tensor(e: ComponentTensor, scope: Scope) -> Array:
@@ -107,14 +122,21 @@ def _limits(condition: Expression | None, wanted: tuple[str, ...]) -> dict[str, 
 
 
 def _function_over_indices(
-    e: Reduce, inner: Array, indices: tuple[str, ...], test: Expression | None, scope: Scope
+    e: Reduce,
+    inner: Array,
+    indices: tuple[str, ...],
+    test: Expression | None,
+    late: tuple[Expression, ...],
+    scope: Scope,
 ) -> Array:
     """``softmax(u[j], j)`` and its kin: the body is already a function of the named indices."""
     row = AXIS_FUNCTIONS[e.op]
     if test is not None and e.op == "mean":
         raise DeriveError("mean with a condition is not supported", e.place, "divide a sum by a sum")
     _check_one_axis(e, e.op, len(indices))
-    sizes = tuple(scope.bound[i] for i in indices)
+    starts = {t.left.name: int(t.right.value) + 1 for t in late if isinstance(t, Compare)}  # type: ignore[attr-defined]
+    sizes = tuple(plus(scope.bound[i], -starts.get(i, 0)) for i in indices)
+    test = all_of((*flat_conditions(test), *late))
     bound = {old: scope.new_index(old) for old in indices} if row.keeps_axis else {i: i for i in indices}
     scope.bound.update({new: scope.bound[old] for old, new in bound.items()})
     to_bound = {old: Index(new) for old, new in bound.items()}

@@ -87,6 +87,17 @@ def _too_large(e: Expression) -> DeriveError:
 
 
 @dataclass(frozen=True)
+class Steps:
+    """What is known of the steps of recurrences: the first entry of arrays that have none at 0, indices with a range.
+
+    `ranges`: of declared indices, from the first value to before the stop.
+    """
+
+    begins: Mapping[str, int] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[int, Expression]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Scope:
     """Where an expression of one equation stands.
 
@@ -100,6 +111,7 @@ class Scope:
     bodies: Mapping[str, Body]
     taken: set[str]
     whole: Whole | None = None
+    steps: Steps = field(default_factory=Steps)
     bound: dict[str, Expression] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)  # indices that were renamed, as the author calls them
     budget: Budget = field(default_factory=Budget)

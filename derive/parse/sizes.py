@@ -7,7 +7,8 @@ from fractions import Fraction
 
 from derive.errors import DeriveError, Place
 from derive.expression.build import ONE, add, mul, number
-from derive.expression.nodes import Add, Div, Expression, Mul, Neg, Number, Pow, Ref
+from derive.expression.nodes import Add, Div, Expression, Index, Mul, Neg, Number, Pow, Ref
+from derive.expression.walk import bottom_up
 from derive.parse import limits
 
 MOST_TERMS, MOST_FACTORS = 60, 12  # of a size: more would only keep the machine busy
@@ -85,7 +86,13 @@ def plus(size: Expression, offset: int) -> Expression:
 
 def from_polynomial(terms: Polynomial) -> Expression:
     """A polynomial as a size, ``n - 2*k + 1``."""
-    return add(*(_signed(m, c) for m, c in terms.items())) if terms else number(0)
+    constant_last = sorted(terms.items(), key=lambda term: not term[0]) if _begins_well(terms) else list(terms.items())
+    return add(*(_signed(m, c) for m, c in constant_last)) if terms else number(0)
+
+
+def _begins_well(terms: Polynomial) -> bool:
+    """Whether the first name has no minus in front: ``1 - n`` stays as it is."""
+    return next((c > 0 for m, c in terms.items() if m), False)
 
 
 def _signed(m: tuple[str, ...], c: Fraction) -> Expression:
@@ -93,6 +100,26 @@ def _signed(m: tuple[str, ...], c: Fraction) -> Expression:
         return number(c)
     term = mul(*([] if abs(c) == 1 else [number(abs(c))]), *(Ref(n) for n in m))
     return term if c > 0 else Neg(term)
+
+
+MARK = "index "  # an index in a polynomial is a name that no variable can have
+
+
+def collected(e: Expression) -> Expression:
+    """A sum of indices, sizes and numbers with like terms collected.
+
+    >>> from derive.parse.expression import parse_expression
+    >>> print(collected(parse_expression("n + 1 - 1")))
+    n
+    """
+    marked = bottom_up(e, lambda n: Ref(MARK + n.name) if isinstance(n, Index) else n)
+    terms = polynomial(marked)
+    if terms is None:
+        return e
+    found = from_polynomial(terms)
+    return bottom_up(
+        found, lambda n: Index(n.name[len(MARK) :]) if isinstance(n, Ref) and n.name.startswith(MARK) else n
+    )
 
 
 def divided(size: Expression, by: int) -> Expression | None:

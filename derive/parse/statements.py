@@ -19,10 +19,7 @@ from derive.parse.spelling import HINT, is_spelling, read_spelling, text_of
 
 ROLES = ("input", "target", "parameter", "constant", "noise", "state", "size", "examples", "index")
 EQUATION_ROLES = ("loss", "output")
-LATER = {
-    "state": "a state updated beside the gradient",
-    "index": "a declared index",
-}
+LATER = {"state": "a state updated beside the gradient"}
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 NUMBERED = ("size", "constant")  # ``m[0]: size`` stands outside of loops; ``w[3]: parameter`` seems to mean a shape
 RESERVED = ("D", "assume", "inf", "range")
@@ -48,6 +45,38 @@ class Definition:
     value: ast.expr
     place: Place
     layers: Layers = field(default_factory=Layers)
+    shift: int = 0  # of the first index: ``h[t + 1] = …``
+
+
+@dataclass(frozen=True, slots=True)
+class EntryText:
+    """An entry that a recurrence begins with, ``h[0] = …`` or ``g[T, i] = …``; `indices` stand behind its position."""
+
+    name: str
+    position: ast.expr
+    indices: tuple[str, ...]
+    value: ast.expr
+    place: Place
+    layers: Layers
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRange:
+    """``t: index = range(1, T + 1)``: from `first` to before `stop`."""
+
+    first: ast.expr | None
+    stop: ast.expr
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The left side of an equation: ``z``, ``z[i, j]``, ``h[t + 1]`` (a shift of 1), ``h[0]`` (a position)."""
+
+    name: str
+    indices: tuple[str, ...] = ()
+    shift: int = 0
+    position: ast.expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +103,8 @@ class Statements:
     assumptions: list[Assumption] = field(default_factory=list)
     spellings: dict[str, tuple[Spelling, Place]] = field(default_factory=dict)
     layers: Layers = field(default_factory=Layers)
+    entries: dict[str, list[EntryText]] = field(default_factory=dict)
+    ranges: dict[str, IndexRange] = field(default_factory=dict)
 
 
 def read_statements(text: str, stepwise: bool = False) -> Statements:
@@ -87,7 +118,7 @@ def read_statements(text: str, stepwise: bool = False) -> Statements:
     if not isinstance(tree, ast.Module):
         raise DeriveError("this is not a model")
     body = tree.body
-    reader = _StatementReader(source, find_layers(body, NUMBERED, source), stepwise)
+    reader = _StatementReader(source, find_layers(body, NUMBERED, source), stepwise, sizes_in(body))
     if (
         body
         and isinstance(body[0], ast.Expr)
@@ -103,7 +134,20 @@ def read_statements(text: str, stepwise: bool = False) -> Statements:
     for statement in body:
         reader.read(statement)
     reader.check_loops()
+    reader.check_entries()
     return reader.result
+
+
+def sizes_in(body: list[ast.stmt]) -> frozenset[str]:
+    """The names that are declared as sizes: as the first subscript on the left they say which entry is meant."""
+    return frozenset(
+        s.target.id
+        for s in body
+        if isinstance(s, ast.AnnAssign)
+        and isinstance(s.target, ast.Name)
+        and isinstance(s.annotation, ast.Name)
+        and s.annotation.id in ("size", "examples")
+    )
 
 
 def reserved_words(text: str) -> None:
@@ -121,8 +165,9 @@ def _instead(word: str) -> str:
 
 
 class _StatementReader:
-    def __init__(self, source: Source, layers: Layers, stepwise: bool) -> None:
+    def __init__(self, source: Source, layers: Layers, stepwise: bool, sizes: frozenset[str]) -> None:
         self.source = source
+        self.sizes = sizes
         self.layers = layers
         self.changing = ("parameter", "state") if stepwise else ()  # the roles of what equations give a next value
         self.result = Statements(layers=layers)
@@ -141,8 +186,7 @@ class _StatementReader:
             case ast.Assign():
                 if len(node.targets) != 1:
                     raise DeriveError("an equation has one name on the left", self.place(node))
-                name, indices = self.left_side(node.targets[0])
-                self.define(Definition(name, indices, None, node.value, self.place(node.targets[0]), self.layers))
+                self.equation(self.left_side(node.targets[0]), None, node.value, self.place(node.targets[0]))
             case ast.FunctionDef():
                 self.function(node)
             case ast.Expr(value=ast.Call(func=ast.Name(id="assume"))):
@@ -174,10 +218,10 @@ class _StatementReader:
                     "use where(condition, then, otherwise)" if isinstance(node, ast.If) else None,
                 )
 
-    def spell(self, left: tuple[str, tuple[str, ...]], spelled: ast.expr, target: ast.expr) -> None:
+    def spell(self, left: Left, spelled: ast.expr, target: ast.expr) -> None:
         """``latex(W1, r"W_{\\text{in}}")``."""
-        text, (name, indices) = text_of(spelled), left
-        if text is None or indices:
+        text, name = text_of(spelled), left.name
+        if text is None or left != Left(name):
             raise DeriveError("latex takes a name and its spelling in quotes", self.place(target), HINT)
         self.result.spellings[name] = (read_spelling(text, self.place(spelled)), self.place(target))
 
@@ -217,27 +261,43 @@ class _StatementReader:
             )
         return name
 
-    def left_side(self, target: ast.expr) -> tuple[str, tuple[str, ...]]:
-        """The name and the free indices: ``z[i, j]``, and in a loop ``z[l]``."""
+    def left_side(self, target: ast.expr) -> Left:
+        """``z[i, j]``, in a loop ``z[l]``, and in a recurrence ``h[0]``, ``h[t]`` and ``h[t + 1]``."""
         if isinstance(target, ast.Name):
             if target.id in self.layers.families:
                 raise DeriveError(f"'{target.id}' is numbered elsewhere", self.place(target), f"write {target.id}[1]")
-            return self.name(target.id, target), ()
+            return Left(self.name(target.id, target))
         if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
             name, parts = self.name(target.value.id, target), subscripts_of(target)
             if name in self.layers.families:
                 depth = self.layers.families[name]
                 name, parts = self.name(self.layers.name(name, parts, self.source), target), parts[depth:]
-            return name, self.free_indices(target, parts)
+            if not parts:
+                return Left(name)
+            index, shift = self.shifted_index(parts[0])
+            if index is None:
+                return Left(name, self.free_indices(target, parts[1:]), 0, parts[0])
+            return Left(name, self.free_indices(target, [index, *parts[1:]]), shift)
         raise DeriveError("the left side of an equation is a name", self.place(target), "for example `z = w @ x + b`")
+
+    def shifted_index(self, part: ast.expr) -> tuple[ast.Name | None, int]:
+        """``t + 1`` as t and 1; no index where a subscript is made of numbers and sizes."""
+        match part:
+            case ast.Name() if part.id not in self.sizes:
+                return part, 0
+            case ast.BinOp(left=ast.Name() as index, op=ast.Add() | ast.Sub() as op, right=ast.Constant(value=int(by))):
+                if index.id not in self.sizes:
+                    return index, by if isinstance(op, ast.Add) else -by
+        words = [node.id for node in ast.walk(part) if isinstance(node, ast.Name) and node.id not in self.sizes]
+        if words:
+            hint = "the first subscript is an index, one beside a number, or an entry: h[t], h[t + 1], h[0]"
+            raise DeriveError("this subscript says neither an index nor an entry", self.place(part), hint)
+        return None, 0
 
     def free_indices(self, target: ast.expr, parts: list[ast.expr]) -> tuple[str, ...]:
         if not all(isinstance(part, ast.Name) for part in parts):
-            raise DeriveError(
-                "recurrences and initial entries are not supported yet",
-                self.place(target),
-                "the left side is a name with plain indices: z[i, j]",
-            )
+            hint = "the steps of a recurrence are counted by the first: h[t + 1, i]"
+            raise DeriveError("the other subscripts on the left are plain indices", self.place(target), hint)
         indices = tuple(self.name(part.id, part) for part in parts if isinstance(part, ast.Name))
         if len(set(indices)) < len(indices):
             raise DeriveError("an index stands twice on the left", self.place(target))
@@ -246,6 +306,29 @@ class _StatementReader:
                 hint = "the numbers of a layer stand first: z[l, i]"
                 raise DeriveError(f"'{index}' is the index of the loop", self.place(target), hint)
         return indices
+
+    def equation(self, left: Left, role: str | None, value: ast.expr, place: Place) -> None:
+        if left.position is None:
+            self.define(Definition(left.name, left.indices, role, value, place, self.layers, left.shift))
+            return
+        if role is not None:
+            raise DeriveError(
+                f"one entry of '{left.name}' is no {role}", place, f"mark the rule: {left.name}[t]: {role} = …"
+            )
+        entry = EntryText(left.name, left.position, left.indices, value, place, self.layers)
+        self.result.entries.setdefault(left.name, []).append(entry)
+
+    def check_entries(self) -> None:
+        for name, entries in self.result.entries.items():
+            first = entries[0]
+            if name in self.result.declarations:
+                raise DeriveError(f"'{name}' is declared, and has no equations", first.place)
+            if name not in self.result.definitions:
+                message = f"'{name}' has an entry, and no rule for the others"
+                raise DeriveError(message, first.place, f"for example {name}[t] = … {name}[t - 1] …")
+            if len(entries) > limits.FIRST_ENTRIES:
+                message = f"a recurrence begins with at most {limits.FIRST_ENTRIES} entries"
+                raise DeriveError(message, entries[limits.FIRST_ENTRIES].place)
 
     def annotated(self, node: ast.AnnAssign) -> None:
         role_node, shape = node.annotation, ()
@@ -256,12 +339,16 @@ class _StatementReader:
         if not isinstance(role_node, ast.Name):
             raise DeriveError("a role is one word", self.place(node.annotation), f"one of {', '.join(ROLES)}")
         role = role_node.id
-        name, indices = self.left_side(node.target)
         place = self.place(node.target)
+        if role == "index":
+            self.index_range(node, place)
+            return
+        left = self.left_side(node.target)
+        name = left.name
         if role not in EQUATION_ROLES and isinstance(node.value, ast.Call) and is_spelling(node.value):
             if len(node.value.args) != 1 or node.value.keywords:
                 raise DeriveError("latex takes the spelling in quotes here", self.place(node.value), HINT)
-            self.spell((name, indices), node.value.args[0], node.target)
+            self.spell(left, node.value.args[0], node.target)
             node = ast.AnnAssign(node.target, node.annotation, None, node.simple)
         if role in EQUATION_ROLES:
             if node.value is None:
@@ -270,7 +357,7 @@ class _StatementReader:
                 raise DeriveError(
                     f"the shape of '{name}' follows from its equation", self.place(node.annotation), "leave it out"
                 )
-            self.define(Definition(name, indices, role, node.value, place, self.layers))
+            self.equation(left, role, node.value, place)
             return
         if role not in ROLES:
             raise DeriveError(
@@ -280,10 +367,25 @@ class _StatementReader:
             )
         if role in LATER and role not in self.changing:
             raise DeriveError(f"the role '{role}' ({LATER[role]}) is not supported yet", self.place(role_node))
-        if indices:
-            raise DeriveError("a shape stands after the role", place, f"write `{name}: {role}[{', '.join(indices)}]`")
+        if left != Left(name):
+            parts = [ast.unparse(p) for p in subscripts_of(node.target)]  # type: ignore[arg-type]
+            raise DeriveError("a shape stands after the role", place, f"write `{name}: {role}[{', '.join(parts)}]`")
         self.twice(name, place)
         self.result.declarations[name] = Declaration(name, role, shape, node.value, place, self.layers)
+
+    def index_range(self, node: ast.AnnAssign, place: Place) -> None:
+        """``t: index = range(1, T + 1)``."""
+        if not isinstance(node.target, ast.Name):
+            raise DeriveError("an index is one name", place)
+        name = self.name(node.target.id, node.target)
+        self.twice(name, place)
+        match node.value:
+            case ast.Call(func=ast.Name(id="range"), args=[stop], keywords=[]):
+                self.result.ranges[name] = IndexRange(None, stop, place)
+            case ast.Call(func=ast.Name(id="range"), args=[first, stop], keywords=[]):
+                self.result.ranges[name] = IndexRange(first, stop, place)
+            case _:
+                raise DeriveError("an index has a range", place, f"write `{name}: index = range(1, T + 1)`")
 
     def define(self, definition: Definition) -> None:
         declared = self.result.declarations.get(definition.name)
@@ -295,7 +397,7 @@ class _StatementReader:
 
     def twice(self, name: str, place: Place) -> None:
         r = self.result
-        earlier = r.declarations.get(name) or r.definitions.get(name) or r.functions.get(name)
+        earlier = r.declarations.get(name) or r.definitions.get(name) or r.functions.get(name) or r.ranges.get(name)
         if earlier is not None:
             hint = f"it is already defined on line {earlier.place.line}"
             if earlier.place == place:

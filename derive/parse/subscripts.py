@@ -30,6 +30,10 @@ def name(e: Ref, scope: Scope) -> Array:
     if e.name in scope.local:
         whole = scope.local[e.name]
     else:
+        if e.name in scope.steps.begins and (not e.indices or isinstance(e.indices[0], Slice)):
+            first = scope.steps.begins[e.name]
+            message = f"'{e.name}' has no entry {first - 1}, so it is no whole array"
+            raise DeriveError(message, e.place, f"name its entries: {e.name}[i]")
         whole = Array(scope.shapes[e.name], lambda i: Ref(e.name, i, place=e.place))
     return _subscripted(whole, e.indices, e, scope) if e.indices else whole
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import mpmath
@@ -294,7 +295,7 @@ class Evaluator:
             return self.adjoint_element(e.body, e.wrt, at)
         subscripts = [self.value(i, at) for i in e.wrt.indices]
         body = e.body
-        if isinstance(body, Ref) and body.name in self.bodies and body.name != e.wrt.name:
+        if isinstance(body, Ref) and body.name in self.bodies and (body.name != e.wrt.name or self.is_own_consumer):
             element, value = self.bodies[body.name]
             return self.slope_of_node(element, value, [self.value(i, at) for i in body.indices], e.wrt.name, subscripts)
         return self.slope(body, at, e.wrt.name, subscripts)
@@ -314,6 +315,8 @@ class Evaluator:
 
     def adjoint(self, name: str) -> Named:
         """All of a name's adjoint, as a plain array."""
+        if name == self.setting.node and self.is_own_consumer:
+            return Named(self.adjoint_of_recurrence)
         known = self.setting.adjoints.get(name)
         if known is None:
             value = self.adjoints[name]
@@ -322,10 +325,37 @@ class Evaluator:
         lengths = self.shape(name)
         return as_plain(self.value(expr, dict(zip(indices, map(range, lengths), strict=True))), indices, lengths)
 
+    @property
+    def is_own_consumer(self) -> bool:
+        """Whether the entries of the node, whose adjoint is derived, follow from other entries of it."""
+        return self.setting.node in self.setting.consumers
+
+    @cached_property
+    def adjoint_of_recurrence(self) -> Any:
+        """The adjoint g of a node that is among its own consumers: g = direct + Jᵀ·g, with a J that has no cycle."""
+        node = self.setting.node
+        lengths, (element, body) = self.shape(node), self.bodies[node]
+        axes = tuple(f"axis {k} of the node" for k in range(len(lengths)))
+        subscripts = [Named(np.arange(n).astype(object), (axis,)) for axis, n in zip(axes, lengths, strict=True)]
+        others = tuple(name for name in self.setting.consumers if name != node)
+        direct = as_plain(self.adjoint_through(others, subscripts), axes, lengths).data
+        at = self.everywhere(element)
+        slope = self.slope(body, at, node, subscripts)
+        jacobian = as_plain(_full(slope, at), (*at, *axes), (*lengths, *lengths)).data.reshape(direct.size, direct.size)
+        found = direct.reshape(-1)
+        for _ in range(lengths[0]):
+            found = direct.reshape(-1) + jacobian.T.dot(found)
+        return found.reshape(lengths)
+
     def adjoint_of_node(self, subscripts: list[Named]) -> Named:
         """Σ over the consumers of adjoint · derivative of their equation."""
+        if self.is_own_consumer:
+            return gather(Named(self.adjoint_of_recurrence), subscripts)
+        return self.adjoint_through(self.setting.consumers, subscripts)
+
+    def adjoint_through(self, consumers: tuple[str, ...], subscripts: list[Named]) -> Named:
         total = scalar(self.lift(0))
-        for name in self.setting.consumers:
+        for name in consumers:
             element, body = self.bodies[name]
             at = self.everywhere(element)
             apart = {i: fresh({*index_names(body), *union(subscripts)}, f"{i} of {name}") for i in at}

@@ -192,18 +192,41 @@ def draw_number(generator: random.Random, attempt: int, exact: bool) -> Any:
 
 
 def compute_nodes(setting: Setting, evaluator: Evaluator, wanted: Iterable[str]) -> None:
-    for element, body in setting.equations:
-        if element.name in wanted:
+    """The values of nodes; of recurrences, whose entries wait for each other, in as many rounds as that takes."""
+    equations = [(element, body) for element, body in setting.equations if element.name in wanted]
+    open_names = {element.name for element, _ in equations}
+    waiting = 0
+    for element, body in equations:
+        if open_names & set(names(body)):
+            shape = _concrete(setting.shapes.get(element.name, ()), evaluator)
+            evaluator.values[element.name] = np.full(shape, UNDEFINED, dtype=object)
+            waiting += prod(shape)
+        else:
             evaluator.values[element.name] = _computed(element, body, setting, evaluator)
+            open_names.discard(element.name)
+    while waiting:
+        left = 0
+        for element, body in equations:
+            if element.name in open_names:
+                found = _entries(element, body, setting, evaluator)
+                evaluator.values[element.name] = found
+                left += sum(isinstance(entry, Hole) for entry in found.flat)
+        if left >= waiting:
+            raise Undefined
+        waiting = left
 
 
 def _computed(element: Ref, body: Expression, setting: Setting, evaluator: Evaluator) -> Any:
-    shape = _concrete(setting.shapes.get(element.name, ()), evaluator)
-    at = {i.name: range(n) for i, n in zip(element.indices, shape, strict=True) if isinstance(i, Index)}
-    data = as_plain(evaluator.value(body, at), tuple(at), shape).data
+    data = _entries(element, body, setting, evaluator)
     if any(isinstance(entry, Hole) for entry in data.flat):
         raise Undefined
-    return data if shape else data[()]
+    return data if data.shape else data[()]
+
+
+def _entries(element: Ref, body: Expression, setting: Setting, evaluator: Evaluator) -> Any:
+    shape = _concrete(setting.shapes.get(element.name, ()), evaluator)
+    at = {i.name: range(n) for i, n in zip(element.indices, shape, strict=True) if isinstance(i, Index)}
+    return as_plain(evaluator.value(body, at), tuple(at), shape).data
 
 
 def _solve_assumptions(setting: Setting, evaluator: Evaluator) -> None:

@@ -375,6 +375,7 @@ DEFINITION_RULES = {row.name: _unfold(row) for row in FUNCTIONS.values() if row.
 INVERSE_RULES = {row.name: _inverse(row) for row in FUNCTIONS.values() if row.inverse}
 
 ELEMENTWISE = next(rule for rule in RULES if rule.name == "elementwise")
+CASES = next(rule for rule in RULES if rule.name == "case distinction")
 
 # The order in which a derivation tries them: what takes an expression apart first, constants and the variable last.
 ORDER: tuple[Rule, ...] = (

@@ -32,7 +32,8 @@ from derive.expression.walk import (
     transform,
     with_children,
 )
-from derive.parse.sizes import is_one, polynomial, same_size
+from derive.parse.sizes import collected, is_one, polynomial, same_size
+from derive.rules.guards import joined, tests_of
 from derive.rules.rule import Context, Rule, at_every_place
 
 
@@ -152,21 +153,43 @@ def _contract_one(e: Reduce, ranges: dict[str, Expression]) -> Expression | None
     for k, f in enumerate(flat):
         if not is_delta(f) or not isinstance(f, Call):
             continue
-        for own, other in (f.args, f.args[::-1]):
+        for side, opposite in (f.args, f.args[::-1]):
+            own, other = _alone(side, opposite)
             if not isinstance(own, Index) or own.name not in e.indices or own.name in free_indices(other):
                 continue
-            if not _within(other, own.name, ranges):
+            guards = () if _within(other, own.name, ranges) else _guards(other, ranges.get(own.name))
+            if guards is None:
                 continue
             swap = {own.name: other}
             inner = rename_indices(mul(*(g for m, g in enumerate(flat) if m != k)), swap)
             left = tuple(i for i in e.indices if i != own.name)
             sizes = tuple(r for i, r in zip(e.indices, e.ranges, strict=False) if i != own.name)
             condition = None if e.condition is None else rename_indices(e.condition, swap)
-            now, later = _conditions(condition, left)
+            now, later = _conditions(joined((*tests_of(condition), *guards)), left)
             if left:
                 inner = Reduce("sum", inner, left, later, sizes)
             return inner if now is None else Where(now, inner, ZERO)
     return None
+
+
+def _alone(side: Expression, other: Expression) -> tuple[Expression, Expression]:
+    """``t - 1`` and u as t and ``u + 1``."""
+    if isinstance(side, Add) and len(side.terms) == 2 and isinstance(side.terms[0], Index):
+        index, offset = side.terms
+        if isinstance(offset.arg if isinstance(offset, Neg) else offset, Number):
+            return index, collected(add(other, neg(offset)))
+    return side, other
+
+
+def _guards(other: Expression, size: Expression | None) -> tuple[Expression, ...] | None:
+    """The conditions under which an index, or one beside a number, is in the range of a bound one."""
+    index = other.terms[0] if isinstance(other, Add) and len(other.terms) == 2 else other
+    offset = other.terms[1] if isinstance(other, Add) else ZERO
+    if size is None or not isinstance(index, Index):
+        return None
+    if not isinstance(offset.arg if isinstance(offset, Neg) else offset, Number):
+        return None
+    return Compare(">=", other, ZERO), Compare("<", other, size)
 
 
 def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
@@ -262,11 +285,7 @@ def _conditions(condition: Expression | None, left: tuple[str, ...]) -> tuple[Ex
     parts = condition.conditions if isinstance(condition, Both) else (condition,)
     now = tuple(c for c in parts if not any(i in left for i in free_indices(c)))
     later = tuple(c for c in parts if c not in now)
-    return _joined(now), _joined(later)
-
-
-def _joined(parts: tuple[Expression, ...]) -> Expression | None:
-    return None if not parts else parts[0] if len(parts) == 1 else Both(parts)
+    return joined(now), joined(later)
 
 
 CONTRACT = Rule("contract the Kronecker delta", "sum(delta(j, i)*u[j], j) = u[i]", _contract, DELTA)
@@ -329,7 +348,7 @@ def _nested_node(e: Expression) -> Expression:
         inner = e.body
         parts = [c for c in (e.condition, inner.condition) if c is not None]
         flat = tuple(x for c in parts for x in (c.conditions if isinstance(c, Both) else (c,)))
-        return Reduce("sum", inner.body, (*e.indices, *inner.indices), _joined(flat), (*e.ranges, *inner.ranges))
+        return Reduce("sum", inner.body, (*e.indices, *inner.indices), joined(flat), (*e.ranges, *inner.ranges))
     return e
 
 

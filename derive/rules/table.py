@@ -16,6 +16,7 @@ from derive.rules.fractions import (
     ORDER_TERMS,
     SIGNS,
 )
+from derive.rules.guards import CONDITIONS, GUARDED_SUM, GUARDS_OUT, ONE_TERM
 from derive.rules.identities import IDENTITIES
 from derive.rules.known_sums import KNOWN_SUM, NAME_QUOTIENT
 from derive.rules.matrices import MATRIX_RULES
@@ -55,6 +56,10 @@ ALL_RULES: tuple[Rule, ...] = (
     ASSUME,
     CONTRACT,
     ONE_VALUE,
+    GUARDED_SUM,
+    GUARDS_OUT,
+    CONDITIONS,
+    ONE_TERM,
     SPLIT_DELTA,
     DISTRIBUTE,
     MERGE_SUMS,

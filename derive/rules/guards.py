@@ -1,0 +1,322 @@
+"""Rules of conditions on indices, ``t > 0``: where they stand, what the ranges of the indices say about them.
+
+A *guard* compares sums of indices, sizes and numbers.  Guards come with entries that an array does not have, as before
+the first step of a recurrence and beyond the edge of what a convolution slides over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from derive.expression.build import ONE, ZERO, add, div, mul, neg
+from derive.expression.nodes import (
+    Add,
+    Both,
+    Compare,
+    Div,
+    Expression,
+    Index,
+    Mul,
+    Neg,
+    Number,
+    Reduce,
+    Ref,
+    Where,
+)
+from derive.expression.parts import flat_factors, terms_of
+from derive.expression.walk import bottom_up, children, free_indices, names, rename_indices, walk, with_children
+from derive.parse.ranges import MIRRORED, OPPOSITE
+from derive.parse.sizes import collected, polynomial
+from derive.rules.rule import Context, Rule
+
+
+def is_guard(e: Expression) -> bool:
+    """Whether a condition is one on indices."""
+    if isinstance(e, Both):
+        return all(map(is_guard, e.conditions))
+    return (
+        isinstance(e, Compare)
+        and any(isinstance(n, Index) for n in walk(e))
+        and all(
+            isinstance(n, (Index, Number, Add, Neg, Mul)) or _is_size(n) for side in children(e) for n in walk(side)
+        )
+    )
+
+
+def _is_size(e: Expression) -> bool:
+    return isinstance(e, Ref) and not e.indices
+
+
+def tests_of(condition: Expression | None) -> tuple[Expression, ...]:
+    """The comparisons of a condition."""
+    return () if condition is None else condition.conditions if isinstance(condition, Both) else (condition,)
+
+
+def joined(tests: tuple[Expression, ...]) -> Expression | None:
+    """One condition, each comparison once; None where there is none."""
+    different = tuple(dict.fromkeys(tests))
+    return None if not different else different[0] if len(different) == 1 else Both(different)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of indices and sizes: the ranges of indices, and the names that are sizes, so at least 1."""
+
+    ranges: Mapping[str, Expression]
+    sizes: frozenset[str]
+
+    @classmethod
+    def of(cls, context: Context) -> Known:
+        told = (*context.ranges.values(), *(size for shape in context.shapes.values() for size in shape))
+        return cls(dict(context.ranges), frozenset(n for size in told for n in names(size)))
+
+    def within(self, e: Reduce) -> Known:
+        """Inside of a sum."""
+        own = dict(zip(e.indices, e.ranges, strict=False))
+        return Known({**self.ranges, **own}, self.sizes | {n for size in own.values() for n in names(size)})
+
+    def decided(self, test: Expression) -> bool | None:
+        """Whether a comparison holds for all values of its indices, or for none; None where it depends on them."""
+        if not isinstance(test, Compare):
+            return None
+        op, left, right = test.op, test.left, test.right
+        if op in (">", ">="):
+            op, left, right = MIRRORED[op], right, left
+        gap = add(right, neg(left))
+        less, more = self.never_negative(add(gap, neg(ONE))), self.never_negative(add(neg(gap), neg(ONE)))
+        if op in ("==", "!="):
+            if collected(gap) == ZERO:
+                return op == "=="
+            return op == "!=" if less or more else None
+        if op == "<":
+            return True if less else False if self.never_negative(neg(gap)) else None
+        return True if self.never_negative(gap) else False if more else None
+
+    def never_negative(self, e: Expression) -> bool:
+        """Whether a sum of indices and sizes is at least 0 whatever they are."""
+        low = self.least(collected(e))
+        terms = None if low is None else polynomial(low)
+        if terms is None or any(c < 0 for m, c in terms.items() if m):
+            return False
+        return sum(terms.values()) >= 0 and all(n in self.sizes for m in terms for n in m)
+
+    def least(self, e: Expression) -> Expression | None:
+        """The lowest value of a sum of indices, sizes and numbers; None where it is not known."""
+        total: list[Expression] = []
+        for term in terms_of(e):
+            negative, bare = (True, term.arg) if isinstance(term, Neg) else (False, term)
+            factors = flat_factors(bare)
+            index = next((f for f in factors if isinstance(f, Index)), None)
+            if index is None:
+                total.append(term)
+            elif not all(isinstance(f, Number) or f is index for f in factors):
+                return None
+            elif negative:
+                if index.name not in self.ranges:
+                    return None
+                top = add(self.ranges[index.name], neg(ONE))
+                total.append(neg(mul(*(top if f is index else f for f in factors))))
+        return add(*total) if total else ZERO
+
+
+def solved(test: Expression) -> Expression:
+    """``i + 1 < T + 1`` as ``i < T``: the first index alone on the left, by its sign."""
+    if not isinstance(test, Compare) or not is_guard(test):
+        return test
+    difference = collected(add(test.left, neg(test.right)))
+    terms = terms_of(difference)
+    own = next((t for t in terms if isinstance(t, Index) or (isinstance(t, Neg) and isinstance(t.arg, Index))), None)
+    if own is None:
+        return test
+    rest = collected(neg(add(*(t for t in terms if t is not own)))) if len(terms) > 1 else ZERO
+    if isinstance(own, Neg):
+        return Compare(MIRRORED[test.op], own.arg, collected(neg(rest)))
+    return _plain(Compare(test.op, own, rest))
+
+
+def _plain(test: Compare) -> Compare:
+    """``t >= 1`` as ``t > 0``, ``t <= T - 1`` as ``t < T``."""
+    match test:
+        case Compare(op=">=", right=Number() as bound) if bound.value >= 1:
+            return Compare(">", test.left, Number(bound.value - 1))
+        case Compare(op="<=", right=Add() as bound) if collected(add(bound, ONE)) != bound:
+            more = collected(add(bound, ONE))
+            return Compare("<", test.left, more) if len(terms_of(more)) < len(terms_of(bound)) else test
+    return test
+
+
+# Rules.
+
+
+def _conditions_decided(e: Expression, context: Context) -> Expression | None:
+    result = _decide(e, Known.of(context))
+    return None if result == e else result
+
+
+def _decide(e: Expression, known: Known) -> Expression:
+    if isinstance(e, Reduce):
+        known = known.within(e)
+    e = with_children(e, tuple(_decide(c, known) for c in children(e)))
+    match e:
+        case Where() if is_guard(e.condition):
+            left = _left_of(e.condition, known)
+            if not left:
+                return e.otherwise if left is None else e.then
+            return Where(joined(left) or e.condition, e.then, e.otherwise)
+        case Reduce(op="sum") if e.condition is not None and len(e.ranges) == len(e.indices):
+            left = _left_of(e.condition, known)
+            return ZERO if left is None else Reduce("sum", e.body, e.indices, joined(left), e.ranges)
+    return e
+
+
+def _left_of(condition: Expression, known: Known) -> tuple[Expression, ...] | None:
+    """The tests that the ranges leave of a condition; None where it never holds."""
+    left: list[Expression] = []
+    for test in map(solved, tests_of(condition)):
+        holds = known.decided(test) if is_guard(test) else None
+        if holds is False:
+            return None
+        if holds is None:
+            left.append(test)
+    return tuple(left)
+
+
+CONDITIONS = Rule(
+    "conditions on indices", "a condition that the ranges decide, solved for its index", _conditions_decided
+)
+
+
+def _into_condition(e: Expression, _: Context) -> Expression | None:
+    result = bottom_up(e, _guards_of_a_sum)
+    return None if result == e else result
+
+
+def _guards_of_a_sum(e: Expression) -> Expression:
+    """``sum(u*where(t > 0, v, 0), t)`` as ``sum(u*v, t, t > 0)``."""
+    if not isinstance(e, Reduce) or e.op != "sum":
+        return e
+    found = _taken_out(e.body)
+    if found is None:
+        return e
+    guard, rest = found
+    inside = tuple(t for t in tests_of(guard) if set(free_indices(t)) & set(e.indices))
+    outside = joined(tuple(t for t in tests_of(guard) if t not in inside))
+    if inside:
+        e = Reduce("sum", rest, e.indices, joined((*tests_of(e.condition), *inside)), e.ranges)
+    else:
+        e = Reduce("sum", rest, e.indices, e.condition, e.ranges)
+    return e if outside is None else Where(outside, e, ZERO)
+
+
+def _taken_out(e: Expression) -> tuple[Expression, Expression] | None:
+    """The guard outside of which a product vanishes, and the product without it."""
+    match e:
+        case Where(otherwise=Number(value=0)) if is_guard(e.condition):
+            return e.condition, e.then
+        case Where(then=Number(value=0), condition=Compare() as test) if is_guard(test):
+            return Compare(OPPOSITE[test.op], test.left, test.right), e.otherwise
+        case Neg():
+            found = _taken_out(e.arg)
+            return None if found is None else (found[0], neg(found[1]))
+        case Div():
+            found = _taken_out(e.numerator)
+            return None if found is None else (found[0], div(found[1], e.denominator))
+        case Mul():
+            for k, factor in enumerate(e.factors):
+                found = _taken_out(factor)
+                if found is not None:
+                    return found[0], mul(*e.factors[:k], *flat_factors(found[1]), *e.factors[k + 1 :])
+        case Add():
+            each = [_taken_out(t) for t in e.terms]
+            if all(f is not None and f[0] == (each[0] or f)[0] for f in each):
+                return each[0][0], add(*(f[1] for f in each if f is not None))  # type: ignore[index]
+    return None
+
+
+GUARDED_SUM = Rule("a case in a sum", "sum(u*where(t > 0, v, 0), t) = sum(u*v, t, t > 0)", _into_condition)
+
+
+def _outwards(e: Expression, _: Context) -> Expression | None:
+    result = bottom_up(e, _guard_outside)
+    return None if result == e else result
+
+
+def _guard_outside(e: Expression) -> Expression:
+    """``u*where(t > 0, v, 0)`` as ``where(t > 0, u*v, 0)``; a case of a case as one."""
+    match e:
+        case Where(then=Where(otherwise=Number(value=0)) as inner, otherwise=Number(value=0)) if is_guard(
+            e.condition
+        ) and is_guard(inner.condition):
+            both = joined((*tests_of(e.condition), *tests_of(inner.condition)))
+            return Where(both or e.condition, inner.then, ZERO)
+        case Mul() | Div() | Neg() | Add():
+            found = _taken_out(e)
+            return e if found is None else Where(found[0], found[1], ZERO)
+    return e
+
+
+GUARDS_OUT = Rule("a case of a product", "u*where(t > 0, v, 0) = where(t > 0, u*v, 0)", _outwards)
+
+
+def _single(e: Expression, context: Context) -> Expression | None:
+    known = Known.of(context)
+    result = bottom_up(e, lambda node: _one_term(node, known))
+    return None if result == e else result
+
+
+def _one_term(e: Expression, known: Known) -> Expression:
+    """``sum(u[t], t, t < 1)`` as ``u[0]``: conditions and range leave one value."""
+    if not isinstance(e, Reduce) or e.op != "sum" or e.condition is None or len(e.ranges) != len(e.indices):
+        return e
+    for k, index in enumerate(e.indices):
+        value = _only_value(index, e.ranges[k], tests_of(e.condition), known.within(e))
+        if value is None:
+            continue
+        swap = {index: value}
+        left = (*e.indices[:k], *e.indices[k + 1 :])
+        sizes = (*e.ranges[:k], *e.ranges[k + 1 :])
+        tests = tuple(rename_indices(t, swap) for t in tests_of(e.condition) if set(free_indices(t)) - {index})
+        body = rename_indices(e.body, swap)
+        within = joined(tuple(t for t in tests if set(free_indices(t)) & set(left)))
+        outside = joined(tuple(t for t in tests if not set(free_indices(t)) & set(left)))
+        if left:
+            body = Reduce("sum", body, left, within, sizes)
+        elif within is not None:
+            continue
+        return body if outside is None else Where(outside, body, ZERO)
+    return e
+
+
+def _only_value(index: str, size: Expression, tests: tuple[Expression, ...], known: Known) -> Expression | None:
+    """The one value that an index has from 0 below the size, under tests on it alone."""
+    tests = (*tests, Compare("<", Index(index), size))
+    low: list[Expression] = [ZERO]
+    high: list[Expression] = [collected(add(size, neg(ONE)))]
+    for test in map(solved, tests):
+        if not isinstance(test, Compare) or test.left != Index(index) or free_indices(test.right):
+            if index in free_indices(test):
+                return None
+            continue
+        match test.op:
+            case ">":
+                low.append(collected(add(test.right, ONE)))
+            case ">=":
+                low.append(test.right)
+            case "<":
+                high.append(collected(add(test.right, neg(ONE))))
+            case "<=":
+                high.append(test.right)
+            case "==":
+                low.append(test.right)
+                high.append(test.right)
+            case _:
+                return None
+    value = next((v for v in low if v in high), None)
+    own = [test for test in tests if set(free_indices(test)) <= {index}]
+    if value is None or not all(known.decided(rename_indices(test, {index: value})) for test in own):
+        return None
+    return value
+
+
+ONE_TERM = Rule("a sum of one term", "sum(u[t], t, t < 1) = u[0]", _single)
