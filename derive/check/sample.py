@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from derive.check.complex_step import evaluate, evaluate_expression
 from derive.errors import DeriveError
-from derive.expression.nodes import Binder, Compare, Index, Ref
+from derive.expression.nodes import Binder, Compare, Index, Number, Ref
 from derive.expression.walk import free_indices, names, walk
 from derive.model import GIVEN, Model, Variable
 from derive.prove.sizes import numbers_for
@@ -108,7 +108,13 @@ def _sizes(model: Model, swapped: bool) -> dict[str, int]:
     ranges = (
         size for e in model.equations for node in walk(e.body) if isinstance(node, Binder) for size in node.ranges
     )
-    return numbers_for(tuple(v.name for v in model.of_role("size")), (*shapes, *ranges), swapped)
+    drawn = numbers_for(tuple(v.name for v in model.of_role("size")), (*shapes, *ranges), swapped)
+    told = {n for v in model.variables.values() for size in v.shape for n in names(size)}
+    return drawn | {
+        v.name: int(v.value.value)
+        for v in model.of_role("size")
+        if v.name not in told and isinstance(v.value, Number)  # the code has no other either
+    }
 
 
 def concrete(shape: Sequence[Any], sizes: Mapping[str, int]) -> tuple[int, ...]:

@@ -383,7 +383,10 @@ class Module:
         return f"for {self.names(loop.index)} in {f'reversed({steps})' if loop.backwards else steps}:"
 
     def one_line(self, s: Statement, grads: bool = False) -> dict[str, str]:
-        code = self.printer.code(s.value)
+        value = s.value
+        if s.at is not None and isinstance(value, Call) and value.function == "broadcast_to":
+            value = value.args[0]  # what is written into is as long already
+        code = self.printer.code(value)
         left = "" if grads else f"{self.names(s.name)}{self.subscript(s)} = "
         indent = " " * 4 if s.loop else ""
         return {

@@ -21,7 +21,9 @@ def restated_model(model: Model) -> Model:
     bodies: dict[str, Body] = {}
     data = _data(model)
     for e in model.equations:
-        bodies[e.name] = (e.indices, restated_equation(e.body, Known(bodies, data)))
+        # through a recurrence nothing is looked: what is behind it may lie in another step
+        seen = {name: body for name, body in bodies.items() if name not in model.recurrent}
+        bodies[e.name] = (e.indices, restated_equation(e.body, Known(seen, data)))
     if all(bodies[e.name][1] == e.body for e in model.equations):
         return model
     return replace(model, equations=tuple(replace(e, body=bodies[e.name][1]) for e in model.equations))

@@ -31,7 +31,7 @@ from derive.lower.program import Loop
 from derive.model import GIVEN, Equation, Model, Shape
 from derive.parse.sizes import collected
 from derive.rules.arithmetic import tidy
-from derive.rules.guards import CONDITIONS, solved, tests_of
+from derive.rules.guards import CONDITIONS, Known, solved, tests_of
 from derive.rules.rule import Context
 from derive.rules.sums import is_delta
 
@@ -132,7 +132,14 @@ def _subscripts_collected(e: Expression) -> Expression:
 
 def decided(body: Expression, shapes: Mapping[str, Shape]) -> Expression:
     """A body without the conditions that the sizes decide."""
-    return scalars_chosen(tidy(CONDITIONS.apply(body, _context({}, shapes)) or body))
+    found = scalars_chosen(tidy(CONDITIONS.apply(body, _context({}, shapes)) or body))
+    known = Known.of(_context({}, shapes))
+
+    def chosen(e: Expression) -> Expression:
+        holds = known.decided(e.condition) if isinstance(e, Where) and _is_scalar(e.condition) else None
+        return e if holds is None or not isinstance(e, Where) else e.then if holds else e.otherwise
+
+    return bottom_up(found, chosen)
 
 
 def _context(ranges: Mapping[str, Expression], shapes: Mapping[str, Shape]) -> Context:

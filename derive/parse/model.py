@@ -183,11 +183,11 @@ class _Resolver:
 
     def begins_late(self, d: Definition, written: Expression, shapes: Mapping[str, Shape]) -> bool:
         """Whether the first index on the left runs from 1 on, or later: ``z[t] = x[t - 1]``."""
-        index = d.indices[0]
-        if index in self.steps.ranges and self.steps.ranges[index][0] > 0:
+        index, steps = d.indices[0], Member(d, written, ()).own_steps(self.steps)
+        if index in steps.ranges and (d.shift or steps.ranges[index][0] > 0):
             return True
-        found = Elaborated.of(written, shapes, self.functions, d.indices, d.place, self.whole, self.steps)
-        return needed_start(found.body, index, self.steps.begins) > 0
+        found = Elaborated.of(written, shapes, self.functions, d.indices, d.place, self.whole, steps)
+        return needed_start(found.body, index, steps.begins) > 0
 
     def elaborate(self, d: Definition, written: Expression, shapes: Mapping[str, Shape]) -> Equation:
         try:

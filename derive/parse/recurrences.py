@@ -51,6 +51,14 @@ class Member:
     def index(self) -> str:
         return self.definition.indices[0]
 
+    def own_steps(self, steps: Steps) -> Steps:
+        """With the declared range of the index after a shift: in ``h[t + 1] = …`` from 1 on, where t is from 0."""
+        if self.index not in steps.ranges or not self.definition.shift:
+            return steps
+        first, stop = steps.ranges[self.index]
+        moved = max(0, first + self.definition.shift), plus(stop, self.definition.shift)
+        return replace(steps, ranges={**steps.ranges, self.index: moved})
+
     @property
     def is_backward(self) -> bool:
         """Whether the entries given stand at the end."""
@@ -165,7 +173,7 @@ class _Recurrence:
     def rule(self, m: Member, rests: Mapping[str, Shape]) -> Elaborated:
         a, d = self.around, m.definition
         shapes = {**a.shapes, **{name: (OPEN, *rest) for name, rest in rests.items()}}
-        steps = replace(a.steps, begins={**a.steps.begins, **dict.fromkeys(self.own, 1)})
+        steps = replace(m.own_steps(a.steps), begins={**a.steps.begins, **dict.fromkeys(self.own, 1)})
         return Elaborated.of(m.written, shapes, a.bodies, d.indices, d.place, a.whole, steps)
 
     def elaborated(self, rests: Mapping[str, Shape]) -> dict[str, Elaborated]:
@@ -196,7 +204,7 @@ class _Recurrence:
         for _ in range(len(self.members) + 1):
             known = {name: firsts[name] if given[name] is None else 0 for name in firsts}
             for m in self.members:
-                steps = self.around.steps
+                steps = m.own_steps(self.around.steps)
                 told = steps.ranges[m.index][0] if m.index in steps.ranges else 0
                 start = max(told, needed_start(rules[m.name].body, m.index, {**steps.begins, **known}))
                 if given[m.name] is None:

@@ -39,7 +39,7 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
-from derive.expression.walk import free_indices, fresh, index_names, walk
+from derive.expression.walk import free_indices, fresh, index_names, names, walk
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS
 from derive.parse.expression import parse_expression
 from derive.prove.array_calls import ARRAY_CALLS, with_axis
@@ -295,7 +295,7 @@ class Evaluator:
             return self.adjoint_element(e.body, e.wrt, at)
         subscripts = [self.value(i, at) for i in e.wrt.indices]
         body = e.body
-        if isinstance(body, Ref) and body.name in self.bodies and (body.name != e.wrt.name or self.is_own_consumer):
+        if isinstance(body, Ref) and self.is_differentiated(body.name, e.wrt.name):
             element, value = self.bodies[body.name]
             return self.slope_of_node(element, value, [self.value(i, at) for i in body.indices], e.wrt.name, subscripts)
         return self.slope(body, at, e.wrt.name, subscripts)
@@ -324,6 +324,17 @@ class Evaluator:
         indices, expr = known
         lengths = self.shape(name)
         return as_plain(self.value(expr, dict(zip(indices, map(range, lengths), strict=True))), indices, lengths)
+
+    def is_differentiated(self, name: str, wrt: str) -> bool:
+        """Whether the derivative of a name is that of its equation.
+
+        Within the equation of a recurrence its earlier entries are constants, as all names but one are.
+        """
+        if name not in self.bodies:
+            return False
+        if not self.setting.node and name in names(self.bodies[name][1]):
+            return False
+        return name != wrt or self.is_own_consumer
 
     @property
     def is_own_consumer(self) -> bool:

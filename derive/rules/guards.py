@@ -198,7 +198,7 @@ def _guards_of_a_sum(e: Expression) -> Expression:
         return e
     found = _taken_out(e.body)
     if found is None:
-        return e
+        return _by_cases(e)
     guard, rest = found
     inside = tuple(t for t in tests_of(guard) if set(free_indices(t)) & set(e.indices))
     outside = joined(tuple(t for t in tests_of(guard) if t not in inside))
@@ -207,6 +207,31 @@ def _guards_of_a_sum(e: Expression) -> Expression:
     else:
         e = Reduce("sum", rest, e.indices, e.condition, e.ranges)
     return e if outside is None else Where(outside, e, ZERO)
+
+
+def _by_cases(e: Reduce) -> Expression:
+    """``sum(u*where(t > 0, v, w), t)`` as ``sum(u*v, t, t > 0) + sum(u*w, t, t <= 0)``."""
+    flat = flat_factors(e.body)
+    for k, f in enumerate(flat):
+        if not isinstance(f, Where) or not isinstance(f.condition, Compare) or not is_guard(f.condition):
+            continue
+        if set(free_indices(f.condition)) <= set(e.indices):
+            test = f.condition
+            other = Compare(OPPOSITE[test.op], test.left, test.right)
+            parts = [(test, f.then), (other, f.otherwise)]
+            return add(
+                *(
+                    Reduce(
+                        "sum",
+                        mul(*flat[:k], *flat_factors(case), *flat[k + 1 :]),
+                        e.indices,
+                        joined((*tests_of(e.condition), condition)),
+                        e.ranges,
+                    )
+                    for condition, case in parts
+                )
+            )
+    return e
 
 
 def _taken_out(e: Expression) -> tuple[Expression, Expression] | None:
