@@ -259,7 +259,7 @@ def _taken_out(e: Expression) -> tuple[Expression, Expression] | None:
     return None
 
 
-GUARDED_SUM = Rule("a case in a sum", "sum(u*where(t > 0, v, 0), t) = sum(u*v, t, t > 0)", _into_condition)
+GUARDED_SUM = Rule("cases as a condition", "sum(u*where(t > 0, v, 0), t) = sum(u*v, t, t > 0)", _into_condition)
 
 
 def _outwards(e: Expression, _: Context) -> Expression | None:
@@ -281,7 +281,7 @@ def _guard_outside(e: Expression) -> Expression:
     return e
 
 
-GUARDS_OUT = Rule("a case of a product", "u*where(t > 0, v, 0) = where(t > 0, u*v, 0)", _outwards)
+GUARDS_OUT = Rule("cases outside", "u*where(t > 0, v, 0) = where(t > 0, u*v, 0)", _outwards)
 
 
 def _single(e: Expression, context: Context) -> Expression | None:
@@ -344,4 +344,4 @@ def _only_value(index: str, size: Expression, tests: tuple[Expression, ...], kno
     return value
 
 
-ONE_TERM = Rule("a sum of one term", "sum(u[t], t, t < 1) = u[0]", _single)
+ONE_TERM = Rule("one term left", "sum(u[t], t, t < 1) = u[0]", _single)
