@@ -277,6 +277,7 @@ class _Sweep:
             tuple(cast(Compare, own(a)) for a in self.model.assumptions),
             tuple(self.shapes_of(inside).items()),
             tuple(self.structures_of(inside).items()),
+            bool(self.model.recurrent),
         )
         known = tuple(
             Later(mapping[a.name], Fact(a.result.indices, own(a.result.expr)),

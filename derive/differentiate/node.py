@@ -64,6 +64,7 @@ class Node:
     assumptions: tuple[Compare, ...]
     shapes: tuple[tuple[str, Shape], ...]
     structures: tuple[tuple[str, str], ...] = ()
+    stepwise: bool = False  # whether the model has recurrences
 
     @property
     def equations(self) -> tuple[Equation, ...]:
@@ -178,6 +179,7 @@ def _context(node: Node, adjoints: Mapping[tuple[str, str], Fact]) -> Context:
         shapes=dict(node.shapes),
         equations=node.equations,
         structures=dict(node.structures),
+        stepwise=node.stepwise,
     )
 
 

@@ -91,6 +91,7 @@ def _contexts(derivation: Derivation) -> list[Context]:
         assumptions=model.assumptions,
         structures=model.structures,
         shapes=model.shapes,
+        stepwise=bool(model.recurrent),
     )
     found = [common]
     for e in model.equations:

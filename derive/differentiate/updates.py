@@ -14,7 +14,7 @@ from derive.expression.nodes import Expression, Index, Mul, Neg, Ref
 from derive.expression.walk import bottom_up, children, names, rename, with_children
 from derive.model import Model
 from derive.optimizer import BASE_RATE, RATE, STEPS
-from derive.rules.naming import whole_arrays
+from derive.rules.naming import kept_indices, whole_arrays
 from derive.update_rule import NORM, UpdateRule
 
 LEARNING_RATES = (RATE, "learning_rate", "step_size")
@@ -43,7 +43,8 @@ def update_rules(derivation: Derivation, rule: UpdateRule) -> list[tuple[str, Ex
         r = a.result
         whole = whole_arrays(r.expr, r.indices, r.shape, derivation.model)
         gradient = r.expr if whole is None else whole
-        element = Ref(a.name) if whole is not None else Ref(a.name, tuple(Index(i) for i in r.indices))
+        kept = r.indices if whole is None else kept_indices(whole, r.indices)
+        element = Ref(a.name, tuple(map(Index, kept)))
         found.append((a.name, step(element, gradient, derivation.model, rule)))
     return found
 

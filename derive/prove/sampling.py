@@ -355,7 +355,8 @@ def sides_of(
 
 def over_axes(value: Named, setting: Setting, positions: Positions) -> Named:
     """Whole-array notation of the result, at the positions of its axes."""
-    return name_axes(value, setting.axes, positions) if value.rank and value.rank == len(setting.axes) else value
+    left = tuple(axis for axis in setting.axes if axis not in value.axes)  # that of steps may be an index still
+    return name_axes(value, left, positions) if value.rank and value.rank == len(left) else value
 
 
 def agree(left: Any, right: Any) -> bool | None:

@@ -14,7 +14,7 @@ from derive.model import Shape
 from derive.render.latex import latex_printer
 from derive.render.math_printer import Printer
 from derive.render.notation import Notation
-from derive.rules.naming import displayed
+from derive.rules.naming import displayed, kept_indices
 from derive.update_rule import UpdateRule, update_rule
 
 
@@ -108,8 +108,9 @@ class _Printer:
     def result(self, result: Result) -> dict[str, Any]:
         expr = displayed(result.expr, result.indices, result.shape, self.model)
         found: dict[str, Any] = {**self.printed(expr), "shape": _shape(result.shape)}
-        if result.indices and expr == result.expr:
-            found["indices"] = list(result.indices)  # the free indices of what no array notation can say
+        kept = result.indices if expr == result.expr else kept_indices(expr, result.indices)
+        if kept:
+            found["indices"] = list(kept)  # the free indices of what no array notation can say
         return found
 
     def local(self, result: Result) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from derive.render.report_updates import training_step, update_lines
 from derive.render.story import Story, adjoint_of
 from derive.render.told import delta_line, in_matrices, naming
 from derive.render.unicode import UNICODE
+from derive.rules.naming import kept_indices
 from derive.rules.sums import is_delta
 
 MOST_NAMES = 8
@@ -57,5 +58,6 @@ def _names(story: Story, deltas: list[Adjoint]) -> Inlines:
 def _gradient(story: Story, a: Adjoint) -> Equation:
     """∂L/∂w by the δ."""
     whole = in_matrices(story, a, a.compact)
-    left = adjoint_of(story.model.loss, a.name, a.result.indices if whole is None else ())
+    indices = a.result.indices if whole is None else kept_indices(whole, a.result.indices)
+    left = adjoint_of(story.model.loss, a.name, indices)
     return Equation(story.math(left), story.deltas.math(a.compact if whole is None else whole))

@@ -32,6 +32,7 @@ from derive.render.shape_words import why_shapes_fit
 from derive.render.story import Sources, Story, adjoint_of
 from derive.render.told import delta_line, has_deltas, in_matrices, naming, sides, told
 from derive.render.unicode import unicode_math
+from derive.rules.naming import kept_indices
 from derive.rules.sums import is_delta
 
 LONG = 12  # factors of a chain that are all shown
@@ -266,7 +267,9 @@ def _array_form(story: Story, a: Adjoint, same: bool) -> list[Block]:
     if not found:
         return []
     shown = found if told(story, a).by_deltas is False or len(found) == 1 else found[:1]
-    left = naming(story, a) if a.name in story.named else story.math(adjoint_of(story.model.loss, a.name))
+    kept = kept_indices(found[0], a.result.indices)
+    plain = story.math(adjoint_of(story.model.loss, a.name, kept))
+    left = naming(story, a, kept) if a.name in story.named else plain
     lines = [Equation(left, story.deltas.math(shown[0]), note=says(story.words["array form"]))]
     lines += [Equation(Math("", ""), story.deltas.math(e)) for e in shown[1:]]
     why = () if same or story.detail == "brief" else why_shapes_fit(story, shown[0], a.name, story.deltas)

@@ -13,7 +13,7 @@ from derive.expression.nodes import D, Expression, Index, Ref
 from derive.expression.walk import contains, operations
 from derive.render.document import Equation, Math
 from derive.render.story import Story, adjoint_of
-from derive.rules.naming import whole_arrays
+from derive.rules.naming import kept_indices, whole_arrays
 
 SHORT = 4  # operations up to which a result in matrices is shown without δ
 SHORT_SCALAR = 12
@@ -46,7 +46,8 @@ def _is_long(story: Story, a: Adjoint) -> bool:
 
 def _told(a: Adjoint, expr: Expression, whole: Expression | None, by_deltas: bool) -> Told:
     if whole is not None or not a.result.indices:
-        return Told(expr if whole is None else whole, Ref(a.name), by_deltas)
+        kept = () if whole is None else kept_indices(whole, a.result.indices)
+        return Told(expr if whole is None else whole, Ref(a.name, tuple(map(Index, kept))), by_deltas)
     return Told(expr, Ref(a.name, tuple(Index(i) for i in a.result.indices)), by_deltas)
 
 
@@ -69,7 +70,7 @@ def sides(story: Story, a: Adjoint) -> tuple[Math, Math]:
 def delta_line(story: Story, a: Adjoint) -> Equation:
     """δ_z = …, by the δ that come before it."""
     whole = in_matrices(story, a, a.compact)
-    indices = a.result.indices if whole is None else ()
+    indices = a.result.indices if whole is None else kept_indices(whole, a.result.indices)
     left = story.deltas.math(adjoint_of(story.model.loss, a.name, indices))
     return Equation(left, story.deltas.math(a.compact if whole is None else whole))
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from functools import cache
 
 from derive.arrays.form import in_arrays
+from derive.arrays.steps import in_steps
 from derive.arrays.transposes import without_transposes
 from derive.expression.nodes import Call, Expression, Ref
-from derive.expression.walk import bottom_up, children
+from derive.expression.walk import bottom_up, children, free_indices
 from derive.functions import AXIS_FUNCTIONS, REDUCTIONS
 from derive.model import Model
 from derive.parse.expression import parse_expression
@@ -92,14 +93,20 @@ def _named(e: Expression, context: Context) -> Expression | None:
 def whole_arrays(e: Expression, indices: tuple[str, ...], sizes: Shape, model: Model) -> Expression | None:
     """A result in whole-array notation, without transposes of symmetric matrices, with functions under their names.
 
-    None where that notation cannot say it.
+    None where that notation cannot say it.  Of recurrences also step by step: then an index of the result stays.
     """
     whole = in_arrays(e, indices, sizes, model.shapes)
     if whole is None:
-        return None
+        return in_steps(e, indices, sizes, model.shapes) if model.recurrent else None
     plain = without_transposes(whole, lambda name: model.structures.get(name) in SYMMETRIC)
     result = named(plain, len(indices))
     return result if indices or result != e else None
+
+
+def kept_indices(whole: Expression, indices: tuple[str, ...]) -> tuple[str, ...]:
+    """The indices of a result that are still there in whole-array notation: that of the steps, or none."""
+    left = free_indices(whole)
+    return tuple(i for i in indices if i in left)
 
 
 def displayed(e: Expression, indices: tuple[str, ...], sizes: Shape, model: Model) -> Expression:

@@ -40,7 +40,7 @@ class Context:
     before, by (of, with respect to).  `consumers`: of each name.  `assumptions`: what the author stated.  `axes`,
     `sizes`: the axes of the result, for whole-array notation.  `ranges`: the sizes that free indices run over.
     `shapes`: of the names.  `equations`: of nodes around, as (element, right-hand side).  `structures`: of parameters
-    that have one (symmetric, diagonal, lower).
+    that have one (symmetric, diagonal, lower).  `stepwise`: whether array notation may keep the index of steps.
     """
 
     output: tuple[Ref, Expression] | None = None
@@ -54,6 +54,7 @@ class Context:
     shapes: Mapping[str, tuple[Expression, ...]] = field(default_factory=dict)
     equations: tuple[tuple[Ref, Expression], ...] = ()
     structures: Mapping[str, str] = field(default_factory=dict)
+    stepwise: bool = False
 
 
 Rewrite = Callable[[Expression, Context], Expression | None]
