@@ -46,7 +46,7 @@ def report(
         raise DeriveError(f"--fragment is for LaTeX, and the output ends in .{kind}", hint=hint)
     check_writable(output, force)
     found = read_model(model, text)
-    write(_printed(told(found, language, detail, bold, rule), kind, standalone, found.text), output, force)
+    write(_printed(told(found, language, detail, bold, rule), kind, standalone, found), output, force)
 
 
 def told(
@@ -65,21 +65,21 @@ def told(
     return tell(model.derive().prove(), language, detail, rule_for(model, **(rule or {})), numbers, bold)
 
 
-def page(document: Document, katex: Literal["embedded", "shared"] = "embedded") -> str:
+def page(document: Document, model: Model, katex: Literal["embedded", "shared"] = "embedded") -> str:
     """The report as a web page, whose formulas can be copied as numpy too."""
-    from derive.emit.formula import numpy_formula
+    from derive.emit.formula import numpy_formulas
     from derive.render.html_document import print_html
 
-    return print_html(document, katex=katex, numpy=numpy_formula)
+    return print_html(document, katex=katex, numpy=numpy_formulas(model))
 
 
-def _printed(document: Document, kind: str, standalone: bool, model: str) -> str | bytes:
+def _printed(document: Document, kind: str, standalone: bool, model: Model) -> str | bytes:
     if kind == "ipynb":
         from derive.render.notebook_document import print_notebook
 
-        return print_notebook(document, model)
+        return print_notebook(document, model.text)
     if kind == "html":
-        return page(document)
+        return page(document, model)
     if kind == "md":
         from derive.render.markdown_document import print_markdown
 

@@ -15,7 +15,7 @@ from derive.errors import DeriveError, did_you_mean
 from derive.render.document import Block, Derivation, Document, Paragraph, Section
 from derive.render.report_algorithm import algorithm
 from derive.render.report_example import Numbers, example
-from derive.render.report_inner import inner_derivatives
+from derive.render.report_inner import inner_derivatives, inner_stories, told_in
 from derive.render.report_model import graph_section, model_section, symbols
 from derive.render.report_results import batch, conventions, proofs, summary
 from derive.render.report_steps import adjoints, chain_rule, functions, gradients, local_derivatives
@@ -57,6 +57,7 @@ def report(
     if detail not in DETAILS:
         raise DeriveError(f"there is no level of detail '{detail}'", hint=did_you_mean(detail, DETAILS))
     story = Story(derivation.prove(), language, detail, rule_for(derivation.model, rule), bold)
+    story = replace(story, earlier=told_in(inner_stories(story)))
     document = _document(story, BRIEF if detail == "brief" else STORY, story.words["subtitle"], numbers)
     if detail == "normal":
         every = _document(replace(story, detail="full"), STORY, "")
