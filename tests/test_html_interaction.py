@@ -86,6 +86,27 @@ def test_a_sign_and_a_node_say_what_they_are(browser: Browser, report_file: Path
 
 
 @NEEDS_BROWSER
+def test_the_arrow_keys_go_through_the_signs_of_a_line(browser: Browser, report_file: Path) -> None:
+    seen = opened(browser, report_file)
+    line = "Array.from(document.querySelectorAll('.result .line')).at(-1)"
+    seen.run(f"{line}.querySelector('button.copy').focus()")
+    told = []
+    for key, code in (("ArrowRight", 39), ("ArrowRight", 39), ("ArrowLeft", 37), ("ArrowLeft", 37)):
+        seen.press(key, code)
+        assert not seen.run("document.getElementById('card').hidden")
+        told.append(seen.run("document.querySelector('#card dt .math').dataset.latex"))
+    signs = seen.run(f"Array.from({line}.querySelectorAll('[data-symbol]'), s => s.dataset.symbol)")
+    assert len(signs) >= 4 and signs[-2:] == ["symbol-a2", "symbol-y"]
+    assert told == ["b^{[2]}", "L", "b^{[2]}", "y"] and seen.run("document.querySelectorAll('.told-of').length") == 1
+    assert seen.run("document.getElementById('card').role") == "status"  # a screen reader says it
+    seen.press("Escape", 27)
+    assert seen.run("document.getElementById('card').hidden")
+    seen.run("document.activeElement.blur()")
+    assert seen.run("document.querySelectorAll('.told-of').length") == 0
+    assert seen.complaints == []
+
+
+@NEEDS_BROWSER
 def test_steps_fold_to_brief_normal_and_full(browser: Browser, report_file: Path) -> None:
     seen = opened(browser, report_file)
     lines = "Array.from(document.querySelectorAll('.derivation .line')).filter(l => l.offsetParent !== null).length"

@@ -259,7 +259,7 @@ def _math(latex: str, display: bool = False, source: str = "", numpy: str = "") 
 
 
 def _tool_words(words: Words) -> dict[str, str]:
-    keys = ("details", "brief", "normal", "full", "theme", "copy", "walk", "forward", "backward")
+    keys = ("details", "brief", "normal", "full", "theme", "copy", "signs", "walk", "forward", "backward")
     return {key: words[key] for key in keys} | {"language": words["model language"]}
 
 
