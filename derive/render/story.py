@@ -55,6 +55,7 @@ class Story:
     detail: str
     rule: UpdateRule = field(default_factory=update_rule)
     bold: bool = False
+    collapse: bool = False  # repeated layers as one node of the pictures
     inside: str = ""  # what the anchors begin with, of a derivative inside the model
     earlier: Mapping[tuple[str, str], str] = field(default_factory=dict)  # local derivatives told before: their anchors
     long: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)  # looked up by `told`, once a report
