@@ -234,6 +234,9 @@ class Printer:
     def eye(self, e: Call) -> Printed:
         return Printed(self.style.identity(self.text(e.args[0])))
 
+    def filled(self, e: Call) -> Printed:
+        return Printed(self.style.filled("1" if e.function == "ones" else "0", [self.text(size) for size in e.args]))
+
     # Cases and comparisons.
 
     def where(self, e: Where) -> Printed:
@@ -431,6 +434,7 @@ _REWRITTEN: dict[str, Callable[..., Expression]] = {
 _SPECIAL: dict[str, Callable[[Printer, Call], Printed]] = {
     **dict.fromkeys(REDUCTIONS, Printer.whole_reduction),
     "delta": Printer.delta, "outer": Printer.outer, "dot": Printer.dot, "eye": Printer.eye,
+    "ones": Printer.filled, "zeros": Printer.filled,
     "inv": Printer.inverse, "det": Printer.determinant, "logdet": Printer.determinant,
     "matrix_power": Printer.matrix_power, "trace": Printer.trace, "solve": Printer.solve,
     **dict.fromkeys(_REWRITTEN, Printer.rewritten),
