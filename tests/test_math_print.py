@@ -79,6 +79,8 @@ ARRAYS = [
     ("-w/x", r"-w \oslash x", "−w ⊘ x"),
     ("norm(w)", r"\left\lVert w \right\rVert", "‖w‖"),
     ("eye(n)", "I_{n}", "Iₙ"),
+    ("2*ones(n) - x", r"2 \mathbf{1}_{n} - x", "2·𝟏ₙ − x"),
+    ("zeros(m, n)", r"\mathbf{0}_{m \times n}", "𝟎ₘₙ"),
 ]  # fmt: skip
 THREE = parse_expression("3")
 SHAPES: dict[str, tuple[Expression, ...]] = {"w": (THREE,), "x": (THREE,), "b1": (THREE,), "W1": (THREE, THREE)}
