@@ -606,6 +606,7 @@ UNREADABLE = {
     "bad-syntax": "model: logistic\n---\ndL/dz = a - (y\n",
     "mistake-in-the-model": "x: parameter\nL: loss = sinn(x)\ndL/dx = cos(x)\n",
     "index-on-the-right-alone": "model: softmax-regression\n---\ndL/dz = a[i] - y[i]\n",
+    "node-beside-the-loss": "x: parameter\nh = sin(x)\nL: loss = x**2\ndh/dx = cos(x)\n",
     "huge-power": "model: quadratic\n---\ndL/dx = 9**9**9**9\n",
     "calls-python": 'model: quadratic\n---\ndL/dx = __import__("os").system("ls")\n',
 }

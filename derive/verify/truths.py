@@ -58,6 +58,8 @@ class Truths:
         if of not in self.model.by_name:
             raise DeriveError(f"'{of}' has no equation, so it has no derivative")
         through = self.through(of, wrt)
+        if wrt in self.inner(of) and (of, wrt) not in self.local:
+            raise DeriveError(f"derive has no derivative of '{of}': the loss does not depend on it")
         if (of, wrt) in self.local and not through:
             return self.of_local(of, wrt, name)
         return self.by_chain_rule(of, wrt, through)
