@@ -41,7 +41,7 @@ all(".math").forEach(typeset);
 
 // -- What is this?  A card about the sign or node under the pointer or in focus.
 
-const card = make("div", { id: "card", role: "tooltip", hidden: "" });
+const card = make("div", { id: "card", role: "status", hidden: "" });
 document.body.append(card);
 
 function tell(place, entry) {
@@ -158,10 +158,31 @@ async function copy(text, button) {
 all(".lines > .line").forEach((line) => {
   const formula = line.querySelector(".formula .math");
   if (!formula) return;
-  const button = make("button", { type: "button", class: "copy", "aria-label": words.copy, "aria-haspopup": "menu" }, "⧉");
+  const help = { "aria-label": `${words.copy}. ${words.signs}`, title: `${words.copy}. ${words.signs}` };
+  const button = make("button", { type: "button", class: "copy", "aria-haspopup": "menu", ...help }, "⧉");
   button.addEventListener("click", () => offer(button, formula));
+  button.addEventListener("keydown", (event) => throughSigns(event, line));
+  button.addEventListener("blur", () => meant(line, null));
   line.append(button);
 });
+// With the keyboard: from the button of a line the arrows go through its signs, and the card tells each.
+
+function meant(line, sign) {
+  all(".told-of", line).forEach((element) => element.classList.remove("told-of"));
+  if (sign) sign.classList.add("told-of");
+}
+
+function throughSigns(event, line) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const signs = all("[data-symbol]", line);
+  if (!step || !signs.length) return;
+  event.preventDefault();
+  const before = signs.findIndex((sign) => sign.classList.contains("told-of"));
+  const sign = signs[before < 0 ? (step > 0 ? 0 : signs.length - 1) : (before + step + signs.length) % signs.length];
+  meant(line, sign);
+  tell(sign, byId(sign.dataset.symbol));
+}
+
 menu.addEventListener("keydown", (event) => {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   const items = Array.from(menu.children);

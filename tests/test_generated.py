@@ -36,7 +36,7 @@ def written(name: str) -> dict[str, str]:
     files = {
         f"{name}.py": model.derive().generate(),
         f"{name}.tex": print_latex(document),
-        f"{name}.html": page(document, katex="shared"),
+        f"{name}.html": page(document, model, katex="shared"),
         f"{name}.md": print_markdown(document),
     }
     if name == "two-layer":

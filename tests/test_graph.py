@@ -25,6 +25,7 @@ from derive.render.graph_layout import LABEL_HEIGHT, Graph, GraphEdge, GraphNode
 from derive.render.graph_order import assign_layers, crossings, make_net
 from derive.render.graph_svg import svg
 from derive.render.graph_tikz import as_set, tikz
+from derive.render.report import report
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -295,6 +296,26 @@ def test_repeated_layers_collapse_to_one_node() -> None:
     assert ("layers 3-39", "z40") in {(e.source, e.target) for e in small.edges}
     layout(small)  # acyclic, and every edge has its nodes
     assert collapsed(layered(3)) == layered(3)
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "layers"), ("es", "capas")])
+def test_a_report_draws_repeated_layers_as_one_node(language: str, word: str) -> None:
+    text = """m: size = 2
+x: input[m]
+y: target[m]
+a[0] = x
+for l in range(1, 7):
+    W[l]: parameter[m, m]
+    a[l] = tanh(W[l] @ a[l-1])
+L: loss = sum((a6 - y)**2)"""
+    derivation = Model.parse(text).derive()
+    pictures = [
+        next(b.graph for b in report(derivation, language, "brief", collapse=c).blocks if isinstance(b, Figure))
+        for c in (False, True)
+    ]
+    assert len(pictures[1].nodes) < len(pictures[0].nodes)
+    assert [n.label for n in pictures[1].nodes if word in n.label] == [f"{word} 2 … 5"]
+
 
 
 def test_a_layer_that_differs_is_not_put_away() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def report_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("pages") / "two-layer.html"
-    file.write_text(page(told(Model.builtin("two-layer"))), encoding="utf-8")
+    file, model = tmp_path_factory.mktemp("pages") / "two-layer.html", Model.builtin("two-layer")
+    file.write_text(page(told(model), model), encoding="utf-8")
     return file
 
 
@@ -82,6 +83,27 @@ def test_a_sign_and_a_node_say_what_they_are(browser: Browser, report_file: Path
         assert seen.run(f"{card}.hidden")
     seen.run("document.querySelector('#figure-graph g[data-quantity=z2] a').focus()")
     assert seen.run("document.querySelector('#card dt .math').dataset.latex") == "z^{[2]}"
+
+
+@NEEDS_BROWSER
+def test_the_arrow_keys_go_through_the_signs_of_a_line(browser: Browser, report_file: Path) -> None:
+    seen = opened(browser, report_file)
+    line = "Array.from(document.querySelectorAll('.result .line')).at(-1)"
+    seen.run(f"{line}.querySelector('button.copy').focus()")
+    told = []
+    for key, code in (("ArrowRight", 39), ("ArrowRight", 39), ("ArrowLeft", 37), ("ArrowLeft", 37)):
+        seen.press(key, code)
+        assert not seen.run("document.getElementById('card').hidden")
+        told.append(seen.run("document.querySelector('#card dt .math').dataset.latex"))
+    signs = seen.run(f"Array.from({line}.querySelectorAll('[data-symbol]'), s => s.dataset.symbol)")
+    assert len(signs) >= 4 and signs[-2:] == ["symbol-a2", "symbol-y"]
+    assert told == ["b^{[2]}", "L", "b^{[2]}", "y"] and seen.run("document.querySelectorAll('.told-of').length") == 1
+    assert seen.run("document.getElementById('card').role") == "status"  # a screen reader says it
+    seen.press("Escape", 27)
+    assert seen.run("document.getElementById('card').hidden")
+    seen.run("document.activeElement.blur()")
+    assert seen.run("document.querySelectorAll('.told-of').length") == 0
+    assert seen.complaints == []
 
 
 @NEEDS_BROWSER
@@ -187,14 +209,20 @@ def test_the_example_has_the_derivatives_of_the_equations(name: str) -> None:
 def test_a_formula_in_numpy_means_the_same() -> None:
     import numpy as np
 
-    code = numpy_formula("D(L, z)*w_1*(1 - a**2)/exp(-x)")
+    text = "h: size; w_1: parameter; W: parameter[h, h]; x: input[h]; t: input; z = w_1*t + sum(W @ x); a = tanh(z); L: loss = a"
+    say = partial(numpy_formula, model=Model.parse(text.replace("; ", "\n")))
+    code = say("D(L, z)*w_1*(1 - a**2)/exp(-t)")
     assert code is not None
-    values = {"d_z": 0.3, "w_1": -1.2, "a": 0.4, "x": 0.7}
+    values = {"d_z": 0.3, "w_1": -1.2, "a": 0.4, "t": 0.7}
     assert eval(code, {"np": np, **values}) == pytest.approx(0.3 * -1.2 * (1 - 0.16) * np.exp(0.7))
-    assert numpy_formula("sum(W[i, j]*x[j], j)") == "W @ x" and numpy_formula("D(w*x, w)") is None
-    assert numpy_formula("x[i + 1]*y[i]") is None
-    assert (numpy_formula("softmax(z) - y") or "").endswith("\n\n_softmax(z, axis=-1) - y")
-    space: dict[str, object] = {"np": np, "z": np.array([-800.0, 0.5])}
-    *helpers, last = (numpy_formula("1 - sigmoid(z)") or "").split("\n\n")
+    assert say("sum(W[i, j]*x[j], j)") == "W @ x" and say("norm(x)") == "np.linalg.norm(x)"
+    assert say("D(a, z)*D(L, a)") == "da_dz * d_a"  # a derivative of the graph is none of the loss
+    assert say("D(w_1*t, w_1)") == "t"
+    shifted = say("where(i > 0, x[i - 1], 0)*W[i, j]") or ""
+    W, x = np.arange(4.0).reshape(2, 2), np.array([3.0, 5.0])
+    np.testing.assert_allclose(eval(shifted, {"np": np, "W": W, "x": x}), [[0, 0], [3 * 2, 3 * 3]])
+    assert (say("softmax(x) - x") or "").endswith("\n\n_softmax(x, axis=-1) - x")
+    space: dict[str, object] = {"np": np, "x": np.array([-800.0, 0.5])}
+    *helpers, last = (say("1 - sigmoid(x)") or "").split("\n\n")
     exec("\n\n".join(helpers), space)
     np.testing.assert_allclose(eval(last, space), [1, 1 - 1 / (1 + np.exp(-0.5))])

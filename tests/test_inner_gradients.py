@@ -9,7 +9,7 @@ from derive.check.proofs import count_proofs
 from derive.errors import DeriveError
 from derive.model import Model
 from derive.render.catalogue import Words
-from derive.render.document import Derivation, Section
+from derive.render.document import Derivation, Reference, Section
 from derive.render.html_document import print_html
 from derive.render.latex_document import print_latex
 from derive.render.markdown_document import print_markdown
@@ -130,6 +130,26 @@ def test_the_report_tells_how_the_equations_come_about(printer, language):
     assert Words(language)["inner"] in printer(document)
 
 
+@pytest.mark.parametrize("name", ["physics-informed", "score-matching"])
+def test_a_derivative_inside_is_told_once_and_referred_to(name):
+    document = report(Model.builtin(name).derive())
+    told = [b for b in document.blocks if isinstance(b, Derivation) and "local" in b.anchor]
+    derived = [(b.left.latex, b.lines) for b in told]
+    assert len({str(d) for d in derived}) == len(derived)
+    anchors = {b.anchor for b in document.blocks if isinstance(b, (Derivation, Section))}
+    meant = {
+        i.anchor
+        for b in document.blocks
+        if isinstance(b, Derivation)
+        for line in b.lines
+        for i in line.note
+        if isinstance(i, Reference)
+    }
+    assert {a for a in meant if "local" in a} <= anchors
+    sections = [b.title for b in document.blocks if isinstance(b, Section) and b.level == 2]
+    assert sections and all(len(heading) > 1 for heading in sections)  # words, no fraction, for the table of contents
+
+
 def test_the_json_has_the_derivations_inside():
     found = Model.parse(SCORE).derive().to_dict()["inner"]
     assert [(d["of"], d["wrt"], d["gradients"][-1]["wrt"]) for d in found] == [("e", "x", "x")]
@@ -147,7 +167,10 @@ def test_nesting_that_would_take_too_long_is_refused():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("w: parameter[3]\nu = w**2\nL: loss = sum(grad(u, w))", "grad differentiates a scalar, 'u' has the shape (3,)"),
+        (
+            "w: parameter[3]\nu = w**2\nL: loss = sum(grad(u, w))",
+            "grad differentiates a scalar, 'u' has the shape (3,)",
+        ),
         ("w: parameter\nL: loss = grad(w**2, w)", "grad takes the name of a node and the name"),
         ("w: parameter\nu = w**2\nL: loss = grad(u, v)", "there is no name 'v'"),
         ("w: parameter\nL: loss = grad(w, w)", "'w' is no node"),

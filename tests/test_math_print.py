@@ -79,6 +79,13 @@ ARRAYS = [
     ("-w/x", r"-w \oslash x", "−w ⊘ x"),
     ("norm(w)", r"\left\lVert w \right\rVert", "‖w‖"),
     ("eye(n)", "I_{n}", "Iₙ"),
+    ("sum(outer(u, v), axis=1, keepdims=True)", r"u\, v^{\top}\, \mathbf{1}", "u vᵀ 𝟏"),
+    ("outer(u, v) - sum(outer(u, v), axis=1, keepdims=True)",
+     r"u\, v^{\top} - u\, v^{\top}\, \mathbf{1}\, \mathbf{1}^{\top}", "u vᵀ − u vᵀ 𝟏 𝟏ᵀ"),
+    ("outer(u, v)/sum(outer(u, v), axis=0, keepdims=True)",
+     r"(u\, v^{\top}) \oslash (\mathbf{1}\, \mathbf{1}^{\top}\, u\, v^{\top})", "(u vᵀ) ⊘ (𝟏 𝟏ᵀ u vᵀ)"),
+    ("2*ones(n) - x", r"2 \mathbf{1}_{n} - x", "2·𝟏ₙ − x"),
+    ("zeros(m, n)", r"\mathbf{0}_{m \times n}", "𝟎ₘₙ"),
 ]  # fmt: skip
 THREE = parse_expression("3")
 SHAPES: dict[str, tuple[Expression, ...]] = {"w": (THREE,), "x": (THREE,), "b1": (THREE,), "W1": (THREE, THREE)}

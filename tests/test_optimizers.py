@@ -444,7 +444,7 @@ def test_letters_that_the_model_has_get_others() -> None:
     )
     told = {str(target): str(value) for target, value in equations(update_rule("adam"), model)}
     assert told["m_opt[k]"] == "beta_1*m_opt[k - 1] + (1 - beta_1)*g[k]"
-    assert told["theta_opt[k]"].startswith("theta_opt[k - 1] - learning_rate*m_hat[k]")
+    assert told["theta_opt[k]"].startswith("theta_opt[k - 1] - alpha*m_hat[k]")
     assert [str(target) for target, _ in assignments(update_rule("adam"), model)][-1] == "theta_opt"
 
 

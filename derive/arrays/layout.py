@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from derive.arrays.columns import ONE_LONG, column
 from derive.arrays.contraction import NEW_AXIS, WHOLE
 from derive.arrays.terms import collected, numbers_in_front
-from derive.expression.build import ONE, mul, neg, number
+from derive.expression.build import ONE, ZERO, mul, neg, number
 from derive.expression.nodes import Add, Call, Div, Expression, Index, Item, Neg, Transpose
 from derive.parse.sizes import is_one
 
@@ -58,6 +58,8 @@ class Layout:
         if axes and is_one(self.size(axes[-1])) and laid.axes in (axes[:-1], (*axes[:-1], ONE_LONG)):
             return self.broadcast(laid, (*axes[:-1], ONE_LONG))
         ones = tuple(Call("ones", (self.size(i),)) for i in axes)
+        if laid.expr == ZERO and axes:
+            return Call("zeros", tuple(self.size(i) for i in axes))
         if not laid.axes and len(axes) == 2:
             whole = Call("ones", tuple(self.size(i) for i in axes))
         elif not laid.axes and len(axes) == 1:

@@ -26,6 +26,7 @@ GRAPHS = ("svg", "tex")
 @click.option("--detail", type=Choice(["brief", "normal", "full"]), default="normal", show_default=True)
 @click.option("--standalone/--fragment", default=True, help="A whole document, or LaTeX for your own.")
 @click.option("--bold", is_flag=True, help="Vectors and matrices in bold letters.")
+@click.option("--collapse", is_flag=True, help="Repeated layers as one node of the graph.")
 @update_options
 @force_option
 def report(
@@ -36,6 +37,7 @@ def report(
     detail: str,
     standalone: bool,
     bold: bool,
+    collapse: bool,
     rule: dict[str, Any],
     force: bool,
 ) -> None:
@@ -46,7 +48,7 @@ def report(
         raise DeriveError(f"--fragment is for LaTeX, and the output ends in .{kind}", hint=hint)
     check_writable(output, force)
     found = read_model(model, text)
-    write(_printed(told(found, language, detail, bold, rule), kind, standalone, found.text), output, force)
+    write(_printed(told(found, language, detail, bold, rule, collapse), kind, standalone, found), output, force)
 
 
 def told(
@@ -55,6 +57,7 @@ def told(
     detail: str = "normal",
     bold: bool = False,
     rule: dict[str, Any] | None = None,
+    collapse: bool = False,
 ) -> Document:
     """The report of a model; beyond `brief` it has one example in numbers.  `rule` says how parameters are updated."""
     from derive.check.example import example_numbers
@@ -62,24 +65,24 @@ def told(
     from derive.update_rule import rule_for
 
     numbers = None if detail == "brief" else example_numbers(model)
-    return tell(model.derive().prove(), language, detail, rule_for(model, **(rule or {})), numbers, bold)
+    return tell(model.derive().prove(), language, detail, rule_for(model, **(rule or {})), numbers, bold, collapse)
 
 
-def page(document: Document, katex: Literal["embedded", "shared"] = "embedded") -> str:
+def page(document: Document, model: Model, katex: Literal["embedded", "shared"] = "embedded") -> str:
     """The report as a web page, whose formulas can be copied as numpy too."""
-    from derive.emit.formula import numpy_formula
+    from derive.emit.formula import numpy_formulas
     from derive.render.html_document import print_html
 
-    return print_html(document, katex=katex, numpy=numpy_formula)
+    return print_html(document, katex=katex, numpy=numpy_formulas(model))
 
 
-def _printed(document: Document, kind: str, standalone: bool, model: str) -> str | bytes:
+def _printed(document: Document, kind: str, standalone: bool, model: Model) -> str | bytes:
     if kind == "ipynb":
         from derive.render.notebook_document import print_notebook
 
-        return print_notebook(document, model)
+        return print_notebook(document, model.text)
     if kind == "html":
-        return page(document)
+        return page(document, model)
     if kind == "md":
         from derive.render.markdown_document import print_markdown
 

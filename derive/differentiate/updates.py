@@ -17,7 +17,7 @@ from derive.optimizer import BASE_RATE, RATE, STEPS
 from derive.rules.naming import kept_indices, whole_arrays
 from derive.update_rule import NORM, UpdateRule
 
-LEARNING_RATES = (RATE, "learning_rate", "step_size")
+LEARNING_RATES = (RATE, "alpha", "learning_rate", "step_size")
 STEP_LETTERS = ("t", "k", "r", "s")
 
 Line = tuple[Ref, Expression]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from fractions import Fraction
 
 from derive.errors import DeriveError
@@ -38,6 +38,8 @@ _ALONG_AN_AXIS = {
     "max": "np.max",
     "min": "np.min",
     "mean": "np.mean",
+    "norm": "np.linalg.norm",
+    "cumsum": "np.cumsum",
     "logsumexp": "_logsumexp",
     "softmax": "_softmax",
     "log_softmax": "_log_softmax",
@@ -59,12 +61,18 @@ _OF_ARRAYS = {
 
 
 class NumpyPrinter:
-    """Prints expressions; `name` gives the Python name of a tensor.  It gathers the helpers that were used."""
+    """Prints expressions; `name` gives the Python name of a tensor.  It gathers the helpers that were used.
 
-    def __init__(self, name: Callable[[str], str], scalars: frozenset[str] = frozenset()) -> None:
-        """`scalars`: the names that are plain numbers, of steps and sizes: what asks for them alone is no array."""
+    `scalars`: the names that are plain numbers, of steps and sizes: what asks for them alone is no array.  `own`:
+    functions of the author, which are called by their names.
+    """
+
+    def __init__(
+        self, name: Callable[[str], str], scalars: frozenset[str] = frozenset(), own: Container[str] = ()
+    ) -> None:
         self.name = name
         self.scalars = scalars
+        self.own = own
         self.helpers: set[str] = set()
 
     def code(self, e: Expression) -> str:
@@ -151,6 +159,8 @@ class NumpyPrinter:
 
     def _call(self, e: Call) -> tuple[str, int]:
         args = [self.code(arg) for arg in e.args]
+        if e.function in self.own:
+            return f"{e.function}({', '.join(args)})", ATOM
         if e.function in _ALONG_AN_AXIS:
             function = _ALONG_AN_AXIS[e.function]
             options = "".join(f", {name}={self.code(value)}" for name, value in e.options)

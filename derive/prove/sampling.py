@@ -230,16 +230,29 @@ def _entries(element: Ref, body: Expression, setting: Setting, evaluator: Evalua
 
 
 def _solve_assumptions(setting: Setting, evaluator: Evaluator) -> None:
-    """Makes the values satisfy what is assumed: a linear equation is solved for one entry, a bound is tested."""
+    """Makes the values satisfy what is assumed: a linear equation is solved for one entry, a bound is tested.
+
+    What is assumed at free indices is assumed at each of their places.
+    """
     for assumption in setting.assumptions:
         if not set(names(assumption)) <= set(evaluator.values):
             continue
         if assumption.op == "==":
-            _solve(assumption, evaluator)
+            for at in _places(assumption, evaluator):
+                _solve(assumption, evaluator, at)
         elif isinstance(assumption.left, Ref) and not names(assumption.right):
             _move_inside(assumption, assumption.left.name, evaluator)
-        elif not free_indices(assumption) and not evaluator.number(assumption):
+        elif not all(evaluator.number(assumption, at) for at in _places(assumption, evaluator)):
             raise Undefined
+
+
+def _places(assumption: Compare, evaluator: Evaluator) -> list[dict[str, int]]:
+    """The places of an assumption's free indices."""
+    free = free_indices(assumption)
+    return [
+        dict(zip(free, place, strict=True))
+        for place in np.ndindex(*(evaluator.range(index, assumption) for index in free))
+    ]
 
 
 def _move_inside(assumption: Compare, name: str, evaluator: Evaluator) -> None:
@@ -249,10 +262,10 @@ def _move_inside(assumption: Compare, name: str, evaluator: Evaluator) -> None:
     evaluator.values[name] = bound + sign * abs(evaluator.values[name] - bound)
 
 
-def _solve(assumption: Compare, evaluator: Evaluator) -> None:
+def _solve(assumption: Compare, evaluator: Evaluator, at: dict[str, int]) -> None:
     for name in names(assumption):
         array = evaluator.values[name]
-        position: tuple[int, ...] = tuple(0 for _ in np.shape(array))
+        position = _moved_entry(assumption, name, np.ndim(array), at)
 
         def residual(x: Any, name: str = name, array: Any = array, position: tuple[int, ...] = position) -> Any:
             if position:
@@ -261,16 +274,25 @@ def _solve(assumption: Compare, evaluator: Evaluator) -> None:
                 evaluator.values[name] = moved
             else:
                 evaluator.values[name] = x
-            return evaluator.number(assumption.left) - evaluator.number(assumption.right)
+            return evaluator.number(assumption.left, at) - evaluator.number(assumption.right, at)
 
         start = array[position] if position else array
         first, second = residual(start), residual(start + 1)
         if second == first:
+            evaluator.values[name] = array
             continue
         x = start - first / (second - first)
         if _close(residual(x), evaluator.lift(0)):
             return
+        evaluator.values[name] = array
     raise Undefined
+
+
+def _moved_entry(assumption: Compare, name: str, rank: int, at: dict[str, int]) -> tuple[int, ...]:
+    """The entry of a name that is moved: the first, at the places of the free indices."""
+    subscripts = next((n.indices for n in walk(assumption) if isinstance(n, Ref) and n.name == name), ())
+    places = [at.get(i.name, 0) if isinstance(i, Index) else 0 for i in subscripts]
+    return tuple(places) if len(places) == rank else (0,) * rank
 
 
 def is_exact(before: Expression, after: Expression, setting: Setting) -> bool:

@@ -75,9 +75,10 @@ def print_html(
     document: Document,
     *,
     katex: Literal["embedded", "shared"] = "embedded",
-    numpy: Callable[[str], str | None] = lambda source: None,
+    numpy: Callable[[str, str], str | None] = lambda source, first: None,
 ) -> str:
-    """The document as an HTML page; `numpy` says an expression of the model language in numpy, where it can."""
+    """The document as an HTML page; `numpy` says an expression of the model language in
+    numpy, where it can; its second argument is the first line of the derivation, which says how far indices run."""
     shared = katex == "shared"
     printer = _Printer(Words(document.language), number_blocks(document), numpy)
     script = in_script(_read("report.js"))
@@ -105,7 +106,7 @@ def print_html(
 class _Printer:
     words: Words
     numbering: Numbering
-    numpy: Callable[[str], str | None]
+    numpy: Callable[[str, str], str | None]
 
     def symbol(self, symbol: Symbol) -> dict[str, object]:
         """An entry of the glossary that the page's signs refer to."""
@@ -192,7 +193,7 @@ class _Printer:
             HtmlLine(
                 _math(derivation.left.latex, display=True) if i == 0 else Markup(""),
                 _math(RELATIONS[line.relation]),
-                self._display(line.latex, line.source),
+                self._display(line.latex, line.source, steps[0].source),
                 self.inlines(line.note),
                 f"({number})" if number and i == last else "",
                 "",
@@ -201,8 +202,8 @@ class _Printer:
         ]
         return _fill("lines", lines=lines, every=every)
 
-    def _display(self, latex: str, source: str) -> Markup:
-        return _math(latex, True, source, (self.numpy(source) or "") if source else "")
+    def _display(self, latex: str, source: str, first: str = "") -> Markup:
+        return _math(latex, True, source, (self.numpy(source, first) or "") if source else "")
 
     def _equations(self, items: tuple[Equation, ...]) -> Markup:
         return _fill("lines", lines=[self._line(item) for item in items], every=False)
@@ -258,7 +259,7 @@ def _math(latex: str, display: bool = False, source: str = "", numpy: str = "") 
 
 
 def _tool_words(words: Words) -> dict[str, str]:
-    keys = ("details", "brief", "normal", "full", "theme", "copy", "walk", "forward", "backward")
+    keys = ("details", "brief", "normal", "full", "theme", "copy", "signs", "walk", "forward", "backward")
     return {key: words[key] for key in keys} | {"language": words["model language"]}
 
 

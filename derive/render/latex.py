@@ -192,6 +192,9 @@ class _Latex(Style):
     def identity(self, size: str) -> str:
         return f"I_{{{size}}}"
 
+    def filled(self, digit: str, sizes: Sequence[str]) -> str:
+        return rf"\mathbf{{{digit}}}_{{" + r" \times ".join(sizes) + "}"
+
     def subscripted(self, base: str, indices: Sequence[str]) -> str:
         return f"{base}_{{{joined_indices(indices)}}}"
 

@@ -80,8 +80,11 @@ def latex_text(text: str) -> str:
     \textbackslash{}input\{x\} 50\% of \ensuremath{\sigma}\_1
     >>> print(latex_text("中"))
     U+4E2D
+    >>> print(latex_text("u'' = -u"))
+    u'{}' = -u
     """
-    return "".join(_allow_breaks(word) for word in re.split(r"(\s+)", _clean(text)))
+    printed = "".join(_allow_breaks(word) for word in re.split(r"(\s+)", _clean(text)))
+    return re.sub("'(?=')", "'{}", printed)  # two primes are no closing quotation mark
 
 
 def latex_code(text: str) -> str:

@@ -6,7 +6,7 @@ is what the tree says, so nothing is simplified here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -38,7 +38,7 @@ from derive.expression.nodes import (
     Where,
 )
 from derive.expression.text import spell_number
-from derive.expression.walk import free_indices
+from derive.expression.walk import children, free_indices
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS, REDUCTIONS
 from derive.render.math_rank import rank
 from derive.render.math_style import (
@@ -64,6 +64,7 @@ class Printer:
         self.style = style
         self.conventions = conventions
         self._done: dict[int, tuple[Expression, Printed]] = {}  # by identity: equal numbers may be spelled otherwise
+        self.beside: dict[int, Expression] = {}  # by identity: see `mark`
 
     def text(self, e: Expression) -> str:
         return self.printed(e).text
@@ -79,12 +80,21 @@ class Printer:
         kind = type(e)
         if kind not in _PRINTERS:
             raise TypeError(f"{kind.__name__} cannot be printed")
+        if kind in _ELEMENTWISE:
+            self.mark(e)
         result = _PRINTERS[kind](self, e)
         self._done[id(e)] = (e, result)
         return result
 
     def rank(self, e: Expression) -> int:
         return rank(e, self.conventions.shapes)
+
+    def mark(self, e: Expression) -> None:
+        """Notes the sums kept as columns or rows that stand beside a matrix, entry by entry."""
+        leaves = list(_leaves(e))
+        kept = {id(leaf): leaf for leaf in leaves if isinstance(leaf, Call) and len(leaf.options) == 2}
+        if kept and any(self.rank(leaf) == 2 for leaf in leaves):
+            self.beside |= kept
 
     # Leaves.
 
@@ -195,12 +205,22 @@ class Printer:
         return [self.exponent(a) if e.function == "exp" else self.text(a) for a in e.args]
 
     def whole_reduction(self, e: Call) -> Printed:
-        """``sum(y*log(p))`` over all axes; over one axis of a matrix A the sums are A 1 and Aᵀ 1."""
-        if e.function == "sum" and len(e.args) == 1:
-            axis = dict(e.options).get("axis")
-            if len(e.options) == 1 and self.rank(e.args[0]) == 2 and axis in _AXES:
+        """``sum(y*log(p))`` over all axes; over one axis of a matrix A the sums are A 1 and Aᵀ 1.
+
+        Kept as a column or a row they are A 1 and 1ᵀ A; beside a matrix each is there for every entry: A 1 1ᵀ, 1 1ᵀ A.
+        """
+        axis = dict(e.options).get("axis")
+        if e.function == "sum" and len(e.args) == 1 and self.rank(e.args[0]) == 2 and axis in _AXES:
+            ones = self.style.ones()
+            if len(e.options) == 1:
                 matrix = e.args[0] if _AXES[axis] else transposed(e.args[0])
-                return Printed(self.at_product(matrix) + self.style.matrix + self.style.ones(), PRODUCT)
+                return Printed(self.at_product(matrix) + self.style.matrix + ones, PRODUCT)
+            turned = self.style.transposed(Printed(ones), None, ()).text
+            inner = self.at_product(e.args[0])
+            parts = [inner, ones, turned] if _AXES[axis] else [ones, turned, inner]
+            if id(e) not in self.beside:
+                parts.remove(turned if _AXES[axis] else ones)
+            return Printed(self.style.matrix.join(parts), PRODUCT)
         if e.options or len(e.args) != 1:
             options = [(name, self.text(value)) for name, value in e.options]
             return self.style.named(e.function, [self.text(a) for a in e.args], options)
@@ -233,6 +253,9 @@ class Printer:
 
     def eye(self, e: Call) -> Printed:
         return Printed(self.style.identity(self.text(e.args[0])))
+
+    def filled(self, e: Call) -> Printed:
+        return Printed(self.style.filled("1" if e.function == "ones" else "0", [self.text(size) for size in e.args]))
 
     # Cases and comparisons.
 
@@ -410,6 +433,18 @@ def _whole(e: Expression) -> bool:
     return isinstance(e, Number) and e.value.denominator == 1 and e.value > 0
 
 
+_ELEMENTWISE = (Add, Mul, Div, Neg, Pow)
+
+
+def _leaves(e: Expression) -> Iterator[Expression]:
+    """What stands in an operation entry by entry."""
+    if isinstance(e, _ELEMENTWISE) or (isinstance(e, Call) and e.function in FUNCTIONS):
+        for part in children(e):
+            yield from _leaves(part)
+    else:
+        yield e
+
+
 _PRINTERS: dict[type[Expression], Callable[[Printer, Any], Printed]] = {
     Number: Printer.number, Constant: Printer.constant, Ref: Printer.ref, Index: Printer.index, Slice: Printer.slice,
     Add: Printer.add, Mul: Printer.mul, Neg: Printer.neg, Div: Printer.div, Pow: Printer.pow, Call: Printer.call,
@@ -431,6 +466,7 @@ _REWRITTEN: dict[str, Callable[..., Expression]] = {
 _SPECIAL: dict[str, Callable[[Printer, Call], Printed]] = {
     **dict.fromkeys(REDUCTIONS, Printer.whole_reduction),
     "delta": Printer.delta, "outer": Printer.outer, "dot": Printer.dot, "eye": Printer.eye,
+    "ones": Printer.filled, "zeros": Printer.filled,
     "inv": Printer.inverse, "det": Printer.determinant, "logdet": Printer.determinant,
     "matrix_power": Printer.matrix_power, "trace": Printer.trace, "solve": Printer.solve,
     **dict.fromkeys(_REWRITTEN, Printer.rewritten),

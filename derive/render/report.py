@@ -15,7 +15,7 @@ from derive.errors import DeriveError, did_you_mean
 from derive.render.document import Block, Derivation, Document, Paragraph, Section
 from derive.render.report_algorithm import algorithm
 from derive.render.report_example import Numbers, example
-from derive.render.report_inner import inner_derivatives
+from derive.render.report_inner import inner_derivatives, inner_stories, told_in
 from derive.render.report_model import graph_section, model_section, symbols
 from derive.render.report_results import batch, conventions, proofs, summary
 from derive.render.report_steps import adjoints, chain_rule, functions, gradients, local_derivatives
@@ -43,11 +43,12 @@ def report(
     rule: UpdateRule | None = None,
     numbers: Numbers | None = None,
     bold: bool = False,
+    collapse: bool = False,
 ) -> Document:
     """The report; `rule` updates the parameters, that of the model if it is None.
 
     With `numbers` (of `derive.check.example`) it has a section with one example; with `bold`, vectors and matrices are
-    bold in LaTeX and HTML.
+    bold in LaTeX and HTML; with `collapse`, repeated layers are one node of the pictures.
 
     >>> from derive.model import Model
     >>> document = report(Model.builtin("quadratic").derive(), language="es", detail="brief")
@@ -56,7 +57,8 @@ def report(
     """
     if detail not in DETAILS:
         raise DeriveError(f"there is no level of detail '{detail}'", hint=did_you_mean(detail, DETAILS))
-    story = Story(derivation.prove(), language, detail, rule_for(derivation.model, rule), bold)
+    story = Story(derivation.prove(), language, detail, rule_for(derivation.model, rule), bold, collapse)
+    story = replace(story, earlier=told_in(inner_stories(story)))
     document = _document(story, BRIEF if detail == "brief" else STORY, story.words["subtitle"], numbers)
     if detail == "normal":
         every = _document(replace(story, detail="full"), STORY, "")

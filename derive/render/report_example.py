@@ -14,6 +14,7 @@ from derive.expression.nodes import D, Expression, Ref
 from derive.render.document import Block, Figure, Inlines, Math, Paragraph, Section, Table, says
 from derive.render.graph_layout import Graph, GraphEdge
 from derive.render.model_graph import model_graph
+from derive.render.report_model import pictured
 from derive.render.story import Story, adjoint_of
 
 Value: TypeAlias = float | tuple["Value", ...]
@@ -81,7 +82,7 @@ def _product(story: Story, factors: Sequence[Expression]) -> Math:
 def _graph(story: Story, numbers: Numbers) -> Graph:
     """Along each edge the value of its source; beneath it what flows back: as numbers, or as δ where it is an array."""
     graph = model_graph(story.model, story.bold)
-    return Graph(graph.nodes, tuple(_edge(story, numbers, edge) for edge in graph.edges))
+    return pictured(story, Graph(graph.nodes, tuple(_edge(story, numbers, edge) for edge in graph.edges)))
 
 
 def _edge(story: Story, numbers: Numbers, edge: GraphEdge) -> GraphEdge:

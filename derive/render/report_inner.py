@@ -26,22 +26,35 @@ def inner_derivatives(story: Story) -> list[Block]:
         Section(says(story.words["inner"]), anchor="inner"),
         Paragraph(story.say("inner intro")),
     ]
-    for k, (inner, derivation) in enumerate(found, 1):
-        own = _story(story, inner, derivation, k)
+    for own, (inner, _) in zip(inner_stories(story), found, strict=True):
         blocks += _told(own, inner, lemmas)
         lemmas |= set(own.derivation.lemmas)
     return blocks
 
 
-def _story(story: Story, inner: Inner, derivation: Derivation, k: int) -> Story:
-    return Story(
-        restricted(derivation.prove(), inner.wrt), story.language, story.detail, bold=story.bold, inside=f"inner-{k}-"
-    )
+def inner_stories(story: Story) -> list[Story]:
+    """One for each ``grad(u, x)``; it knows where the ones before it told a local derivative."""
+    told: list[Story] = []
+    for k, (inner, derivation) in enumerate(zip(story.model.inner, story.derivation.inner, strict=True), 1):
+        told.append(_story(story, inner, derivation, k, told_in(told)))
+    return told
+
+
+def told_in(stories: list[Story]) -> dict[tuple[str, str], str]:
+    """Where local derivatives are told."""
+    return {edge: anchor for own in stories for edge in own.local if (anchor := own.local_anchor(*edge))}
+
+
+def _story(
+    story: Story, inner: Inner, derivation: Derivation, k: int, earlier: dict[tuple[str, str], str]
+) -> Story:
+    own = restricted(derivation.prove(), inner.wrt)
+    return Story(own, story.language, story.detail, bold=story.bold, inside=f"inner-{k}-", earlier=earlier)
 
 
 def _told(own: Story, inner: Inner, lemmas: set[str]) -> Iterator[Block]:
-    left = own.math(adjoint_of(inner.model.loss, inner.wrt))
-    yield Section((left,), level=2, anchor=f"{own.inside}path")
+    title = own.say("derivative title", of=own.loss, wrt=own.math(Ref(inner.wrt)))
+    yield Section(title, level=2, anchor=f"{own.inside}path")
     for name, steps in own.derivation.lemmas.items():
         if name not in lemmas and own.detail != "brief":
             yield lemma_steps(own, name, steps)

@@ -22,6 +22,7 @@ from derive.render.document import (
     Table,
     says,
 )
+from derive.render.graph_collapse import collapsed
 from derive.render.graph_layout import Graph
 from derive.render.model_graph import left_side, model_graph
 from derive.render.prose import joined
@@ -52,13 +53,19 @@ def model_section(story: Story) -> list[Block]:
 def graph_section(story: Story) -> list[Block]:
     """The picture."""
     graph = model_graph(story.model, story.bold)
+    edges = tuple(replace(e, anchor=story.local_anchor(e.target, e.source)) for e in graph.edges)
+    graph = pictured(story, Graph(graph.nodes, edges))
     if len(graph.nodes) > LARGEST_PICTURE:
         return []
-    edges = tuple(replace(e, anchor=story.local_anchor(e.target, e.source)) for e in graph.edges)
     return [
         Section(says(story.words["graph"]), anchor="graph"),
-        Figure(Graph(graph.nodes, edges), story.say("graph caption"), anchor="figure-graph"),
+        Figure(graph, story.say("graph caption"), anchor="figure-graph"),
     ]
+
+
+def pictured(story: Story, graph: Graph) -> Graph:
+    """The graph as it is drawn: repeated layers as one node where that was asked for."""
+    return collapsed(graph, story.words["layers"]) if story.collapse else graph
 
 
 def shape_of(story: Story, shape: Shape) -> Inlines:

@@ -29,7 +29,7 @@ from derive.render.document import Result as Boxed
 from derive.render.latex import latex
 from derive.render.math_style import Conventions
 from derive.render.shape_words import why_shapes_fit
-from derive.render.story import Sources, Story, adjoint_of
+from derive.render.story import Sources, Story, adjoint_of, equal
 from derive.render.told import delta_line, has_deltas, in_matrices, naming, sides, told
 from derive.render.unicode import unicode_math
 from derive.rules.naming import kept_indices
@@ -139,7 +139,8 @@ def local_derivatives(story: Story) -> list[Block]:
         blocks.append(Paragraph(story.say("local shapes")))
     order = {e.name: k for k, e in enumerate(story.model.equations)}
     seen: dict[Hashable, str] = {}
-    for r in sorted(story.derivation.local, key=lambda r: -order[r.of]):
+    new = [r for r in story.derivation.local if (r.of, r.wrt) not in story.earlier]
+    for r in sorted(new, key=lambda r: -order[r.of]):
         form = _form(r.steps)
         blocks.append(local_steps(story, r, seen.get(form, "")))
         seen.setdefault(form, story.local_anchor(r.of, r.wrt))
@@ -161,15 +162,14 @@ def local_steps(story: Story, r: Result, same: str) -> Block:
     if r.steps:
         start = story.math(r.steps[0].before, r.of)
         note = story.say("by", references=Reference(story.equation_anchor(r.of)))
-        lines = (Line("=", start.latex, start.text, note),)
+        lines = (equal(start, note),)
     if same and len(r.steps) > SHORT:
         result = story.math(r.expr, r.of)
-        lines += (Line("=", result.latex, result.text, story.say("same way", reference=Reference(same))),)
+        lines += (equal(result, story.say("same way", reference=Reference(same))),)
     else:
         lines += story.lines(r.steps, r.of)
     if not lines:
-        result = story.math(r.expr, r.of)
-        lines = (Line("=", result.latex, result.text),)
+        lines = (equal(story.math(r.expr, r.of)),)
     return Derivation(story.math(left), lines, story.local_anchor(r.of, r.wrt), _title(story, r.of, r.wrt))
 
 
@@ -246,8 +246,8 @@ def _steps(story: Story, a: Adjoint) -> list[Step]:
 
 
 def adjoint_steps(story: Story, a: Adjoint, same: str) -> list[Block]:
-    if story.is_direct(a.name):
-        return _array_form(story, a, bool(same))
+    if story.is_direct(a.name):  # inside of the model its derivation has just been told, to its last line
+        return [] if story.inside else _array_form(story, a, bool(same))
     r = a.result
     left = story.math(adjoint_of(story.model.loss, a.name, r.indices))
     steps = _steps(story, a)
@@ -282,9 +282,9 @@ def _shortened(story: Story, a: Adjoint, steps: Sequence[Step], lines: tuple[Lin
         return lines
     first = [line for line, step in zip(lines, steps, strict=False) if step.rule == "chain rule"][:1]
     named, last = story.math(a.by_adjoint), lines[-1]
-    between = [Line("=", named.latex, named.text)] if named.latex not in {last.latex, *(x.latex for x in first)} else []
+    between = [equal(named)] if named.latex not in {last.latex, *(x.latex for x in first)} else []
     note = story.say("same way", reference=Reference(same)) if same and story.detail != "brief" else ()
-    end = [Line("=", last.latex, last.text, note)] if not first or last.latex != first[0].latex else []
+    end = [Line("=", last.latex, last.text, note, last.source)] if not first or last.latex != first[0].latex else []
     return (*first, *between, *end)
 
 

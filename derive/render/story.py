@@ -6,7 +6,7 @@ Invariant: a line is what a step says; steps are only left out or joined, never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -55,7 +55,9 @@ class Story:
     detail: str
     rule: UpdateRule = field(default_factory=update_rule)
     bold: bool = False
+    collapse: bool = False  # repeated layers as one node of the pictures
     inside: str = ""  # what the anchors begin with, of a derivative inside the model
+    earlier: Mapping[tuple[str, str], str] = field(default_factory=dict)  # local derivatives told before: their anchors
     long: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)  # looked up by `told`, once a report
 
     @cached_property
@@ -116,6 +118,8 @@ class Story:
     # Names of places in the document.
 
     def local_anchor(self, of: str, wrt: str) -> str:
+        if (of, wrt) in self.earlier:
+            return self.earlier[of, wrt]
         if of == self.model.loss and self.is_direct(wrt):
             return self.adjoint_anchor(wrt)
         known = self.detail != "brief" and (of, wrt) in self.local
@@ -147,7 +151,7 @@ class Story:
                 found[-1] = ([*found[-1][0], step], shown)
             else:
                 found.append(([step], shown))
-        return tuple(Line("=", m.latex, m.text, self.note(group, sources or Sources()), m.source) for group, m in found)
+        return tuple(equal(m, self.note(group, sources or Sources())) for group, m in found)
 
     def _belongs(self, group: Sequence[Step], step: Step) -> bool:
         """Whether the step joins the line before it."""
@@ -188,6 +192,11 @@ class Sources:
 
     local: tuple[str, ...] = ()
     adjoints: tuple[str, ...] = ()
+
+
+def equal(shown: Math, note: Inlines = ()) -> Line:
+    """The line ``= shown``."""
+    return Line("=", shown.latex, shown.text, note, shown.source)
 
 
 def adjoint_of(loss: str, name: str, indices: tuple[str, ...] = ()) -> D:

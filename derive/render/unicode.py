@@ -168,6 +168,9 @@ class _Unicode(Style):
     def identity(self, size: str) -> str:
         return unicode_name("I", [size])
 
+    def filled(self, digit: str, sizes: Sequence[str]) -> str:
+        return self.subscripted({"0": "𝟎", "1": "𝟏"}[digit], sizes)
+
     def subscripted(self, base: str, indices: Sequence[str]) -> str:
         return base + (lowered("".join(indices).replace("'", "′")) or f"[{', '.join(indices)}]")
 

@@ -379,14 +379,14 @@ def _write_derivation(
     folder: RunFolder, derivation: Derivation, rule: UpdateRule, code: str, source: str
 ) -> dict[str, Path]:
     from derive.check.example import example_numbers
-    from derive.emit.formula import numpy_formula
+    from derive.emit.formula import numpy_formulas
     from derive.render.html_document import print_html
     from derive.render.latex_document import print_latex
     from derive.render.report import report
 
     document = report(derivation, "en", "normal", rule, example_numbers(derivation.model))
     return {
-        "the derivation": folder.write(REPORT, print_html(document, numpy=numpy_formula)),
+        "the derivation": folder.write(REPORT, print_html(document, numpy=numpy_formulas(derivation.model))),
         "the same for LaTeX": folder.write(TEX, print_latex(document)),
         "the training code": folder.write(code, source),
         "the model": folder.write(MODEL, derivation.model.text),

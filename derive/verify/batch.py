@@ -7,17 +7,18 @@ front, under its own name or with a capital letter, and dJ/dW is the mean of dL/
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 from derive.differentiate.batch import example_names, over_examples
 from derive.errors import DeriveError
 from derive.expression.build import add, div
-from derive.expression.nodes import Expression, Index, Reduce, Ref
+from derive.expression.nodes import Compare, Expression, Index, Reduce, Ref
 from derive.expression.parts import terms_of
 from derive.expression.walk import bottom_up
 from derive.model import Equation, Model, Variable
 from derive.verify.notation import Vocabulary
 from derive.verify.statement import Statements
-from derive.verify.truths import Truths
+from derive.verify.truths import Truths, spell
 
 OBJECTIVE = "J"
 
@@ -40,7 +41,7 @@ def _capital(name: str) -> str:
 
 
 def _with_examples(model: Model) -> Model:
-    """The model of all examples at once; what it assumes of one example is left out."""
+    """The model of all examples at once; what it assumes of one example holds for each."""
     n, count = example_names(model)
     variables = {
         name: replace(v, shape=(Ref(count), *v.shape)) if name in model.per_example else v
@@ -48,7 +49,8 @@ def _with_examples(model: Model) -> Model:
     }
     variables[count] = Variable(count, "size")
     equations = tuple(_equation(e, model, n, count) if e.name in model.per_example else e for e in model.equations)
-    return replace(model, variables=variables, equations=equations, assumptions=())
+    assumptions = tuple(cast(Compare, over_examples(a, model, n)) for a in model.assumptions)
+    return replace(model, variables=variables, equations=equations, assumptions=assumptions)
 
 
 def _equation(e: Equation, model: Model, n: str, count: str) -> Equation:
@@ -78,7 +80,7 @@ class _BatchTruths(Truths):
         summed = Reduce("sum", self.over(add(*data)), (n,), None, (Ref(count),))
         mean = add(*([div(summed, Ref(count))] if data else []), *alone)
         indices = tuple(i.name for i in element.indices if isinstance(i, Index))
-        return self.add(of, wrt, indices, mean, self.single.shapes[element.name])
+        return self.add(spell(of, wrt), indices, mean, self.single.shapes[element.name])
 
     def extend(self) -> None:
         """What is known of one example, of all of them."""

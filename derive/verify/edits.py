@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import combinations
 
 from derive.expression.build import TWO, add, div, mul, number
 from derive.expression.nodes import (
@@ -25,7 +26,7 @@ from derive.expression.nodes import (
     Ref,
     Transpose,
 )
-from derive.expression.walk import children, with_children
+from derive.expression.walk import children, rename_indices, with_children
 
 MOST = 3_000  # edits of one side
 
@@ -46,7 +47,7 @@ class Pool:
 
     factors: tuple[tuple[str, Expression], ...] = ()
     terms: tuple[Expression, ...] = ()
-    alike: dict[str, tuple[str, ...]] = field(default_factory=dict)  # names of one shape
+    alike: dict[str, tuple[str, ...]] = field(default_factory=dict)  # names of one shape, then of as many axes
     indices: tuple[str, ...] = ()
     matrices: tuple[Expression, ...] = ()
     vectors: tuple[Expression, ...] = ()
@@ -58,10 +59,13 @@ _ALIKE = (("sin", "cos"), ("sinh", "cosh"), ("tanh", "sigmoid"), ("exp", "log"),
 def edits(e: Expression, pool: Pool) -> Iterator[Edit]:
     """All edits of a tree: signs first, then what is there, then what may be missing."""
     parts = list(_places(e))
-    for propose in (_signs, _orders, _numbers, _names, _surplus):
+    for propose in (_turned_differences, _signs, _orders, _axes, _numbers, _names, _surplus):
         for part, put in parts:
             for kind, new in propose(part, pool):
                 yield Edit(kind, put(new), part, new)
+    for first, second in combinations(pool.indices, 2):
+        swapped = rename_indices(e, {first: Index(second), second: Index(first)})
+        yield Edit("wrong index", swapped, e, swapped)
     for kind, factor in pool.factors:
         for part, put in parts:
             if not isinstance(part, (Number, Index)):
@@ -72,7 +76,7 @@ def edits(e: Expression, pool: Pool) -> Iterator[Edit]:
             yield Edit("missing factor", put(new), None, lacking)
     for term in pool.terms:
         for part, put in parts:
-            if not isinstance(part, (Number, Index, Neg)):
+            if part is e or not isinstance(part, (Number, Index, Neg)):
                 yield Edit("missing term", put(add(part, term)), None, term)
                 yield Edit("missing term", put(add(part, Neg(term))), None, Neg(term))
 
@@ -97,6 +101,13 @@ def _places(e: Expression, put: Put = lambda new: new) -> Iterator[tuple[Express
 Proposals = Iterator[tuple[str, Expression]]
 
 
+def _turned_differences(e: Expression, _: Pool) -> Proposals:
+    """u − v → v − u."""
+    match e:
+        case Add(terms=(first, Neg(second))):
+            yield "sign", add(second, Neg(first))
+
+
 def _signs(e: Expression, _: Pool) -> Proposals:
     """u → −u; in a sum, one term's sign."""
     match e:
@@ -119,6 +130,8 @@ def _orders(e: Expression, _: Pool) -> Proposals:
     """Products in the wrong order, transposes that are missing or too many, a quotient upside down."""
     match e:
         case MatMul(left, right):
+            if isinstance(left, Transpose):
+                yield "transposed product", MatMul(_turned(left), _turned(right))
             yield "transposed product", MatMul(_turned(left), right)
             yield "transposed product", MatMul(left, _turned(right))
             yield "transposed product", MatMul(right, left)
@@ -146,6 +159,17 @@ def _orders(e: Expression, _: Pool) -> Proposals:
         for k, factor in enumerate(e.factors[1:], 1):
             rest = mul(*e.factors[:k], *e.factors[k + 1 :])
             yield "upside down", div(rest, factor)
+
+
+def _axes(e: Expression, _: Pool) -> Proposals:
+    """A sum or mean over other axes."""
+    match e:
+        case Call(function="sum" | "mean", args=args, options=options):
+            for k in (0, 1):
+                if options != (("axis", number(k)),):
+                    yield "wrong axis", Call(e.function, args, (("axis", number(k)),))
+            if options:
+                yield "wrong axis", Call(e.function, args)
 
 
 def _turned(e: Expression) -> Expression:

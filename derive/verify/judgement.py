@@ -85,5 +85,6 @@ def judge(truth: Expression, claim: Expression, where: Setting) -> Verdict:
         return Verdict(UNDECIDED)
     if not agreed:
         told = [name for name in {**names(truth), **names(claim)} if not where.shapes.get(name)]
-        return Verdict(WRONG, counterexample=Points(truth, claim, where, 3).counterexample(claim, told))
+        tried = (Points(truth, claim, where, count).counterexample(claim, told) for count in (3, 30))
+        return Verdict(WRONG, counterexample=next((found for found in tried if found is not None), None))
     return Verdict(RIGHT, "symbolic" if prove_symbolically(truth, claim, where) else "numeric")

@@ -17,6 +17,8 @@ from derive.errors import DeriveError, Place, did_you_mean, printable
 from derive.functions import known_functions
 from derive.render.names import GREEK
 
+TOTAL, PARTIAL = "__derivative_", "__partial_"  # begin the identifiers of derivatives, as they are written: d or ∂
+
 _LETTER = r"A-Za-zÀ-ÖØ-öø-ɏͰ-ϿḀ-ỿ_"
 _LAYER = r"(?:\^\{?[\[(]\d+[\])]\}?|⁽[⁰¹²³⁴⁵⁶⁷⁸⁹]+⁾)?"
 _NAME = rf"[{_LETTER}][{_LETTER}0-9\u0300-\u036f]*{_LAYER}[₀₁₂₃₄₅₆₇₈₉ᵢⱼₖ]*"
@@ -91,7 +93,7 @@ class Vocabulary:
         return spelled, ""
 
     def identifier(self, of: str, wrt: str) -> str:
-        return self.derivatives.setdefault((of, wrt), f"__derivative_{len(self.derivatives)}")
+        return self.derivatives.setdefault((of, wrt), f"{TOTAL}{len(self.derivatives)}")
 
     def is_function(self, name: str) -> bool:
         return name not in self.ranks and name not in self.aliases and (
@@ -197,7 +199,10 @@ def _derivative(match: re.Match[str], known: Vocabulary) -> str:
             place = Place(1, match.start() + match[0].index(spelled) + 1, len(spelled))
             raise DeriveError(f"there is no name '{printable(spelled)}'", place, did_you_mean(name, known.ranks))
     inner = [part[1:-1] for part in (above_indices or low, below_indices or low_too) if part]
-    return known.identifier(of, wrt) + (f"[{','.join(inner)}]" if inner else "")
+    name = known.identifier(of, wrt)
+    if match[0][0] != "d":
+        name = name.replace(TOTAL, PARTIAL)
+    return name + (f"[{','.join(inner)}]" if inner else "")
 
 
 def _with_products(found: list[Token], known: Vocabulary) -> Iterator[Token]:
@@ -278,6 +283,6 @@ def derivative_of(part: list[Token], known: Mapping[tuple[str, str], str]) -> tu
     """What a member says that is one derivative alone: of, by, and its subscripts."""
     if len(part) != 1 or part[0].kind != "derivative":
         return None
-    identifier, bracket, rest = part[0].text.partition("[")
+    identifier, bracket, rest = part[0].text.replace(PARTIAL, TOTAL).partition("[")
     of, wrt = next(pair for pair, name in known.items() if name == identifier)
     return of, wrt, bracket + rest

@@ -1,6 +1,7 @@
 """Which slip a wrong side most likely is: the first edit that makes it true, proved.
 
-In: a wrong side, what it should equal, the names around.  Out: a `Slip`, or None where no single edit repairs it.
+In: a wrong side, what it should equal, the names around.  Out: a `Slip`, or None where no edit repairs it, nor one and
+the sign.
 Edits are sieved at two points and the survivors proved by the prover, so that a slip that is named is one.
 """
 
@@ -12,14 +13,15 @@ from dataclasses import dataclass
 
 from derive.differentiate.local import differentiate
 from derive.errors import DeriveError
-from derive.expression.build import ONE, TWO, mul, sub
+from derive.expression.build import ONE, TWO, mul, neg, sub
 from derive.expression.nodes import Add, Call, Div, Expression, Mul, Neg, Number, Pow, Ref
 from derive.expression.walk import index_names, names, operations, walk
 from derive.prove.counterexample import Points
+from derive.prove.setting import Setting
 from derive.verify.edits import MOST, Edit, Pool, edits
 from derive.verify.judgement import RIGHT, judge, setting
 from derive.verify.statement import Head, Statements, Unfit
-from derive.verify.truths import ELEMENTWISE
+from derive.verify.truths import pair_of
 
 MOST_PROOFS = 8  # survivors of the sieve that are proved
 SECONDS = 20.0
@@ -36,22 +38,38 @@ class Slip:
     before: Expression | None
     after: Expression | None
     derivative: tuple[str, str] | None = None  # where what is missing is a derivative of the graph
+    turned: bool = False  # the whole has the wrong sign besides
 
     def spelled(self, spell: Callable[[Expression], Expression]) -> Slip:
         """The same, its names spelled otherwise."""
         before, after = (None if e is None else spell(e) for e in (self.before, self.after))
-        return Slip(self.kind, spell(self.corrected), before, after, self.derivative)
+        return Slip(self.kind, spell(self.corrected), before, after, self.derivative, self.turned)
 
 
 def find_slip(statements: Statements, head: Head, of: str, wrt: str, side: Expression) -> Slip | None:
-    """The most likely slip in a side that does not equal the head."""
+    """The most likely slip in a side that does not equal the head: one, or else one in a side of the wrong sign."""
     if operations(side) > 60:
         return None
     pool, derivatives = _pool(statements, head, of, wrt, side)
     speaking = Add((side, *map(Ref, _names_of(pool))))
     where = setting(statements, head, speaking)
-    points = Points(head.expr, speaking, where, 2)
-    proofs, end = 0, time.monotonic() + SECONDS
+    end = time.monotonic() + SECONDS
+    for sign in (ONE, neg(ONE)):
+        truth = head.expr if sign == ONE else neg(head.expr)
+        edit = _repair(statements, head, truth, side, pool, where, end)
+        if edit is not None:
+            derivative = None if edit.before or edit.after is None else derivatives.get(edit.after)
+            corrected = edit.tree if sign == ONE else _turned(edit.tree)
+            return Slip(edit.kind, corrected, edit.before, edit.after, derivative, sign != ONE)
+    return None
+
+
+def _repair(
+    statements: Statements, head: Head, truth: Expression, side: Expression, pool: Pool, where: Setting, end: float
+) -> Edit | None:
+    """The first edit of a side that makes it the truth."""
+    points = Points(truth, Add((side, *map(Ref, _names_of(pool)))), where, 2)
+    proofs = 0
     for edit in _distinct(edits(side, pool)):
         if proofs == MOST_PROOFS or time.monotonic() > end:
             return None
@@ -61,10 +79,23 @@ def find_slip(statements: Statements, head: Head, of: str, wrt: str, side: Expre
             continue
         if points.agrees(meant):
             proofs += 1
-            if judge(head.expr, meant, where).verdict == RIGHT:
-                derivative = None if edit.before or edit.after is None else derivatives.get(edit.after)
-                return Slip(edit.kind, edit.tree, edit.before, edit.after, derivative)
+            if judge(truth, meant, where).verdict == RIGHT:
+                return edit
     return None
+
+
+def _turned(e: Expression) -> Expression:
+    """The side of the other sign, a difference in it turned round: (y − a)·x → (a − y)·x."""
+    match e:
+        case Neg(arg):
+            return arg
+        case Add(terms=(first, Neg(second))):
+            return Add((second, Neg(first)))
+        case Mul(factors):
+            for k, factor in enumerate(factors):
+                if isinstance(_turned(factor), Add) and isinstance(factor, Add):
+                    return Mul((*factors[:k], _turned(factor), *factors[k + 1 :]))
+    return Neg(e)
 
 
 def _names_of(pool: Pool) -> list[str]:
@@ -96,7 +127,7 @@ def _pool(
             for factor in (expr, Ref(name)) if not element.indices else (Ref(name),):
                 if operations(factor) <= 12 and not _trivial(factor):
                     factors.setdefault(factor, kind)
-                    derivatives.setdefault(factor, _pair(name))
+                    derivatives.setdefault(factor, pair_of(name))
     for factor in _inner_derivatives(statements, of, side):
         factors.setdefault(factor, "missing inner derivative")
     scalars = [n for n in _near(statements, of, wrt, side) if not shapes.get(n)]
@@ -135,7 +166,7 @@ def _derivatives_of(statements: Statements, of: str, upper: str, lower: str) -> 
     """The local derivative of an edge, and the derivative of the whole by the edge's upper end."""
     truths, loss = statements.truths, statements.model.loss
     try:
-        found = truths.elementwise(upper, lower) or (None if upper == loss else truths.name(upper, lower))
+        found = truths.elementwise(upper, lower) or (None if upper == loss else truths.partial(upper, lower))
     except DeriveError:
         return
     if found is not None:
@@ -176,11 +207,6 @@ def _between(statements: Statements, of: str, wrt: str) -> list[tuple[str, str]]
     return [*edges, *(pair for pair in pairs if pair not in edges)]
 
 
-def _pair(name: str) -> tuple[str, str]:
-    of, _, wrt = name.replace(ELEMENTWISE, "").partition("/")
-    return of[1:], wrt[1:]
-
-
 def _trivial(e: Expression) -> bool:
     return isinstance(e, Number) and e.value in (0, 1)
 
@@ -196,12 +222,18 @@ def _near(statements: Statements, of: str, wrt: str, side: Expression) -> list[s
 
 
 def _alike(statements: Statements, side: Expression) -> dict[str, tuple[str, ...]]:
-    """For each name of the side the others of its shape."""
+    """For each name of the side the others of its shape, then those of as many axes."""
     shapes = statements.shapes
     others = [n for n, v in statements.model.shapes.items() if n != statements.model.loss]
     others = [n for n in others if getattr(statements.model.variables.get(n), "role", "") != "size"]
     others += [n for n in names(side) if n not in others]
-    return {n: tuple(o for o in others if o != n and shapes.get(o, ()) == shapes.get(n, ())) for n in names(side)}
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names(side):
+        shape = shapes.get(name, ())
+        ranked = [o for o in others if o != name and len(shapes.get(o, ())) == len(shape)]
+        fitting = [o for o in ranked if shapes.get(o, ()) == shape]
+        found[name] = (*fitting, *(o for o in ranked if o not in fitting))
+    return found
 
 
 def _terms(e: Expression) -> list[Expression]:
@@ -225,7 +257,7 @@ def _paths(statements: Statements, of: str, wrt: str) -> list[Expression]:
         if lower != wrt or upper == of or statements.shapes.get(upper):
             continue
         try:
-            found.append(mul(Ref(truths.name(of, upper)), Ref(truths.name(upper, lower))))
+            found.append(mul(Ref(truths.name(of, upper)), Ref(truths.partial(upper, lower))))
         except DeriveError:
             continue
     return found

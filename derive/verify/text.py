@@ -35,9 +35,11 @@ def _row(line: Line) -> str:
     return f"{left} = {line.claim.text}"
 
 
-def _left(line: Line) -> str:
+def _left(line: Line, sign: str = "") -> str:
+    """The left side with the sign that the author wrote, or with another."""
     claim = line.claim
-    return (spell(claim.of, claim.wrt) if claim.wrt else claim.of) + claim.subscripts
+    sign = sign or ("∂" if claim.partial else "d")
+    return (spell(claim.of, claim.wrt, sign) if claim.wrt else claim.of) + claim.subscripts
 
 
 def _verdict(line: Line, words: Words) -> str:
@@ -58,7 +60,7 @@ def _explanation(line: Line, checked: Checked, words: Words) -> str:
     told = [words.sentence(key, number=str(number))]
     told += [f"    {source.replace(chr(9), ' ')}", "    " + " " * (column - 1) + "^" * line.claim.place.width]
     if line.verdict.verdict == UNDECIDED:
-        return "\n".join([*told, words["not used" if line.verdict.reason else "no point"]])
+        return "\n".join([*told, words["no point"]])
     if line.follows:
         told.append(words["wrong before"])
     if line.slip is not None:
@@ -85,7 +87,8 @@ def slip_sentence(slip: Slip, words: Words) -> str:
     before, after = ("" if e is None else shown(e) for e in (slip.before, slip.after))
     derivative = "" if slip.derivative is None else spell(*slip.derivative)
     told = f"{derivative} = {after}" if derivative and derivative != after else after
-    return words.sentence(f"slip {slip.kind}", before=before, after=told)
+    said = words.sentence(f"slip {slip.kind}", before=before, after=told)
+    return words.sentence("two slips", slip=said) if slip.turned else said
 
 
 def _numbers(found: Counterexample, words: Words) -> str:
@@ -123,7 +126,7 @@ def _line(line: Line) -> dict[str, Any]:
     return {
         "line": claim.line,
         "column": claim.place.column,
-        "left": _left(line),
+        "left": _left(line, "d"),
         "text": claim.text,
         "verdict": line.verdict.verdict,
         "proof": line.verdict.proof,

@@ -1,8 +1,8 @@
 """What each derivative of a derivation truly is: equations beside the model's own, one for each.
 
 In: the proved derivation of the model.  Out: for ``dL/dz``, ``da/dz`` and the like a name, a shape, and an equation
-that gives its elements by names of the model and other derivatives.  A derivative of a node is the local one where its
-equation has the name itself, else the chain rule through the nodes between.
+that gives its elements by names of the model and other derivatives.  ``dn/dx`` of a node is the total derivative, by
+the chain rule; ``∂n/∂x`` is that of its own equation alone, which differs where x enters through other nodes too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from derive.expression.walk import fresh, index_names, names, rename_indices, tr
 from derive.model import Model, Shape
 
 ELEMENTWISE = "⊙"  # ends the name of a derivative that is read entry by entry: the diagonal of the Jacobian
+PARTIAL = "∂"  # begins the name of a derivative of one equation alone
 
 Known = tuple[Ref, Expression]
 
@@ -30,12 +31,11 @@ class Truths:
         self.reached = {a.name for a in (*derivation.nodes, *derivation.gradients)}
         for adjoint in (*derivation.nodes, *derivation.gradients):
             result = adjoint.result
-            self.add(result.of, result.wrt, result.indices, self.without_adjoints(result.expr), result.shape)
+            self.add(spell(result.of, result.wrt), result.indices, self.without_adjoints(result.expr), result.shape)
         if self.model.loss not in self.reached:
-            self.add(self.model.loss, self.model.loss, (), ONE, ())
+            self.add(spell(self.model.loss, self.model.loss), (), ONE, ())
 
-    def add(self, of: str, wrt: str, indices: tuple[str, ...], expr: Expression, shape: Shape) -> str:
-        name = spell(of, wrt)
+    def add(self, name: str, indices: tuple[str, ...], expr: Expression, shape: Shape) -> str:
         self.equations[name] = (Ref(name, tuple(map(Index, indices))), expr)
         self.shapes[name] = shape
         return name
@@ -51,42 +51,52 @@ class Truths:
         return transform(e, change)
 
     def name(self, of: str, wrt: str) -> str:
-        """The name of a derivative; DeriveError where it is not clear which is meant."""
+        """The name of a derivative, the total one; DeriveError where there is none."""
         name = spell(of, wrt)
         if name in self.equations:
             return name
         if of not in self.model.by_name:
             raise DeriveError(f"'{of}' has no equation, so it has no derivative")
-        through = [c for c in self.inner(of) if c != wrt and self.depends(c, wrt)]
-        direct = (of, wrt) in self.local
-        if direct and through:
-            said = f"'{of}' depends on '{wrt}' directly and through '{through[0]}'"
-            raise DeriveError(
-                f"{said}: which derivative is meant is not clear", hint="write the derivative of the loss"
-            )
-        if direct:
-            found = self.local[(of, wrt)]
-            return self.add(of, wrt, found.indices, found.expr, found.shape)
+        through = self.through(of, wrt)
+        if wrt in self.inner(of) and (of, wrt) not in self.local:
+            raise DeriveError(f"derive has no derivative of '{of}': the loss does not depend on it")
+        if (of, wrt) in self.local and not through:
+            return self.of_local(of, wrt, name)
         return self.by_chain_rule(of, wrt, through)
 
+    def partial(self, of: str, wrt: str) -> str:
+        """The name of the derivative of a node's own equation; the total one where nothing lies between."""
+        if (of, wrt) not in self.local or not self.through(of, wrt) or of == self.model.loss:
+            return self.name(of, wrt)
+        name = spell(of, wrt, PARTIAL)
+        return name if name in self.equations else self.of_local(of, wrt, name)
+
+    def of_local(self, of: str, wrt: str, name: str) -> str:
+        found = self.local[(of, wrt)]
+        return self.add(name, found.indices, found.expr, found.shape)
+
+    def through(self, of: str, wrt: str) -> list[str]:
+        """The nodes in a node's equation that depend on a name themselves."""
+        return [c for c in self.inner(of) if c != wrt and self.depends(c, wrt)]
+
     def by_chain_rule(self, of: str, wrt: str, through: list[str]) -> str:
-        """Σ over the names between of ∂of/∂c · dc/dwrt; 0 where there are none."""
+        """Σ over the names between of ∂of/∂c · dc/dwrt, and ∂of/∂wrt; 0 where there are none."""
         equation, shapes = self.model.by_name[of], self.model.shapes
         taken = dict.fromkeys((*equation.indices, *index_names(equation.body)))
         last = _letters(len(shapes[wrt]), taken)
+        own = (*map(Index, equation.indices),)
         terms: list[Expression] = []
         for c in through:
             if (of, c) not in self.local:
                 raise DeriveError(f"derive has no derivative of '{of}': the loss does not depend on it")
             between = _letters(len(shapes[c]), taken)
-            left, right = self.name(of, c), self.name(c, wrt)
-            product = mul(
-                Ref(left, tuple(map(Index, (*equation.indices, *between)))),
-                Ref(right, tuple(map(Index, (*between, *last)))),
-            )
+            left, right = self.partial(of, c), self.name(c, wrt)
+            product = mul(Ref(left, (*own, *map(Index, between))), Ref(right, tuple(map(Index, (*between, *last)))))
             terms.append(Reduce("sum", product, between, None, shapes[c]) if between else product)
+        if (of, wrt) in self.local:
+            terms.append(Ref(self.partial(of, wrt), (*own, *map(Index, last))))
         shape = (*equation.shape, *shapes[wrt])
-        return self.add(of, wrt, (*equation.indices, *last), add(*terms) if terms else ZERO, shape)
+        return self.add(spell(of, wrt), (*equation.indices, *last), add(*terms) if terms else ZERO, shape)
 
     def inner(self, of: str) -> list[str]:
         return list(names(self.model.by_name[of].body)) if of in self.model.by_name else []
@@ -105,25 +115,50 @@ class Truths:
 
     def elementwise(self, of: str, wrt: str) -> str | None:
         """The name of the derivative entry by entry, where node and name have one shape and meet at equal entries."""
-        model = self.model
-        if of not in model.by_name or not model.shapes[of] or model.shapes[of] != model.shapes[wrt]:
+        name = spell(of, wrt) + ELEMENTWISE
+        if name in self.equations:
+            return name
+        through = self.through(of, wrt) if self.alike(of, wrt) else []
+        direct = (of, wrt) in self.local
+        if not through:
+            return self.diagonal(of, wrt, name) if direct else None
+        own = (*map(Index, self.model.by_name[of].indices),)
+        factors: list[tuple[str | None, ...]] = [(self.by_entries(of, c), self.elementwise(c, wrt)) for c in through]
+        factors += [(self.by_entries(of, wrt),)] if direct else []
+        terms = [mul(*(Ref(each, own) for each in pair if each is not None)) for pair in factors if None not in pair]
+        return self.entries(name, own, add(*terms)) if len(terms) == len(factors) else None
+
+    def by_entries(self, of: str, wrt: str) -> str | None:
+        """As `elementwise`, of the node's own equation alone."""
+        sign = PARTIAL if self.through(of, wrt) else "d"
+        return self.diagonal(of, wrt, spell(of, wrt, sign) + ELEMENTWISE) if (of, wrt) in self.local else None
+
+    def alike(self, of: str, wrt: str) -> bool:
+        """Whether a node and a name are arrays of one shape."""
+        shapes = self.model.shapes
+        return of in self.model.by_name and bool(shapes[of]) and shapes[of] == shapes[wrt]
+
+    def diagonal(self, of: str, wrt: str, name: str) -> str | None:
+        """The derivative of an equation at equal entries of both; None where others meet."""
+        if not self.alike(of, wrt):
             return None
-        equation = model.by_name[of]
+        equation = self.model.by_name[of]
         own = tuple(map(Index, equation.indices))
-        for node in [n for n in walk(equation.body) if isinstance(n, Ref) and n.name == wrt]:
-            if node.indices != own:
-                return None
-        if (of, wrt) not in self.local or _inside_a_sum(equation.body, wrt):
+        if any(isinstance(n, Ref) and n.name == wrt and n.indices != own for n in walk(equation.body)):
             return None
-        element, expr = self.equations[self.name(of, wrt)]
+        if _inside_a_sum(equation.body, wrt):
+            return None
+        element, expr = self.equations[self.partial(of, wrt)]
         rank = len(own)
         swap = dict(
             zip((i.name for i in element.indices[rank:] if isinstance(i, Index)), element.indices, strict=False)
         )
         diagonal = transform(rename_indices(expr, swap), _one_on_the_diagonal)
-        name = spell(of, wrt) + ELEMENTWISE
-        self.equations[name] = (Ref(name, element.indices[:rank]), diagonal)
-        self.shapes[name] = model.shapes[wrt]
+        return self.entries(name, element.indices[:rank], diagonal)
+
+    def entries(self, name: str, indices: tuple[Expression, ...], expr: Expression) -> str:
+        self.equations[name] = (Ref(name, indices), expr)
+        self.shapes[name] = self.model.shapes[name.removesuffix(ELEMENTWISE).partition("/")[2][1:]]
         return name
 
     def path(self, of: str, wrt: str) -> list[tuple[str, str]]:
@@ -135,8 +170,14 @@ class Truths:
         ]
 
 
-def spell(of: str, wrt: str) -> str:
-    return f"d{of}/d{wrt}"
+def spell(of: str, wrt: str, sign: str = "d") -> str:
+    return f"{sign}{of}/{sign}{wrt}"
+
+
+def pair_of(name: str) -> tuple[str, str]:
+    """The (of, with respect to) of a derivative's name."""
+    of, _, wrt = name.replace(ELEMENTWISE, "").partition("/")
+    return of[1:], wrt[1:]
 
 
 def _letters(count: int, taken: dict[str, None]) -> tuple[str, ...]:

@@ -20,8 +20,7 @@ from derive.verify.statement import Head, Statements, Unfit
 from derive.verify.truths import Truths
 from derive.verify.written import Claim, Written, named, read
 
-MOST_SLIPS = 5  # wrong lines that a slip is looked for in
-NOT_USED = "assumptions of each example"  # of a line about the batch: it might hold by them
+MOST_SLIPS = 20  # wrong lines that a slip is looked for in
 DEFINED = "defined"  # a line that only gives a name its meaning
 
 
@@ -106,9 +105,9 @@ class _Judge:
             written = statements.by_rank(statements.read(claim.side, ()))
             statements.define(claim.of, written)
             return Line(claim, Verdict(DEFINED), written), None
-        head = statements.head(claim.of, claim.wrt, claim.subscripts)
-        written = statements.read(claim.side, head.fixed)
-        verdict, head, tree, meant = self.best(claim, head, written)
+        heads = statements.heads(claim.of, claim.wrt, claim.subscripts, claim.partial)
+        written = statements.read(claim.side, heads[0].fixed)
+        verdict, head, tree, meant = self.best(claim, heads, written)
         follows = None
         if before is not None and meant is not None:
             follows = judge(before[1], meant, setting(statements, head, before[1], meant)).verdict == RIGHT
@@ -117,15 +116,15 @@ class _Judge:
             slip = find_slip(statements, head, claim.of, claim.wrt, tree)
             slip = None if slip is None else slip.spelled(statements.respelled)
             self.slips -= 1
-        return Line(claim, verdict, statements.printed(head), follows, slip), meant
+        return Line(claim, verdict, statements.respelled(statements.printed(head)), follows, slip), meant
 
     def best(
-        self, claim: Claim, head: Head, written: Expression
+        self, claim: Claim, heads: list[Head], written: Expression
     ) -> tuple[Verdict, Head, Expression, Expression | None]:
         """The reading of a side that is right, else the first that fits, else the first."""
         statements = self.of(claim)
         found: list[tuple[Verdict, Head, Expression, Expression | None]] = []
-        for at, tree in self.readings(claim, head, written):
+        for at, tree in self.readings(claim, heads, written):
             ranked = tree
             try:
                 ranked = statements.by_rank(tree)
@@ -137,24 +136,20 @@ class _Judge:
                 found.append((Verdict(WRONG, reason=error.message), at, ranked, None))
                 continue
             verdict = judge(at.expr, meant, setting(statements, at, meant))
-            if verdict.verdict == WRONG and statements is self.batch and self.written.model.assumptions:
-                verdict = Verdict(UNDECIDED, reason=NOT_USED)
             found.append((verdict, at, ranked, meant))
             if verdict.verdict == RIGHT:
                 return found[-1]
         return min(found, key=lambda each: (each[3] is None, each[0].verdict != UNDECIDED))
 
-    def readings(self, claim: Claim, head: Head, written: Expression) -> Iterator[tuple[Head, Expression]]:
-        """Derivatives between names of one shape are read entry by entry, or as Jacobians."""
+    def readings(self, claim: Claim, heads: list[Head], written: Expression) -> Iterator[tuple[Head, Expression]]:
+        """Derivatives between names of one shape are read entry by entry, or as Jacobians; those of nodes as total
+        ones, or as those of the nodes' own equations."""
         statements = self.of(claim)
         entries = statements.elementwise(written)
-        heads = [head]
-        if claim.wrt and not claim.subscripts and statements.truths.elementwise(claim.of, claim.wrt):
-            heads.insert(0, statements.head(claim.of, claim.wrt, "", elementwise=True))
-        for at in heads:
-            yield at, entries
-            if entries != written:
-                yield at, written
+        strict = statements.read(claim.side, heads[0].fixed, strict=True)
+        others = (statements.elementwise(strict), strict, statements.partials(entries), statements.partials(written))
+        trees = dict.fromkeys((entries, written, *others))
+        yield from ((head, tree) for head in heads for tree in trees)
 
 
 def _placed(error: DeriveError, claim: Claim) -> DeriveError:

@@ -44,6 +44,7 @@ class Claim:
     side: Spelled
     opens: bool  # the first member of its chain
     first: bool = False
+    partial: bool = False  # the head is written with ∂
 
 
 @dataclass
@@ -114,6 +115,7 @@ class _Reader:
     def __init__(self, found: Written) -> None:
         self.found = found
         self.head: tuple[str, str, str] | None = None
+        self.partial = False
 
     def read(self, lines: list[str], start: int) -> None:
         said = [k for k in range(start, len(lines)) if _said(lines[k]).strip() and not _RULE.match(lines[k])]
@@ -141,6 +143,9 @@ class _Reader:
     def claims(self, number: int, line: str, chain: list[list[Token]]) -> Iterator[Claim]:
         opens = bool(chain[0])
         new = self.begin(number, chain) if opens else False
+        if opens:
+            written = [token for part in chain for token in part if token.kind == "derivative"]
+            self.partial = bool(written) and line[written[0].start] in "∂𝜕"
         if self.head is None:
             raise DeriveError("there is no line before to go on with", Place(number, 1), "begin with `dL/dz = …`")
         of, wrt, subscripts = self.head
@@ -154,7 +159,7 @@ class _Reader:
             start, stop = part[0].start, part[-1].start + part[-1].width
             place = Place(number, start + 1, stop - start)
             said = spelled(part)
-            yield Claim(number, place, line[start:stop], of, wrt, subscripts, said, opens, new and opens)
+            yield Claim(number, place, line[start:stop], of, wrt, subscripts, said, opens, new and opens, self.partial)
             opens = False
 
     def begin(self, number: int, chain: list[list[Token]]) -> bool:
