@@ -12,7 +12,7 @@ from derive.expression.nodes import Call, D, Expression, Ref, Where
 from derive.expression.walk import contains, operations, walk
 from derive.functions import FUNCTIONS
 from derive.rules.arithmetic import ARITHMETIC
-from derive.rules.calculus import CASES, DEFINITION_RULES, ELEMENTWISE, INVERSE_RULES, ORDER
+from derive.rules.calculus import CASES, DEFINITION_RULES, ELEMENTWISE, INVERSE_RULES, ORDER, is_constant
 from derive.rules.fractions import CANCEL
 from derive.rules.guards import is_guard
 from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
@@ -71,8 +71,12 @@ def _by_cases(
         chain.expr = whole(found)
         return found
 
-    then = part(body.then, lambda e: Where(body.condition, e, D(body.otherwise, wrt)))
-    part(body.otherwise, lambda e: Where(body.condition, then, e))
+    otherwise: Expression = D(body.otherwise, wrt)
+    if is_constant(body.otherwise, wrt):  # what is said in a line comes first
+        otherwise = part(body.otherwise, lambda e: Where(body.condition, D(body.then, wrt), e))
+    then = part(body.then, lambda e: Where(body.condition, e, otherwise))
+    if not is_constant(body.otherwise, wrt):
+        part(body.otherwise, lambda e: Where(body.condition, then, e))
     simplify(chain)
     return chain.expr, tuple(chain.steps)
 

@@ -30,13 +30,21 @@ Box = tuple[float, float, float, float]  # centre, width and height
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """A quantity; `role` is input, target, parameter, constant, noise, node, loss or output."""
+    """A quantity; `role` is input, target, parameter, constant, noise, node, earlier, loss or output.
+
+    `of`: of another step of a recurrence the quantity itself, which has the id.
+    """
 
     id: str
     label: str
     latex: str
     role: str
     subtitle: str = ""
+    of: str = ""
+
+    @property
+    def quantity(self) -> str:
+        return self.of or self.id
 
 
 @dataclass(frozen=True, slots=True)

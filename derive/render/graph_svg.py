@@ -22,6 +22,7 @@ _HUES = {  # of each role: fill and border on a light page, then on a dark one
     "constant": ("#edf0f2", "#64707d", "#2b3137", "#94a0ac"),
     "noise": ("#edf0f2", "#64707d", "#2b3137", "#94a0ac"),
     "node": ("#ffffff", "#47525e", "#1c2126", "#a9b4bf"),
+    "earlier": ("#ffffff", "#8a949e", "#1c2126", "#78838e"),
     "loss": ("#fde2e1", "#c53030", "#4a1d1d", "#ef7e7e"),
     "output": ("#dcf5e5", "#25774a", "#16382a", "#5fc48d"),
 }
@@ -36,7 +37,7 @@ _STYLE = """\
 .derive-graph .edge polygon { fill: #7b8591; }
 .derive-graph .edge .wide { stroke: transparent; stroke-width: 14; }
 .derive-graph .box { stroke-width: 1.4; }
-.derive-graph .noise .box { stroke-dasharray: 4 3; }
+.derive-graph .noise .box, .derive-graph .earlier .box { stroke-dasharray: 4 3; }
 .derive-graph .loss .box, .derive-graph .output .box { stroke-width: 2.4; }
 .derive-graph a:hover .box, .derive-graph a:focus .box { stroke-width: 3.2; }
 .derive-graph a:hover .line, .derive-graph a:focus .line { stroke-width: 3; }
@@ -111,9 +112,9 @@ def _node(placed: PlacedNode, prefix: str) -> str:
     texts = _label(node.label, (placed.x, baseline), FONT)
     if node.subtitle:
         texts += _label(node.subtitle, (placed.x, placed.y + 16), SMALL_FONT)
-    marks = f'id="{prefix}node-{_text(node.id)}" data-quantity="{_text(node.id)}" class="{role}"'
+    marks = f'id="{prefix}node-{_text(node.id)}" data-quantity="{_text(node.quantity)}" class="{role}"'
     title = f"<title>{_text(f'{_plain(node.label)} ({role})')}</title>"
-    return f'<g {marks}><a href="#step-{quote(_clean(node.id), safe="")}">{title}{box}{texts}</a></g>'
+    return f'<g {marks}><a href="#step-{quote(_clean(node.quantity), safe="")}">{title}{box}{texts}</a></g>'
 
 
 def _edge(placed: PlacedEdge) -> str:

@@ -23,6 +23,7 @@ _STYLES = {
     "parameter": "draw=orange!75!black, fill=orange!16, rounded corners=8pt",
     "constant": "draw=gray!80!black, fill=gray!12, rounded corners=8pt",
     "noise": "draw=gray!80!black, fill=gray!12, rounded corners=8pt, dashed",
+    "earlier": "draw=gray!80!black, fill=white, rounded corners=2pt, dashed",
     "node": "draw=black!70, fill=white",
     "loss": "draw=red!70!black, fill=red!10, line width=1pt",
     "output": "draw=green!45!black, fill=green!10, line width=1pt",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from derive.expression.nodes import D, Expression, Index, Ref
-from derive.expression.walk import names
+from derive.expression.walk import names, walk
 from derive.model import Equation, Model
 from derive.render.graph_layout import Graph, GraphEdge, GraphNode
 from derive.render.names import label
@@ -34,10 +34,32 @@ def model_graph(model: Model, bold: bool = False) -> Graph:
         for e in model.equations
     ]
     known = {node.id for node in nodes}
-    pairs = [(name, e) for e in model.equations for name in names(e.body) if name in known]
-    inner = [(name, e) for name, e in pairs if name in model.by_name or len(pairs) <= len(model.equations)]
+    read = {e.name: _read_by(e, model) for e in model.equations}
+    steps = dict.fromkeys(step for steps in read.values() for step in steps if step.indices)
+    nodes = [*(_of_another_step(step, notation) for step in steps), *nodes]
+    pairs = [(step, e) for e in model.equations for step in read[e.name] if step.name in known]
+    inner = [(step, e) for step, e in pairs if step.name in model.by_name or len(pairs) <= len(model.equations)]
     shown = inner if len(inner) <= LABELLED else []
-    return Graph(tuple(nodes), tuple(_edge(name, e, notation, (name, e) in shown) for name, e in pairs))
+    return Graph(tuple(nodes), tuple(_edge(step, e, notation, (step, e) in shown) for step, e in pairs))
+
+
+def _read_by(e: Equation, model: Model) -> list[Ref]:
+    """The names that an equation uses; of its recurrence, other steps than its own as such: ``h[t - 1]``."""
+    found: dict[Ref, None] = {}
+    for name in names(e.body):
+        if name not in model.cycle(e.name):
+            found[Ref(name)] = None
+            continue
+        for node in walk(e.body):
+            if isinstance(node, Ref) and node.name == name:
+                own = node.indices[0] == Index(e.indices[0])
+                found[Ref(name) if own else Ref(name, node.indices[:1])] = None
+    return list(found)
+
+
+def _of_another_step(step: Ref, notation: Notation) -> GraphNode:
+    index = notation.text(step.indices[0]).replace(" ", "")
+    return GraphNode(str(step), f"{label(step.name)}_{{{index}}}", notation.latex(step), "earlier", of=step.name)
 
 
 def local_derivative(of: Equation, wrt: str) -> D:
@@ -50,9 +72,18 @@ def left_side(equation: Equation) -> Ref:
     from derive.expression.walk import free_indices
 
     written = free_indices(equation.written)
-    if any(i in written for i in equation.indices):
-        return Ref(equation.name, tuple(Index(i) for i in equation.indices))
+    given = [k for k, i in enumerate(equation.indices) if i in written]
+    if equation.entries or equation.first:
+        return Ref(equation.name, tuple(map(Index, equation.indices[: 1 + max(given, default=0)])))
+    if given:
+        return Ref(equation.name, tuple(map(Index, equation.indices)))
     return Ref(equation.name)
+
+
+def written_lines(equation: Equation) -> list[tuple[Ref, Expression]]:
+    """The equation as the author wrote it: the entries that a recurrence begins with, and its rule."""
+    entries = [(Ref(equation.name, (entry.position,)), entry.written) for entry in equation.entries]
+    return [*entries, (left_side(equation), equation.written)]
 
 
 def _leaf_role(role: str) -> str:
@@ -64,7 +95,10 @@ def _subtitle(e: Expression, notation: Notation) -> str:
     return re.sub(r"\^(\[\d+\])", r"^{\1}", text) if len(text) <= SUBTITLE else ""
 
 
-def _edge(source: str, target: Equation, notation: Notation, labelled: bool) -> GraphEdge:
+def _edge(step: Ref, target: Equation, notation: Notation, labelled: bool) -> GraphEdge:
+    source = step.name
+    if step.indices:
+        return GraphEdge(str(step), target.name)
     if not labelled:
         return GraphEdge(source, target.name)
     derivative = local_derivative(target, source)

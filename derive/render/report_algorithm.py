@@ -7,7 +7,7 @@ from derive.expression.walk import contains
 from derive.render.deltas import needed, trained
 from derive.render.document import Algorithm, Block, Equation, Group, Inlines, Math, Paragraph, Section, says
 from derive.render.latex import LATEX
-from derive.render.model_graph import left_side
+from derive.render.model_graph import written_lines
 from derive.render.prose import joined
 from derive.render.report_steps import brackets_in_results
 from derive.render.report_updates import training_step, update_lines
@@ -28,7 +28,9 @@ def algorithm(story: Story) -> list[Block]:
     if not found:
         return []
     deltas = needed(story.derivation, found)
-    forward = [Equation(story.math(left_side(e)), story.math(e.written)) for e in model.equations]
+    forward = [
+        Equation(story.math(left), story.math(right)) for e in model.equations for left, right in written_lines(e)
+    ]
     backward = [*(delta_line(story, a) for a in deltas), *(_gradient(story, a) for a in found)]
     groups = [
         Group(words["forward pass"], tuple(forward)),

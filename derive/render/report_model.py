@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from derive.expression.nodes import Call, Expression, MatMul, Reduce, Ref
+from derive.expression.build import ONE, add, neg, number
+from derive.expression.nodes import Call, Expression, Index, MatMul, Number, Reduce, Ref
 from derive.expression.walk import contains, walk
 from derive.model import Equation as ModelEquation
 from derive.model import Shape, Variable
+from derive.parse.sizes import collected
 from derive.render.document import (
     Block,
     Code,
@@ -24,7 +26,7 @@ from derive.render.document import (
 )
 from derive.render.graph_collapse import collapsed
 from derive.render.graph_layout import Graph
-from derive.render.model_graph import left_side, model_graph
+from derive.render.model_graph import model_graph, written_lines
 from derive.render.prose import joined
 from derive.render.story import Story
 
@@ -104,8 +106,11 @@ def symbols(story: Story) -> tuple[Symbol, ...]:
             found.append(Symbol(v.name, story.notation.latex(Ref(v.name)), about, None, f"step-{v.name}"))
     for e in model.equations:
         about = joined([says(story.words[e.role or "quantity"]), shape_of(story, e.shape)])
-        left, right = story.math(left_side(e)), story.math(e.written)
-        defined = Math(f"{left.latex} = {right.latex}", f"{left.text} = {right.text}")
+        lines = [(story.math(left), story.math(right)) for left, right in written_lines(e)]
+        defined = Math(
+            r",\; ".join(f"{left.latex} = {right.latex}" for left, right in lines),
+            ", ".join(f"{left.text} = {right.text}" for left, right in lines),
+        )
         found.append(Symbol(e.name, story.notation.latex(Ref(e.name)), about, defined, f"step-{e.name}"))
     return tuple(found)
 
@@ -151,11 +156,29 @@ def _function(story: Story, name: str) -> list[Equation]:
 def equation_lines(story: Story, e: ModelEquation) -> list[Equation]:
     """The author's line, and where that speaks of whole arrays the same in index form."""
     role = says(story.words[e.role]) if e.role else ()
-    found = [Equation(story.math(left_side(e)), story.math(e.written), note=role, anchor=story.equation_anchor(e.name))]
+    *entries, rule = written_lines(e)
+    found = [Equation(story.math(left), story.math(right)) for left, right in entries]
+    left, right = map(story.math, rule)
+    note = joined([part for part in (role, steps_of(story, e)) if part])
+    found.append(Equation(left, right, note=note, anchor=story.equation_anchor(e.name)))
     if story.detail != "brief" and _differs(e.written, e.body):
         element = story.notation.element(e.name, e.indices)
         found.append(Equation(story.math(element), story.math(e.body), note=says(story.words["index form"])))
     return found
+
+
+def steps_of(story: Story, e: ModelEquation) -> Inlines:
+    """``t = 1, …, T``: the steps at which the rule of a recurrence holds."""
+    if not e.entries and not e.first:
+        return ()
+    at_end = [entry.position for entry in e.entries if not isinstance(entry.position, Number)]
+    stop = at_end[0] if at_end else e.shape[0]
+    index, first, last = (story.math(x) for x in (Index(e.indices[0]), number(e.first), collected(add(stop, neg(ONE)))))
+    return (
+        Math(
+            rf"{index.latex} = {first.latex}, \dots, {last.latex}", f"{index.text} = {first.text}, …, {last.text}"
+        ),
+    )
 
 
 def _differs(written: Expression, body: Expression) -> bool:
