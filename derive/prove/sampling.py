@@ -7,8 +7,9 @@ be.  Wherever `before` is defined, `after` must be defined and equal.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -250,27 +251,42 @@ def _move_inside(assumption: Compare, name: str, evaluator: Evaluator) -> None:
 
 
 def _solve(assumption: Compare, evaluator: Evaluator) -> None:
+    """Solves for one entry of a name, at every position of the indices that the equation leaves free."""
+    ranges = {index: range(evaluator.range(index, assumption)) for index in free_indices(assumption)}
+    places = [dict(zip(ranges, place, strict=True)) for place in product(*ranges.values())]
     for name in names(assumption):
-        array = evaluator.values[name]
-        position: tuple[int, ...] = tuple(0 for _ in np.shape(array))
-
-        def residual(x: Any, name: str = name, array: Any = array, position: tuple[int, ...] = position) -> Any:
-            if position:
-                moved = array.copy()
-                moved[position] = x
-                evaluator.values[name] = moved
-            else:
-                evaluator.values[name] = x
-            return evaluator.number(assumption.left) - evaluator.number(assumption.right)
-
-        start = array[position] if position else array
-        first, second = residual(start), residual(start + 1)
-        if second == first:
-            continue
-        x = start - first / (second - first)
-        if _close(residual(x), evaluator.lift(0)):
+        start = evaluator.values[name]
+        if all(_solved_for(name, assumption, at, evaluator) for at in places):
             return
+        evaluator.values[name] = start
     raise Undefined
+
+
+def _solved_for(name: str, assumption: Compare, at: Mapping[str, int], evaluator: Evaluator) -> bool:
+    array = evaluator.values[name]
+    position = _first_entry(name, assumption, at)
+
+    def residual(x: Any) -> Any:
+        evaluator.values[name] = _with_entry(array, position, x)
+        return evaluator.number(assumption.left, at) - evaluator.number(assumption.right, at)
+
+    start = array[position] if position else array
+    first, second = residual(start), residual(start + 1)
+    return second != first and _close(residual(start - first / (second - first)), evaluator.lift(0))
+
+
+def _first_entry(name: str, assumption: Compare, at: Mapping[str, int]) -> tuple[int, ...]:
+    """The first entry of a name that an equation speaks of, at a position of its free indices."""
+    element = next(node for node in walk(assumption) if isinstance(node, Ref) and node.name == name)
+    return tuple(at.get(i.name, 0) if isinstance(i, Index) else 0 for i in element.indices)
+
+
+def _with_entry(array: Any, position: tuple[int, ...], x: Any) -> Any:
+    if not position:
+        return x
+    moved = array.copy()
+    moved[position] = x
+    return moved
 
 
 def is_exact(before: Expression, after: Expression, setting: Setting) -> bool:

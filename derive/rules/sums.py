@@ -361,12 +361,32 @@ MERGE_SUMS = Rule("merge sums", "sum(sum(u, k), j) = sum(u, j, k)", _nested)
 
 
 def _assumed(e: Expression, context: Context) -> Expression | None:
-    """Replaces the left side of an assumed equation by its right side."""
-    table = {alpha_normal(a.left): a.right for a in context.assumptions if a.op == "=="}
-    if not table:
+    """Replaces the left side of an assumed equation by its right side, at any value of the indices left free."""
+    rows = [(alpha_normal(a.left), a) for a in context.assumptions if a.op == "=="]
+    if not rows:
         return None
-    result = transform(e, lambda node: None if isinstance(node, Compare) else table.get(alpha_normal(node)))
+
+    def change(node: Expression) -> Expression | None:
+        if isinstance(node, Compare):
+            return None
+        for left, assumption in rows:
+            at: dict[str, Expression] = {}
+            if type(node) is type(left) and _is_instance(left, alpha_normal(node), set(free_indices(assumption)), at):
+                return rename_indices(assumption.right, at)
+        return None
+
+    result = transform(e, change)
     return None if result == e else result
+
+
+def _is_instance(pattern: Expression, e: Expression, free: set[str], at: dict[str, Expression]) -> bool:
+    """Whether `e` is the pattern with subscripts for its free indices; `at` says which."""
+    if isinstance(pattern, Index) and pattern.name in free:
+        return at.setdefault(pattern.name, e) == e
+    mine, theirs = children(pattern), children(e)
+    if type(pattern) is not type(e) or len(mine) != len(theirs) or with_children(e, mine) != pattern:
+        return False
+    return all(_is_instance(p, c, free, at) for p, c in zip(mine, theirs, strict=True))
 
 
 ASSUME = Rule("assumption", "u = v where the model states it", _assumed)
