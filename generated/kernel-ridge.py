@@ -6,7 +6,7 @@ Equations:
     L = sum((y_hat - y)**2)/2 + lam/2*(alpha @ K @ alpha)
 
 Gradients:
-    dL/dalpha = K.T @ dL/dy_hat + lam*(y_hat + K.T @ alpha)/2
+    dL/dalpha = K @ dL/dy_hat + lam*y_hat
 
 Written by derive from templates/module.py.j2.
 """
@@ -47,13 +47,13 @@ def loss_and_gradients(params, *, X, y, gamma=0.5, lam=0.1):
     # dL/dy_hat = y_hat - y
     d_y_hat = y_hat - y
     grads = {
-        # dL/dalpha = K.T @ dL/dy_hat + lam*(y_hat + K.T @ alpha)/2
-        "alpha": d_y_hat @ K + lam * (y_hat + alpha @ K) / 2,
+        # dL/dalpha = K @ dL/dy_hat + lam*y_hat
+        "alpha": K @ d_y_hat + lam * y_hat,
     }
     return float(L), grads
 
 
-def predict(params, *, X, y, gamma=0.5, lam=0.1):
+def predict(params, *, X, y=None, gamma=0.5, lam=0.1):
     """The output y_hat of the model."""
     alpha = params["alpha"]
     X = np.asarray(X, dtype=np.float64)

@@ -171,7 +171,7 @@ def _structured(drawn: Any, name: str, setting: Setting) -> Any:
     match setting.structures.get(name):
         case "spd":
             return drawn.dot(drawn.T) + np.eye(len(drawn), dtype=int).astype(object)
-        case "symmetric" | "self-transpose":
+        case "symmetric" | "self-transpose" | "self-transpose by its equation":
             return np.where(np.tri(len(drawn), dtype=bool), drawn, drawn.T)
         case "diagonal":
             return np.where(np.eye(len(drawn), dtype=bool), drawn, 0 * drawn)

@@ -33,7 +33,7 @@ from derive.functions import FUNCTIONS, Function
 from derive.parse.expression import parse_expression
 from derive.rules.matrices import MATRIX_RULES
 from derive.rules.rule import Context, Rule, at_every_place
-from derive.rules.structures import STRUCTURED_VARIABLES
+from derive.rules.structures import OF_FREE_ENTRIES, STRUCTURED_VARIABLES
 
 
 def is_constant(e: Expression, x: Ref) -> bool:
@@ -50,7 +50,7 @@ def _rule(name: str, statement: str, *heads: type, free: bool = False) -> Callab
 
     def register(differentiate: Differentiation) -> Differentiation:
         def change(node: Expression, context: Context) -> Expression | None:
-            if not isinstance(node, D) or (free and node.wrt.name in context.structures):
+            if not isinstance(node, D) or (free and context.structures.get(node.wrt.name) in OF_FREE_ENTRIES):
                 return None
             return differentiate(node.body, node.wrt)
 

@@ -120,6 +120,24 @@ def _contracted(e: Expression, ranges: dict[str, Expression]) -> Expression:
     return with_children(e, tuple(_contracted(c, ranges) for c in children(e)))
 
 
+def _cases(e: Expression, _: Context) -> Expression | None:
+    """A sum of ``where(c, u, 0)``, with a delta of its index in u: the condition becomes the sum's."""
+    if not isinstance(e, Reduce) or e.op != "sum":
+        return None
+    sign, body = (True, e.body.arg) if isinstance(e.body, Neg) else (False, e.body)
+    flat = flat_factors(body) if isinstance(body, (Mul, Where)) else ()
+    for k, f in enumerate(flat):
+        if isinstance(f, Where) and f.otherwise == ZERO and _holds_delta(f.then, frozenset(e.indices)):
+            condition = joined((*tests_of(e.condition), *tests_of(f.condition)))
+            whole = mul(*flat[:k], *flat_factors(f.then), *flat[k + 1 :])
+            found = Reduce("sum", whole, e.indices, condition, e.ranges)
+            return neg(found) if sign else found
+    return None
+
+
+CASES = Rule("condition of the sum", "sum(where(c, u, 0), j) = sum(u, j, c)", at_every_place(_cases))
+
+
 def _ranges(e: Reduce) -> dict[str, Expression]:
     return dict(zip(e.indices, e.ranges, strict=False))
 
@@ -127,7 +145,7 @@ def _ranges(e: Reduce) -> dict[str, Expression]:
 def _merged(e: Reduce) -> Reduce:
     """A sum with the sums in its product that hold deltas of its indices drawn into it."""
     for k, f in enumerate(flat := flat_factors(e.body)):
-        if not isinstance(f, Reduce) or f.op != "sum" or f.condition is not None or len(f.ranges) != len(f.indices):
+        if not isinstance(f, Reduce) or f.op != "sum" or len(f.ranges) != len(f.indices):
             continue
         if not _holds_delta(f.body, frozenset(e.indices)) or len(e.ranges) != len(e.indices):
             continue
@@ -135,9 +153,11 @@ def _merged(e: Reduce) -> Reduce:
         letters: list[str] = []
         for i in f.indices:
             letters.append(fresh({**taken, **dict.fromkeys(letters)}, i))
-        inner = rename_indices(f.body, {i: Index(new) for i, new in zip(f.indices, letters, strict=True)})
-        whole = mul(*flat[:k], *flat_factors(inner), *flat[k + 1 :])
-        return Reduce("sum", whole, (*e.indices, *letters), e.condition, (*e.ranges, *f.ranges))
+        swap: dict[str, Expression] = {i: Index(new) for i, new in zip(f.indices, letters, strict=True)}
+        whole = mul(*flat[:k], *flat_factors(rename_indices(f.body, swap)), *flat[k + 1 :])
+        inner = tuple(rename_indices(test, swap) for test in tests_of(f.condition))
+        condition = joined((*tests_of(e.condition), *inner))
+        return Reduce("sum", whole, (*e.indices, *letters), condition, (*e.ranges, *f.ranges))
     return e
 
 
@@ -192,12 +212,40 @@ def _guards(other: Expression, size: Expression | None) -> tuple[Expression, ...
     return Compare(">=", other, ZERO), Compare("<", other, size)
 
 
+def _one_term_left(e: Expression, context: Context) -> Expression | None:
+    """``sum(u[j], j, j == i) = u[i]``, by way of ``sum(delta(j, i)*u[j], j)``."""
+    result = _equal_indices(e, dict(context.ranges))
+    return None if result == e else result
+
+
+def _equal_indices(e: Expression, ranges: dict[str, Expression]) -> Expression:
+    if isinstance(e, Reduce):
+        ranges = ranges | _ranges(e)
+        if e.op == "sum" and e.condition is not None and (found := _by_condition(e, ranges)) is not None:
+            return found
+    return with_children(e, tuple(_equal_indices(c, ranges) for c in children(e)))
+
+
+def _by_condition(e: Reduce, ranges: dict[str, Expression]) -> Expression | None:
+    parts = tests_of(e.condition)
+    for k, c in enumerate(parts):
+        if isinstance(c, Compare) and c.op == "==" and isinstance(c.left, Index) and isinstance(c.right, Index):
+            rest = joined((*parts[:k], *parts[k + 1 :]))
+            whole = mul(Call("delta", (c.left, c.right)), *flat_factors(e.body))
+            if (found := _contract_one(Reduce("sum", whole, e.indices, rest, e.ranges), ranges)) is not None:
+                return found
+    return None
+
+
+EQUAL_INDEX = Rule("the one term of the sum", "sum(u[j], j, j == i) = u[i]", _one_term_left)
+
+
 def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
     """Whether what takes a bound index's place stays in its range: an index of the same range, or a number in it."""
     size = ranges.get(own)
     if isinstance(other, Index):
         theirs = ranges.get(other.name)
-        return size is None or theirs is None or same_size(size, theirs)
+        return size is None or theirs is None or _at_most(theirs, size)
     if isinstance(other, Ref):
         return True  # an integer input: its values are subscripts
     if isinstance(other, Number):
@@ -210,13 +258,21 @@ def _stays_below(e: Expression, size: Expression, ranges: dict[str, Expression])
     most: list[Expression] = []
     for term in terms_of(e):
         factors = factors_of(term)
+        if isinstance(term, Number):
+            most.append(term)
+            continue
         if not isinstance(factors[-1], Index) or factors[-1].name not in ranges or len(factors) > 2:
             return False
         if len(factors) == 2 and not _is_size(factors[0]):
             return False
         most.append(mul(*factors[:-1], add(ranges[factors[-1].name], neg(ONE))))
-    room = polynomial(add(size, *(neg(m) for m in most)))
-    return room is not None and set(room) <= {()} and room.get((), 0) >= 1
+    return _at_most(add(*most, ONE), size)
+
+
+def _at_most(small: Expression, large: Expression) -> bool:
+    """Whether a size is at most another one, whatever the names in them stand for."""
+    room = polynomial(add(large, neg(small)))
+    return room is not None and set(room) <= {()} and room.get((), 0) >= 0
 
 
 def _is_size(e: Expression) -> bool:
