@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from derive.algebra.rational import alpha_normal
 from derive.expression.build import ONE, ZERO, add, div, mul, neg
 from derive.expression.nodes import (
@@ -422,27 +424,43 @@ def _assumed(e: Expression, context: Context) -> Expression | None:
     if not rows:
         return None
 
-    def change(node: Expression) -> Expression | None:
-        if isinstance(node, Compare):
-            return None
+    def known(node: Expression) -> Expression | None:
         for left, assumption in rows:
             at: dict[str, Expression] = {}
-            if type(node) is type(left) and _is_instance(left, alpha_normal(node), set(free_indices(assumption)), at):
+            if type(node) is type(left) and is_instance(left, alpha_normal(node), set(free_indices(assumption)), at):
                 return rename_indices(assumption.right, at)
         return None
+
+    def change(node: Expression) -> Expression | None:
+        return None if isinstance(node, Compare) else known(node) or _one_of_several(node, known)
 
     result = transform(e, change)
     return None if result == e else result
 
 
-def _is_instance(pattern: Expression, e: Expression, free: set[str], at: dict[str, Expression]) -> bool:
+def _one_of_several(e: Expression, known: Callable[[Expression], Expression | None]) -> Expression | None:
+    """``sum(u[i]*y[i, j], i, j)`` as ``sum(u[i]*v, i)`` where ``sum(y[i, j], j)`` is known to be v."""
+    if not isinstance(e, Reduce) or e.op != "sum" or e.condition is not None or len(e.indices) < 2:
+        return None
+    flat = flat_factors(e.body)
+    for j, size in zip(e.indices, e.ranges, strict=False):
+        own = [f for f in flat if j in free_indices(f)]
+        value = known(Reduce("sum", mul(*own), (j,), None, (size,))) if own else None
+        if value is not None:
+            left = [(i, n) for i, n in zip(e.indices, e.ranges, strict=True) if i != j]
+            rest = mul(*(f for f in flat if f not in own), value)
+            return Reduce("sum", rest, tuple(i for i, _ in left), None, tuple(n for _, n in left))
+    return None
+
+
+def is_instance(pattern: Expression, e: Expression, free: set[str], at: dict[str, Expression]) -> bool:
     """Whether `e` is the pattern with subscripts for its free indices; `at` says which."""
     if isinstance(pattern, Index) and pattern.name in free:
         return at.setdefault(pattern.name, e) == e
     mine, theirs = children(pattern), children(e)
     if type(pattern) is not type(e) or len(mine) != len(theirs) or with_children(e, mine) != pattern:
         return False
-    return all(_is_instance(p, c, free, at) for p, c in zip(mine, theirs, strict=True))
+    return all(is_instance(p, c, free, at) for p, c in zip(mine, theirs, strict=True))
 
 
 ASSUME = Rule("assumption", "u = v where the model states it", _assumed)
