@@ -71,6 +71,15 @@ def _rule(name: str, statement: str, *heads: type, free: bool = False) -> Callab
     return register
 
 
+@_rule("power of a root", "D(sqrt(u)**2, x) = D(u, x)", Pow)
+def _power_of_root(e: Expression, x: Ref) -> Expression | None:
+    """So that no root is differentiated at 0 where none is there in the end: the distance of a point to itself."""
+    match e:
+        case Pow(base=Call(function="sqrt", args=(u,)), exponent=Number(value=n)) if n % 2 == 0 and n > 0:
+            return None if is_constant(u, x) else D(u if n == 2 else power(u, number(n / 2)), x)
+    return None
+
+
 @_rule("elementwise", "D(f(x[i]), x[k]) = D(f(x[i]), x[i])*delta(i, k)", free=True)
 def _elementwise(e: Expression, x: Ref) -> Expression | None:
     """Where x occurs at one place of indices alone, other entries of x do not matter."""
