@@ -36,7 +36,7 @@ def loss(params, *, x, c):
     n = len(x)
     z = x @ A.T
     # e = where(i != j, exp(-r[i, j]), 0), in a stable form
-    e = np.where(np.arange(n)[:, None] != np.arange(n), np.exp(-np.sum((z[:, None, :] - z) ** 2, axis=2)), 0)
+    e = np.where(np.arange(n)[:, None] != np.arange(n), np.exp(-np.sum((z[:, None] - z) ** 2, axis=2)), 0)
     # L = -sum(where(c[i] == c[j], p[i, j], 0), i, j)/n, in a stable form
     L = -np.sum(np.where(c[:, None] == c, e / np.sum(e, axis=1)[:, None], 0)) / n
     return float(L)
@@ -53,17 +53,17 @@ def loss_and_gradients(params, *, x, c):
     # Forward pass
     z = x @ A.T
     # e = where(i != j, exp(-r[i, j]), 0), in a stable form
-    e = np.where(np.arange(n)[:, None] != np.arange(n), np.exp(-np.sum((z[:, None, :] - z) ** 2, axis=2)), 0)
+    e = np.where(np.arange(n)[:, None] != np.arange(n), np.exp(-np.sum((z[:, None] - z) ** 2, axis=2)), 0)
     # L = -sum(where(c[i] == c[j], p[i, j], 0), i, j)/n, in a stable form
     L = -np.sum(np.where(c[:, None] == c, e / np.sum(e, axis=1)[:, None], 0)) / n
 
     # Backward pass
     # dL/de = (sum(e[i, q], q, c[i] == c[q])/sum(e[i, r_0], r_0)**2 - where(c[i] == c[j], 1/sum(e[i, s], s), 0))/n
     d_e = ((np.sum(np.where(c[:, None] == c, e, 0), axis=1) / np.sum(e, axis=1) ** 2)[:, None] - np.where(c[:, None] == c, (1 / np.sum(e, axis=1))[:, None], 0)) / n
-    # dL/dz = 2*sum(dL/de[k_0, i]*exp(-sum((z[k_0, p_0] - z[i, p_0])**2, p_0))*(z[k_0, j] - z[i, j]), k_0, k_0 != i) - 2*sum(dL/de[i, l]*exp(-sum((z[i, p_0] - z[l, p_0])**2, p_0))*(z[i, j] - z[l, j]), l, i != l)
+    # dL/dz = 2*sum(dL/de[k_0, i]*e[i, k_0]*(z[k_0, j] - z[i, j]), k_0, k_0 != i) - 2*sum(dL/de[i, l]*e[i, l]*(z[i, j] - z[l, j]), l, i != l)
     d_z = (
-        2 * np.sum(np.where((np.arange(n)[:, None] != np.arange(n))[:, :, None], d_e[:, :, None] * np.exp(-np.sum((z[:, None, :] - z) ** 2, axis=2))[:, :, None] * (z[:, None, :] - z), 0), axis=0)
-        - 2 * np.sum(np.where((np.arange(n)[:, None] != np.arange(n))[:, None, :], d_e[:, None, :] * np.exp(-np.sum((z[:, None, :] - z) ** 2, axis=2))[:, None, :] * (z[:, :, None] - z.T), 0), axis=2)
+        2 * np.sum(np.where((np.arange(n) != np.arange(n)[:, None])[:, None], d_e.T[:, None] * e[:, None] * (z.T - z[:, :, None]), 0), axis=2)
+        - 2 * np.sum(np.where((np.arange(n)[:, None] != np.arange(n))[:, None], d_e[:, None] * e[:, None] * (z[:, :, None] - z.T), 0), axis=2)
     )
     grads = {
         # dL/dA = dL/dz.T @ x
