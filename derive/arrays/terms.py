@@ -59,7 +59,7 @@ def _scaled(term: Expression) -> tuple[Fraction, Expression]:
             return -scale, rest
         case Mul(factors=(Number() as first, *rest)):
             scale, inner = _scaled(mul(*rest))
-            return first.value*scale, inner
+            return first.value * scale, inner
     return Fraction(1), term
 
 
