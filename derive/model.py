@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Shape = tuple[Expression, ...]
 
 SPD, SELF_TRANSPOSE = "spd", "self-transpose"  # structures that are assumed of what is given
+COMPUTED = "self-transpose by its equation"
 GIVEN = ("input", "target", "noise")  # roles that carry the data's example axis
 
 
@@ -198,8 +199,14 @@ class Model:
 
     @cached_property
     def structures(self) -> dict[str, str]:
-        """The matrices that have one: parameters symmetric, diagonal or lower, others as it is assumed of them."""
-        return {v.name: v.structure for v in self.variables.values() if v.structure is not None}
+        """The matrices that have one: parameters symmetric, diagonal or lower, others as it is assumed of them.
+
+        Those that are computed are symmetric where their equations say so.
+        """
+        from derive.rules.structures import symmetric_nodes
+
+        known = {v.name: v.structure for v in self.variables.values() if v.structure is not None}
+        return known | symmetric_nodes(self.equations, known)
 
     @cached_property
     def structured_parameters(self) -> dict[str, str]:

@@ -7,8 +7,8 @@ Equations:
     L = y @ solve(K, y)/2 + logdet(K)/2 + n/2*log(2*pi)
 
 Gradients:
-    dL/dlog_l = exp(-2*log_l)*sum(sum(dL/dk*k*r, axis=0))
-    dL/dlog_s = 2*sum(sum(dL/dk*k, axis=0))
+    dL/dlog_l = exp(-2*log_l)*sum(dL/dk*k*r)
+    dL/dlog_s = 2*sum(dL/dk*k)
     dL/dlog_sigma = 2*exp(2*log_sigma)*trace(dL/dK)
 
 Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
@@ -43,7 +43,7 @@ def loss(params, *, x, y):
     x = np.asarray(x, dtype=np.float64)
     y = np.asarray(y, dtype=np.float64)
     n = len(x)
-    r = np.sum((x[:, None, :] - x) ** 2, axis=2)
+    r = np.sum((x[:, None] - x) ** 2, axis=2)
     # k = exp(2*log_s - r/(2*exp(2*log_l))), in a stable form
     k = np.exp(2 * log_s - r * np.exp(-2 * log_l) / 2)
     K = k + np.exp(2 * log_sigma) * np.eye(n)
@@ -61,22 +61,22 @@ def loss_and_gradients(params, *, x, y):
     n = len(x)
 
     # Forward pass
-    r = np.sum((x[:, None, :] - x) ** 2, axis=2)
+    r = np.sum((x[:, None] - x) ** 2, axis=2)
     # k = exp(2*log_s - r/(2*exp(2*log_l))), in a stable form
     k = np.exp(2 * log_s - r * np.exp(-2 * log_l) / 2)
     K = k + np.exp(2 * log_sigma) * np.eye(n)
     L = y @ (np.linalg.inv(K) @ y) / 2 + _logdet(K) / 2 + n / 2 * np.log(2 * np.pi)
 
     # Backward pass
-    # dL/dK = inv(K).T/2 - outer(inv(K).T @ y, inv(K) @ y)/2
-    d_K = np.linalg.inv(K).T / 2 - np.linalg.inv(K) @ y * (y @ np.linalg.inv(K))[:, None] / 2
+    # dL/dK = inv(K)/2 - outer(inv(K) @ y, inv(K) @ y)/2
+    d_K = np.linalg.inv(K) / 2 - np.linalg.inv(K) @ y * (np.linalg.inv(K) @ y)[:, None] / 2
     # dL/dk = dL/dK
     d_k = d_K
     grads = {
-        # dL/dlog_l = exp(-2*log_l)*sum(sum(dL/dk*k*r, axis=0))
-        "log_l": np.exp(-2 * log_l) * np.sum(np.sum(d_k * k * r, axis=0)),
-        # dL/dlog_s = 2*sum(sum(dL/dk*k, axis=0))
-        "log_s": 2 * np.sum(np.sum(d_k * k, axis=0)),
+        # dL/dlog_l = exp(-2*log_l)*sum(dL/dk*k*r)
+        "log_l": np.exp(-2 * log_l) * np.sum(d_k * k * r),
+        # dL/dlog_s = 2*sum(dL/dk*k)
+        "log_s": 2 * np.sum(d_k * k),
         # dL/dlog_sigma = 2*exp(2*log_sigma)*trace(dL/dK)
         "log_sigma": 2 * np.exp(2 * log_sigma) * np.sum(d_K[np.arange(n), np.arange(n)]),
     }

@@ -49,7 +49,7 @@ def loss(params, *, A, X, Y):
     H = np.maximum(S, 0)
     Z = A @ H @ W1
     # L = -sum(Y*log(P)), in a stable form
-    L = -np.sum(np.sum(Y * _log_softmax(Z, axis=-1), axis=0))
+    L = -np.sum(Y * _log_softmax(Z, axis=-1))
     return float(L)
 
 
@@ -67,7 +67,7 @@ def loss_and_gradients(params, *, A, X, Y):
     Z = A @ H @ W1
     P = _softmax(Z, axis=-1)
     # L = -sum(Y*log(P)), in a stable form
-    L = -np.sum(np.sum(Y * _log_softmax(Z, axis=-1), axis=0))
+    L = -np.sum(Y * _log_softmax(Z, axis=-1))
 
     # Backward pass
     # dL/dZ = P*sum(Y, axis=1, keepdims=True) - Y
@@ -85,7 +85,7 @@ def loss_and_gradients(params, *, A, X, Y):
     return float(L), grads
 
 
-def predict(params, *, A, X, Y):
+def predict(params, *, A, X, Y=None):
     """The output Z of the model."""
     W0 = params["W0"]
     W1 = params["W1"]

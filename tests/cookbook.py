@@ -390,7 +390,7 @@ ROWS: dict[str, tuple[str, str, dict[str, str]]] = {
     "kl gauss": (
         "S: parameter[n,n]; T: constant[n,n]; mu: parameter[n]",
         "(trace(inv(T) @ S) + mu @ inv(T) @ mu - logdet(S))/2",
-        {"S": "(inv(T).T - inv(S).T)/2", "mu": "(inv(T) + inv(T).T) @ mu/2"},
+        {"S": "(inv(T) - inv(S)).T/2", "mu": "(inv(T) + inv(T).T) @ mu/2"},
     ),
     "det(I+uv)": (
         "u: parameter[n]; v: parameter[n]",
@@ -431,6 +431,121 @@ ROWS: dict[str, tuple[str, str, dict[str, str]]] = {
         "X: parameter[m,n]",
         "norm(X - mean(X, axis=0))**2",
         {"X": "2*(X*m - sum(X, axis=0) - sum(X - sum(X, axis=0)/m, axis=0))/m"},
+    ),
+    "trace X4": (
+        "X: parameter[n,n]",
+        "trace(matrix_power(X, 4))",
+        {"X": "4*(X.T @ X.T @ X.T)"},
+    ),
+    "logdet AXAt": (
+        "A: constant[m,n]; X: parameter[n,n]",
+        "logdet(A @ X @ A.T + eye(m))",
+        {"X": "A.T @ inv(A @ X @ A.T + eye(m)).T @ A"},
+    ),
+    "logdet XtX s": (
+        "X: parameter[m,n]; s: parameter",
+        "logdet(X.T @ X + s*eye(n))",
+        {"X": "2*(X @ inv(X.T @ X + s*eye(n)))", "s": "trace(inv(X.T @ X + s*eye(n)))"},
+    ),
+    "logdet AdA": (
+        "s: parameter[m]; A: constant[n,m]",
+        "logdet(A @ diag(s) @ A.T + eye(n))",
+        {"s": "sum(A*(inv(A @ diag(s) @ A.T + eye(n)) @ A), axis=0)"},
+    ),
+    "norm invXb": (
+        "X: parameter[n,n]; b: constant[n]",
+        "norm(inv(X) @ b)",
+        {"X": "-outer(inv(X).T @ (inv(X) @ b), inv(X) @ b)/norm(inv(X) @ b)"},
+    ),
+    "norm inv": (
+        "X: parameter[n,n]",
+        "norm(inv(X))**2",
+        {"X": "-2*(inv(X).T @ inv(X) @ inv(X).T)"},
+    ),
+    "kron trace": (
+        "A: constant[n,n]; X: parameter[m,m]",
+        "trace(kron(A, X))",
+        {"X": "trace(A)*eye(m)"},
+    ),
+    "rank one": (
+        "u: parameter[m]; v: parameter[n]; A: constant[m,n]",
+        "norm(A - outer(u, v))**2",
+        {"u": "-2*((A - outer(u, v)) @ v)", "v": "-2*((A - outer(u, v)).T @ u)"},
+    ),
+    "masked": (
+        "X: parameter[m,n]; A: constant[m,n]; B: constant[n,k]",
+        "norm((X*A) @ B)**2",
+        {"X": "2*A*(X*A @ B @ B.T)"},
+    ),
+    "fourth powers": (
+        "X: parameter[m,n]; A: constant[k,m]; B: constant[n,p]",
+        "norm((A @ X @ B)**2)**2",
+        {"X": "4*(A.T @ (A @ X @ B)**3 @ B.T)"},
+    ),
+    "trace squared": (
+        "X: parameter[m,n]; A: constant[m,n]",
+        "trace(X.T @ A)**2",
+        {"X": "2*sum(X*A)*A"},
+    ),
+    "projection": (
+        "X: parameter[m,n]",
+        "norm(X @ inv(X.T @ X + eye(n)) @ X.T)**2",
+        {"X": "4*((X @ inv(X.T @ X + eye(n)) @ X.T - X @ inv(X.T @ X + eye(n)) @ X.T @ X @ inv(X.T @ X + eye(n)) @ X.T) @ X @ inv(X.T @ X + eye(n)))"},
+    ),
+    "similar": (
+        "X: parameter[n,n]; A: constant[n,n]",
+        "norm(X @ A @ inv(X))**2",
+        {"X": "2*(X @ A @ inv(X) @ inv(X).T @ A.T - inv(X).T @ A.T @ X.T @ X @ A @ inv(X) @ inv(X).T)"},
+    ),
+    "commutator": (
+        "X: parameter[n,n]; A: constant[n,n]",
+        "norm(A @ X - X @ A)**2",
+        {"X": "2*(A.T @ (A @ X - X @ A) - (A @ X - X @ A) @ A.T)"},
+    ),
+    "symmetric part": (
+        "X: parameter[n,n]; A: constant[n,n]",
+        "trace((X + X.T) @ A @ (X - X.T))",
+        {"X": "(X.T - X) @ A.T + A @ (X - X.T) + A.T @ (X.T + X) - (X + X.T) @ A"},
+    ),
+    "inverse I - X": (
+        "X: parameter[n,n]; a: constant[n]",
+        "a @ inv(eye(n) - X) @ a",
+        {"X": "outer(inv(eye(n) - X).T @ a, inv(eye(n) - X) @ a)"},
+    ),
+    "solve twice": (
+        "X: parameter[n,n]; B: constant[n,m]",
+        "norm(solve(X, B))**2",
+        {"X": "-2*(inv(X).T @ inv(X) @ B @ B.T @ inv(X).T)"},
+    ),
+    "quotient of forms": (
+        "x: parameter[n]; A: constant[n,n]; B: constant[n,n]",
+        "(x @ A @ x)/(x @ B @ x)",
+        {"x": "(((A + A.T) @ x)*(x @ B @ x) - (x @ A @ x)*((B + B.T) @ x))/(x @ B @ x)**2"},
+    ),
+    "diag scaled": (
+        "x: parameter[n]; A: constant[n,n]; B: constant[n,n]",
+        "trace(A @ diag(x) @ B @ diag(x))",
+        {"x": "(A.T*B + A*B.T) @ x"},
+    ),
+    "one row": (
+        "A: parameter[q,n]; b: constant[n]",
+        "sum(exp(A @ b))",
+        {"A": "outer(exp(A @ b), b)"},
+    ),
+    "weighted low rank": (
+        "U: parameter[m,k]; V: parameter[n,k]; M: constant[m,n]; W: constant[m,n]",
+        "norm(W*(M - U @ V.T))**2",
+        {"U": "-2*(W**2*(M - U @ V.T) @ V)", "V": "-2*((W**2*(M - U @ V.T)).T @ U)"},
+    ),
+    "gram distance": (
+        "X: parameter[m,n]; A: constant[m,n]",
+        "norm(X @ X.T - A @ A.T)**2",
+        {"X": "4*((X @ X.T - A @ A.T) @ X)"},
+    ),
+    "hidden layer": (
+        "W: parameter[m,n]; V: parameter[k,m]; x: constant[n]; y: constant[k]",
+        "norm(V @ sin(W @ x) - y)**2",
+        {"W": "2*outer(cos(W @ x)*(V.T @ (V @ sin(W @ x) - y)), x)", "V": "2*outer(V @ sin(W @ x) - y, sin(W @ x))"},
     ),
 }
 

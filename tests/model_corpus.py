@@ -127,6 +127,9 @@ VECTOR = {
     "mean-and-variance": "x: input[3]; w: parameter[3]; u = w*x; m = mean(u); v = mean((u - m)**2); L: loss = v/(1 + m**2)",
     "layer-norm": "x: input[4]; g: parameter[4]; c: parameter[4]; W: parameter[4, 4]; u = W @ x; m = mean(u); "
     "v = mean((u - m)**2); h = g*(u - m)/sqrt(v + 0.1) + c; L: loss = sum(h**2)",
+    "diagonal-entries": "x: input[3]; P: parameter[2, 3, 3]; u[i] = sum(P[q, i, p]*x[p]*q, p, q, p == i) + x[i]; "
+    "L: loss = sum(u**2)",
+    "power-of-a-norm": "x: input[3]; w: parameter[3]; L: loss = norm(w*x - 1)**4 + sum(w)",
     "max": "x: input[3]; w: parameter[3]; u = w*x; m = max(u); L: loss = m**2",
     "min": "x: input[3]; w: parameter[3]; u = w*x; m = min(u); L: loss = m**2 + max(u)",
     "prod": "x: input[3]; w: parameter[3]; p = prod(w*x); L: loss = p**2",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from derive.check.gradients import compare
 from derive.expression.nodes import Ref
 from derive.model import Model
 from derive.parse.expression import Names, parse_expression
@@ -239,6 +240,42 @@ def test_the_softmax_result_needs_its_assumption():
     used = [s for s in assumed.steps if s.assumption is not None]
     assert len(used) == 1 and used[0].assumption == "sum(y[j], j) == 1"
     assert not [s for s in plain.steps if s.assumption is not None]
+
+
+ROWS = """n: examples
+d: size
+k: size
+x: input[n, d]
+y: target[n, k]
+W: parameter[k, d]
+Z = x @ W.T
+A = softmax(Z, axis=1)
+L: loss = -sum(y*log(A))/n
+"""
+
+
+@pytest.mark.parametrize("assumed", ["sum(y, axis=1) == 1", "sum(y[i, j], j) == 1", "sum(y[p, q], q) == 1"])
+def test_an_assumption_about_every_row(assumed):
+    derivation = Model.parse(ROWS + f"assume({assumed})\n").derive().prove()
+    z = next(n for n in derivation.nodes if n.name == "Z")
+    assert str(z.result.expr) == "(A[i, j] - y[i, j])/n"
+    assert derivation.to_dict()["gradients"][0]["expr"] == "(A - y).T @ x/n"
+    assert compare(derivation.model, derivation.compile()).worst < 1e-12
+
+
+@pytest.mark.parametrize("assumed", ["sum(y, axis=0) == 1", "sum(y) == 1", "sum(y[0]) == 1"])
+def test_an_assumption_about_something_else_is_not_used(assumed):
+    derivation = Model.parse(ROWS + f"assume({assumed})\n").derive().prove()
+    z = next(n for n in derivation.nodes if n.name == "Z")
+    assert "A[i, j]*sum(y[i, " in str(z.result.expr)
+
+
+def test_the_sum_of_a_row_must_be_what_is_assumed():
+    shapes = {"y": (read("n"), read("m")), "v": (read("n"),)}
+    assumed = Setting(shapes=shapes, axes=("i",), assumptions=(read("sum(y[k, l], l) == v[k]"),))
+    assert judge(read("sum(y[i, j], j)"), read("v[i]"), assumed).proof
+    assert judge(read("sum(y[i, j], j)"), read("v[0]"), assumed).proof is None
+    assert judge(read("sum(y[j, i], j)"), read("v[i]"), assumed).proof is None
 
 
 def test_a_sign_assumption_is_kept_to():

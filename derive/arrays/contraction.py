@@ -10,14 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeGuard
 
-from derive.expression.build import div, mul, number
+from derive.expression.build import ONE, add, div, mul, number
 from derive.expression.nodes import (
+    Add,
     Call,
     Constant,
     Expression,
     Item,
     MatMul,
     Mul,
+    Neg,
+    Number,
     Ref,
     Slice,
     Transpose,
@@ -60,19 +63,37 @@ class _Product:
 
 
 def transposed(e: Expression) -> Expression:
-    """The transpose, of a product factor by factor."""
+    """The transpose, of a product factor by factor; of a sum term by term where one of them is a transpose."""
     match e:
         case Transpose():
             return e.arg
         case MatMul():
             return matrix_product(transposed(e.right), transposed(e.left))
-        case Call(function="diag"):
+        case Call(function="diag" | "eye"):
             return e
+        case Call(function="outer"):
+            return Call("outer", e.args[::-1])
+        case Neg():
+            return Neg(transposed(e.arg))
+        case Mul(factors=(Number() as number, factor)):
+            return mul(number, transposed(factor))
+        case Add() if all(_is_matrix(t, e) for t in e.terms):
+            return add(*map(transposed, e.terms))
     return Transpose(e)
 
 
+def _is_matrix(term: Expression, e: Add) -> bool:
+    """Whether a term of X + X.T is a matrix for certain, not a vector that is added to every row."""
+    bare = term.arg if isinstance(term, Neg) else term
+    if isinstance(bare, Transpose):
+        return True
+    return any((t.arg if isinstance(t, Neg) else t) == Transpose(bare) for t in e.terms)
+
+
 def _flat(factors: list[Expression]) -> list[Expression]:
-    return [g for f in factors for g in (f.factors if isinstance(f, Mul) else (f,))]
+    """The factors of products among them, without ones."""
+    found = [g for f in factors for g in (f.factors if isinstance(f, Mul) else (f,))]
+    return [f for f in found if f != ONE] or [ONE]
 
 
 def is_diagonal(vector: Expression) -> TypeGuard[Call]:
@@ -153,7 +174,7 @@ class Network:
         elif not self.in_code and not weight.below and len(above) == 1 and is_diagonal(above[0]):
             self.scalar.add(Call("trace", above[0].args))
         else:
-            self.scalar.add(Call("sum", (weight.expr(),)))
+            self.scalar.add(total(weight.expr()))
 
     def _end(self, index: str) -> None:
         """A matrix times a vector, or its row sums."""
@@ -162,7 +183,9 @@ class Network:
         matrix = self.edge(other, index)
         if not weight.empty:
             vector = weight.expr()
-            if isinstance(matrix, Transpose) and self.in_code:
+            if _is_unit(matrix):
+                self.weight(other).add(vector)
+            elif isinstance(matrix, Transpose) and self.in_code:
                 self.weight(other).add(MatMul(vector, matrix.arg))  # reads better than M.T @ v
             else:
                 self.weight(other).add(MatMul(matrix, vector))
@@ -218,8 +241,22 @@ class Network:
         return div(top, mul(*_flat(self.scalar.below))) if self.scalar.below else top
 
 
+def total(e: Expression) -> Expression:
+    """The sum of all entries; of the sums over an axis it is that of what is summed."""
+    match e:
+        case Call(function="sum", args=(inner,), options=(("axis", _),)):
+            return total(inner)
+    return Call("sum", (e,))
+
+
+def _is_unit(e: Expression) -> bool:
+    return isinstance(e, Call) and e.function == "eye"
+
+
 def matrix_product(left: Expression, right: Expression) -> Expression:
-    """The product of two matrices, without parentheses between its factors."""
+    """The product of two matrices, without parentheses between its factors and without unit matrices."""
+    if _is_unit(left) or _is_unit(right):
+        return right if _is_unit(left) else left
     if isinstance(right, MatMul):
         return MatMul(matrix_product(left, right.left), right.right)
     return MatMul(left, right)

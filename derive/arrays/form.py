@@ -64,7 +64,7 @@ def _lay(layout: Layout, e: Expression, order: Axes) -> Laid:
         case Number() | Constant():
             return Laid(e, ())
         case Index():
-            return layout.positions(e)
+            return layout.positions(e, order)
         case Ref():
             return ref(layout, e, order, lambda indices: Ref(e.name, indices))
         case D(body=Ref() as loss):  # or the loss of each example

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from derive.arrays.columns import ONE_LONG, column
-from derive.arrays.contraction import NEW_AXIS, WHOLE
+from derive.arrays.contraction import NEW_AXIS, WHOLE, transposed
 from derive.arrays.terms import collected, numbers_in_front
 from derive.expression.build import ONE, ZERO, mul, neg, number
-from derive.expression.nodes import Add, Call, Div, Expression, Index, Item, Neg, Transpose
+from derive.expression.nodes import Add, Call, Div, Expression, Index, Item, Neg
 from derive.parse.sizes import is_one
 
 Axes = tuple[str, ...]
@@ -75,9 +75,9 @@ class Layout:
         """The expression with its free indices as axes, in the given order."""
         return self.meaning(self, e, order)
 
-    def positions(self, e: Index) -> Laid:
+    def positions(self, e: Index, order: Axes) -> Laid:
         """An index as an array of its positions (in code)."""
-        if not self.in_code or e.name not in self.sizes:
+        if not self.in_code or e.name not in self.sizes or e.name not in order:
             raise NoArrayForm
         return Laid(Call("arange", (self.sizes[e.name],)), (e.name,))
 
@@ -96,7 +96,7 @@ class Layout:
         if self.in_code and len(wanted) > 2:
             return Laid(Call("transpose", (laid.expr, *(number(laid.axes.index(i)) for i in wanted))), wanted)
         if len(wanted) == 2:
-            return Laid(laid.expr.arg if isinstance(laid.expr, Transpose) else Transpose(laid.expr), wanted)
+            return Laid(transposed(laid.expr), wanted)
         raise NoArrayForm
 
     def broadcast(self, laid: Laid, axes: tuple[str, ...]) -> Expression:
@@ -149,4 +149,6 @@ def times(e: Expression, ones: Expression) -> Expression:
         return neg(times(e.arg, ones))
     if isinstance(e, Div):
         return Div(times(e.numerator, ones), e.denominator)
+    if e == ZERO and isinstance(ones, Call):
+        return Call("zeros", ones.args)
     return ones if e == ONE else mul(e, ones)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from derive.arrays.contraction import WHOLE
 from derive.arrays.layout import Laid, Layout, NoArrayForm
-from derive.expression.nodes import Call, ComponentTensor, Index, Item
+from derive.expression.nodes import Call, ComponentTensor, Expression, Index, Item, Number
 from derive.expression.walk import free_indices, fresh, index_names
 from derive.rules.matrices import entry
 
@@ -22,9 +23,18 @@ def of_matrix(layout: Layout, e: Call, order: tuple[str, ...]) -> Laid:
         inner = layout.lay(entry(matrix, Index(row), Index(column)), (*order, row, column))
     finally:
         layout.sizes = outer
+    if layout.in_code and inner.axes[-2:] != (row, column):
+        inner = _repeated(layout, inner, (row, column), matrix)
     if inner.axes[-2:] != (row, column) or (len(inner.axes) > 2 and not layout.in_code):
         raise NoArrayForm
     return Laid(Call(e.function, (inner.expr,)), inner.axes[:-2])
+
+
+def _repeated(layout: Layout, inner: Laid, last: tuple[str, str], matrix: Expression) -> Laid:
+    """A matrix whose entries do not depend on the row or on the column, as one with a single row does not."""
+    if not isinstance(matrix, ComponentTensor) or set(inner.axes) - set(last):
+        raise NoArrayForm
+    return Laid(Call("broadcast_to", (layout.broadcast(inner, last), *matrix.ranges)), last)
 
 
 def inverse(layout: Layout, e: Item, order: tuple[str, ...]) -> Laid:
@@ -33,6 +43,10 @@ def inverse(layout: Layout, e: Item, order: tuple[str, ...]) -> Laid:
         raise NoArrayForm
     whole = of_matrix(layout, e.arg, order)
     plain = tuple(i.name for i in e.indices if isinstance(i, Index))
+    if layout.in_code and all(isinstance(i, (Index, Number)) for i in e.indices) and len(plain) < len(e.indices):
+        subscripts = tuple(WHOLE if isinstance(i, Index) else i for i in e.indices)
+        entries = Item(whole.expr, (*[WHOLE] * len(whole.axes), *subscripts))
+        return layout.ordered(Laid(entries, (*whole.axes, *plain)), order)
     if len(plain) < len(e.indices) or set(plain) & set(whole.axes):
         raise NoArrayForm
     if len(set(plain)) < len(plain):

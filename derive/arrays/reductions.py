@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from derive.arrays.columns import ONE_LONG
-from derive.arrays.contraction import Factor, Network, NoMatrixForm, is_diagonal
+from derive.arrays.contraction import Factor, Network, NoMatrixForm, is_diagonal, total
 from derive.arrays.einsum import einsum, scattered
 from derive.arrays.layout import Laid, Layout, NoArrayForm
 from derive.arrays.products import over_and_under
@@ -122,7 +122,7 @@ def summed(layout: Layout, op: str, inner: Laid, e: Reduce) -> Laid:
     if not left and op == "sum" and is_diagonal(inner.expr) and not layout.in_code:
         return Laid(Call("trace", inner.expr.args), ())
     if not left:
-        return Laid(Call(op, (inner.expr,)), ())
+        return Laid(total(inner.expr) if op == "sum" else Call(op, (inner.expr,)), ())
     if layout.in_code and len(bound) > 1:
         places = Constant(f"({', '.join(str(inner.axes.index(i)) for i in bound)})")
         return Laid(Call(op, (inner.expr,), (("axis", places),)), left)

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from derive.arrays.contraction import matrix_product
 from derive.expression.build import ONE, add, div, mul, number
-from derive.expression.nodes import Add, Call, Div, Expression, MatMul, Mul, Neg, Number
+from derive.expression.nodes import Add, Call, Div, Expression, MatMul, Mul, Neg, Number, Transpose
 from derive.expression.walk import bottom_up, walk
 
 
@@ -19,8 +19,18 @@ def collected(e: Add) -> Expression:
     scales, rests = zip(*map(_scaled, terms), strict=True)
     if len(terms) > 1 and abs(scales[0]) != 1 and len({abs(scale) for scale in scales}) == 1:
         scale = abs(scales[0])  # 2*A - 2*B is 2*(A - B)
-        return _times(scale, add(*(_times(own / scale, rest) for own, rest in zip(scales, rests, strict=True))))
-    return add(*terms)
+        terms = [_times(own / scale, rest) for own, rest in zip(scales, rests, strict=True)]
+        return _times(scale, _one_transpose(terms))
+    return _one_transpose(terms)
+
+
+def _one_transpose(terms: list[Expression]) -> Expression:
+    """``A.T - B.T`` as ``(A - B).T``."""
+    scales, rests = zip(*map(_scaled, terms), strict=True)
+    args = [rest.arg for rest in rests if isinstance(rest, Transpose)]
+    if len(terms) < 2 or len(args) < len(terms):
+        return add(*terms)
+    return Transpose(add(*(_times(scale, arg) for scale, arg in zip(scales, args, strict=True))))
 
 
 def _like_terms(terms: tuple[Expression, ...]) -> list[Expression]:
@@ -49,7 +59,7 @@ def _scaled(term: Expression) -> tuple[Fraction, Expression]:
             return -scale, rest
         case Mul(factors=(Number() as first, *rest)):
             scale, inner = _scaled(mul(*rest))
-            return first.value*scale, inner
+            return first.value * scale, inner
     return Fraction(1), term
 
 
@@ -88,7 +98,7 @@ def _joined(group: list[Expression], side: int) -> Expression:
     sides = [_sides(term) or (ONE, ONE) for term in group]
     common = abs(scales[0]) if len({abs(scale) for scale in scales}) == 1 else Fraction(1)
     parts = [_times(scale / common, pair[1 - side]) for scale, pair in zip(scales, sides, strict=True)]
-    count, inner = _scaled(add(*_like_terms(tuple(parts))))
+    count, inner = _scaled(_one_transpose(_like_terms(tuple(parts))))
     pair = (inner, sides[0][side]) if side else (sides[0][side], inner)
     whole = Call("outer", pair) if isinstance(_scaled(group[0])[1], Call) else MatMul(*pair)
     return _times(common * count, whole)

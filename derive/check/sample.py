@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from derive.check.complex_step import evaluate, evaluate_expression
 from derive.errors import DeriveError
-from derive.expression.nodes import Binder, Compare, Index, Number, Ref
-from derive.expression.walk import free_indices, names, walk
+from derive.expression.build import number
+from derive.expression.nodes import Binder, Compare, Expression, Index, Number, Ref
+from derive.expression.walk import free_indices, names, rename_indices, walk
 from derive.model import GIVEN, Model, Variable
 from derive.prove.sizes import numbers_for
 
@@ -171,7 +173,7 @@ def _made_true(model: Model, drawn: Values, example: Values, sizes: Mapping[str,
         mentioned = set(names(assumption))
         if not mentioned <= set(values) or not mentioned & free:
             continue
-        if assumption.op == "==" and not free_indices(assumption):
+        if assumption.op == "==":
             for name in sorted(mentioned & free):
                 if _solve(assumption, name, values):
                     (example if name in example else drawn)[name] = values[name]
@@ -182,21 +184,35 @@ def _made_true(model: Model, drawn: Values, example: Values, sizes: Mapping[str,
 
 
 def _solve(assumption: Compare, name: str, values: Values) -> bool:
-    """Moves the first entry of `name` so that a linear equation holds."""
+    """Moves the first entry of `name` so that a linear equation holds, at every position of its free indices."""
     start = values[name]
-    first = (0,) * start.ndim
+    ranges = {index: range(_range(index, assumption, values)) for index in free_indices(assumption)}
+    for place in product(*ranges.values()):
+        if not _solve_at(dict(zip(ranges, place, strict=True)), assumption, name, values):
+            values[name] = start
+            return False
+    return True
+
+
+def _solve_at(at: Mapping[str, int], assumption: Compare, name: str, values: Values) -> bool:
+    start = values[name]
+    element = next(node for node in walk(assumption) if isinstance(node, Ref) and node.name == name)
+    entry = tuple(at.get(i.name, 0) if isinstance(i, Index) else 0 for i in element.indices)
+    left, right = (_at(side, at) for side in (assumption.left, assumption.right))
 
     def residual(moved: float) -> float:
         array = start.copy()
-        array[first] += moved
+        array[entry] += moved
         values[name] = array
-        return float(evaluate_expression(assumption.left, values) - evaluate_expression(assumption.right, values))
+        return float(evaluate_expression(left, values) - evaluate_expression(right, values))
 
     at_start, beyond = residual(0.0), residual(1.0)
-    if beyond == at_start:
-        residual(0.0)
-        return False
-    return abs(residual(-at_start / (beyond - at_start))) < _NEAR
+    return beyond != at_start and abs(residual(-at_start / (beyond - at_start))) < _NEAR
+
+
+def _at(e: Expression, at: Mapping[str, int]) -> Expression:
+    """The expression with numbers for its free indices."""
+    return rename_indices(e, {index: number(place) for index, place in at.items()})
 
 
 def _holds(assumption: Compare, values: Values) -> bool:

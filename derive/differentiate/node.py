@@ -130,17 +130,26 @@ def adjoint_form(
     chain = Chain(found.expr, _context(node, {(node.loss, x.name): x.adjoint for x in later}))
     chain.steps = list(found.steps)
     compact = _compact(found.expr, _context(node, {(node.loss, x.name): x.compact for x in later}))
+    apart = chain.fork()
     expanded = _expand(chain, later)
     core = chain.expr
-    if chain.apply(ARRAY_NOTATION):
-        chain.apply(SYMMETRY)
-        chain.apply(NAME_FUNCTION)
+    _in_arrays(chain)
+    if expanded and later and operations(chain.expr) > LONGEST:  # whole arrays may need what sums over indices do not
+        chain, expanded = apart, False
+        core = chain.expr
+        _in_arrays(chain)
     inner = {x.name: (x.compact.indices, x.compact.expr) for x in later}
     unseen = [
         (Step("compact form", found.expr, compact), replace(setting, adjoints=inner)),
         (Step("by the adjoints", node.start, found.expr), replace(setting, adjoints={})),
     ]
     return AdjointForm(found.expr, compact, core, expanded, Form(chain.steps, setting, unseen))
+
+
+def _in_arrays(chain: Chain) -> None:
+    if chain.apply(ARRAY_NOTATION):
+        chain.apply(SYMMETRY)
+        chain.apply(NAME_FUNCTION)
 
 
 def _expand(chain: Chain, later: tuple[Later, ...]) -> bool:

@@ -28,7 +28,18 @@ from derive.rules.known_sums import KNOWN_SUM, NAME_QUOTIENT
 from derive.rules.rule import Context, Rule
 from derive.rules.sharing import may_cancel, may_shorten
 from derive.rules.structures import FREE_ENTRIES, SYMMETRY, assumed_structures
-from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, ONE_VALUE, PULL_OUT, SPLIT, SPLIT_DELTA
+from derive.rules.sums import (
+    ASSUME,
+    CASES,
+    CONTRACT,
+    DISTRIBUTE,
+    EQUAL_INDEX,
+    MERGE_SUMS,
+    ONE_VALUE,
+    PULL_OUT,
+    SPLIT,
+    SPLIT_DELTA,
+)
 
 LONGEST = 400  # steps of one chain; more would mean that rules undo each other
 
@@ -126,7 +137,10 @@ def denominators(e: Expression) -> int:
     return count
 
 
-TENSOR_RULES = (DISTRIBUTE, SPLIT, GUARDED_SUM, CONTRACT, CONDITIONS, ONE_TERM, SPLIT_DELTA, MERGE_SUMS, PULL_OUT)
+TENSOR_RULES = (
+    CASES, EQUAL_INDEX, DISTRIBUTE, SPLIT, GUARDED_SUM, CONTRACT, CONDITIONS, ONE_TERM, SPLIT_DELTA, MERGE_SUMS,
+    PULL_OUT,
+)  # fmt: skip
 TIDY_RULES = (ARITHMETIC, ONE_VALUE, GUARDS_OUT, FREE_ENTRIES, SYMMETRY, *IDENTITIES, CANCEL, MERGE_FRACTIONS)
 
 # Ways to a shorter form; the first that gives the shortest is taken.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import types
+from collections.abc import Collection
 from itertools import groupby
 from typing import Any
 
@@ -146,7 +147,7 @@ class Module:
             "gradients": [
                 {"name": g.name.removeprefix("∂"), **self.one_line(g, grads=True)} for g in program.gradients
             ],
-            "predict_signature": self.signature(inputs),
+            "predict_signature": self.signature(inputs, self.unneeded(inputs, used)),
             "predict_unpack": self.unpack(inputs, used),
             "predict_lines": self.lines(predicted),
             "outputs": [self.names(name) for name in outputs],
@@ -221,7 +222,12 @@ class Module:
     def constants(self) -> list[Variable]:
         return list(self.model.of_role("constant"))
 
-    def signature(self, data: list[Variable]) -> str:
+    def unneeded(self, data: list[Variable], used: set[str]) -> set[str]:
+        """The constants that neither statements with these names need nor the lines before them, for sizes."""
+        words = {word for line in self.unpack(data, used) for word in re.findall(r"\w+", line)}
+        return {v.name for v in self.constants()} - used - words
+
+    def signature(self, data: list[Variable], unneeded: Collection[str] = ()) -> str:
         """The keyword arguments after ``params``; names that the module needs itself come through ``**data``."""
         parts: list[str] = []
         rest = False
@@ -234,13 +240,16 @@ class Module:
             if self.names(v.name) != v.name:
                 rest = True
             else:
-                parts.append(f"{v.name}={self.default(v)}" if v.value is not None else v.name)
+                parts.append(f"{v.name}={self.default(v)}" if v.value is not None else self.without_value(v, unneeded))
         if rest:
             parts.append("**data")
         if not parts:
             return "params"
         star = ["*"] if not parts[0].startswith("**") else []
         return ", ".join(["params", *(["/"] if rest else []), *star, *parts])
+
+    def without_value(self, v: Variable, unneeded: Collection[str]) -> str:
+        return f"{v.name}=None" if v.name in unneeded else v.name
 
     def unpack(self, data: list[Variable], used: set[str]) -> list[str]:
         """Lines that bring parameters, renamed data, sizes and the number of examples into scope."""

@@ -29,7 +29,7 @@ def comparison(
     e = _argument(assumption, naming)
     if not isinstance(e, Compare):
         raise DeriveError("assume takes one comparison, or spd(…)", place, "for example assume(sum(y) == 1)")
-    body, _, _ = in_index_form(e, shapes, bodies, (), naming.source.place(call), whole)
+    body, _, _ = in_index_form(e, shapes, bodies, _free(assumption, naming), naming.source.place(call), whole)
     if not isinstance(body, Compare):
         raise DeriveError("assume takes one comparison", place)
     return body
@@ -37,7 +37,22 @@ def comparison(
 
 def _argument(assumption: Assumption, naming: Naming) -> Expression | None:
     call = assumption.call
-    return naming.read(call.args[0], layers=assumption.layers) if len(call.args) == 1 and not call.keywords else None
+    if len(call.args) != 1 or call.keywords:
+        return None
+    return naming.read(call.args[0], indices=_free(assumption, naming), layers=assumption.layers)
+
+
+def _free(assumption: Assumption, naming: Naming) -> tuple[str, ...]:
+    """The letters that stand as subscripts and are not bound by a reduction: it holds for each of their values."""
+    inside = list(ast.walk(assumption.call))
+    subscripts = (letter for node in inside if isinstance(node, ast.Subscript) for letter in _names(node.slice))
+    calls = (node for node in inside if isinstance(node, ast.Call))
+    bound = {arg.id for call in calls for arg in call.args[1:] if isinstance(arg, ast.Name)}
+    return tuple(dict.fromkeys(i for i in subscripts if i not in bound and i not in naming.everything))
+
+
+def _names(node: ast.expr) -> list[str]:
+    return [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
 
 
 def structure(assumption: Assumption, naming: Naming) -> tuple[str, str] | None:

@@ -61,7 +61,7 @@ from derive.prove.named import (
     union,
 )
 from derive.prove.primitives import PRIMITIVES, Uncomputed, Undefined, divide, power
-from derive.prove.setting import Setting
+from derive.prove.setting import FREE_ENTRIES, Setting
 
 DIGITS = 60
 
@@ -435,7 +435,6 @@ class Evaluator:
 
 
 STEPS = "steps of the slope"
-FREE_ENTRIES = ("symmetric", "diagonal", "lower")  # structures that parameters keep when an entry moves
 
 
 def _with_it(here: np.ndarray, structure: str) -> np.ndarray:

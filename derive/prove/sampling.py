@@ -7,8 +7,9 @@ be.  Wherever `before` is defined, `after` must be defined and equal.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -170,7 +171,7 @@ def _structured(drawn: Any, name: str, setting: Setting) -> Any:
     match setting.structures.get(name):
         case "spd":
             return drawn.dot(drawn.T) + np.eye(len(drawn), dtype=int).astype(object)
-        case "symmetric" | "self-transpose":
+        case "symmetric" | "self-transpose" | "self-transpose by its equation":
             return np.where(np.tri(len(drawn), dtype=bool), drawn, drawn.T)
         case "diagonal":
             return np.where(np.eye(len(drawn), dtype=bool), drawn, 0 * drawn)
@@ -238,8 +239,7 @@ def _solve_assumptions(setting: Setting, evaluator: Evaluator) -> None:
         if not set(names(assumption)) <= set(evaluator.values):
             continue
         if assumption.op == "==":
-            for at in _places(assumption, evaluator):
-                _solve(assumption, evaluator, at)
+            _solve(assumption, evaluator)
         elif isinstance(assumption.left, Ref) and not names(assumption.right):
             _move_inside(assumption, assumption.left.name, evaluator)
         elif not all(evaluator.number(assumption, at) for at in _places(assumption, evaluator)):
@@ -262,37 +262,43 @@ def _move_inside(assumption: Compare, name: str, evaluator: Evaluator) -> None:
     evaluator.values[name] = bound + sign * abs(evaluator.values[name] - bound)
 
 
-def _solve(assumption: Compare, evaluator: Evaluator, at: dict[str, int]) -> None:
+def _solve(assumption: Compare, evaluator: Evaluator) -> None:
+    """Solves for one entry of a name, at every position of the indices that the equation leaves free."""
+    ranges = {index: range(evaluator.range(index, assumption)) for index in free_indices(assumption)}
+    places = [dict(zip(ranges, place, strict=True)) for place in product(*ranges.values())]
     for name in names(assumption):
-        array = evaluator.values[name]
-        position = _moved_entry(assumption, name, np.ndim(array), at)
-
-        def residual(x: Any, name: str = name, array: Any = array, position: tuple[int, ...] = position) -> Any:
-            if position:
-                moved = array.copy()
-                moved[position] = x
-                evaluator.values[name] = moved
-            else:
-                evaluator.values[name] = x
-            return evaluator.number(assumption.left, at) - evaluator.number(assumption.right, at)
-
-        start = array[position] if position else array
-        first, second = residual(start), residual(start + 1)
-        if second == first:
-            evaluator.values[name] = array
-            continue
-        x = start - first / (second - first)
-        if _close(residual(x), evaluator.lift(0)):
+        start = evaluator.values[name]
+        if all(_solved_for(name, assumption, at, evaluator) for at in places):
             return
-        evaluator.values[name] = array
+        evaluator.values[name] = start
     raise Undefined
 
 
-def _moved_entry(assumption: Compare, name: str, rank: int, at: dict[str, int]) -> tuple[int, ...]:
-    """The entry of a name that is moved: the first, at the places of the free indices."""
-    subscripts = next((n.indices for n in walk(assumption) if isinstance(n, Ref) and n.name == name), ())
-    places = [at.get(i.name, 0) if isinstance(i, Index) else 0 for i in subscripts]
-    return tuple(places) if len(places) == rank else (0,) * rank
+def _solved_for(name: str, assumption: Compare, at: Mapping[str, int], evaluator: Evaluator) -> bool:
+    array = evaluator.values[name]
+    position = _first_entry(name, assumption, at)
+
+    def residual(x: Any) -> Any:
+        evaluator.values[name] = _with_entry(array, position, x)
+        return evaluator.number(assumption.left, at) - evaluator.number(assumption.right, at)
+
+    start = array[position] if position else array
+    first, second = residual(start), residual(start + 1)
+    return second != first and _close(residual(start - first / (second - first)), evaluator.lift(0))
+
+
+def _first_entry(name: str, assumption: Compare, at: Mapping[str, int]) -> tuple[int, ...]:
+    """The first entry of a name that an equation speaks of, at a position of its free indices."""
+    element = next(node for node in walk(assumption) if isinstance(node, Ref) and node.name == name)
+    return tuple(at.get(i.name, 0) if isinstance(i, Index) else 0 for i in element.indices)
+
+
+def _with_entry(array: Any, position: tuple[int, ...], x: Any) -> Any:
+    if not position:
+        return x
+    moved = array.copy()
+    moved[position] = x
+    return moved
 
 
 def is_exact(before: Expression, after: Expression, setting: Setting) -> bool:

@@ -9,6 +9,8 @@ from derive.expression.nodes import Compare, Expression, Ref
 from derive.expression.walk import names
 from derive.model import Shape
 
+FREE_ENTRIES = ("symmetric", "diagonal", "lower")  # structures that parameters keep when an entry moves
+
 
 class ProofError(Exception):
     """A step that could not be established: an error of derive itself, never the user's."""

@@ -31,7 +31,7 @@ from derive.expression.nodes import (
 from derive.expression.walk import contains, free_indices, index_names, rename_indices, replace, walk
 from derive.functions import FUNCTIONS
 from derive.parse.expression import parse_expression
-from derive.prove.setting import Setting
+from derive.prove.setting import FREE_ENTRIES, Setting
 from derive.prove.sums import Sums, alpha_normal
 
 
@@ -228,7 +228,7 @@ class Converter:
 
     def slope(self, body: Expression, x: Ref) -> Any:
         """The derivative by one element, where the right-hand side has no other element of that tensor."""
-        if x.name in self.setting.structures:
+        if self.setting.structures.get(x.name) in FREE_ENTRIES:
             raise Unconvertible  # other entries move with it
         elements = [node for node in walk(body) if isinstance(node, Ref) and node.name == x.name]
         bound = set(index_names(body)) - set(free_indices(body))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+from derive.algebra.rational import alpha_normal
 from derive.errors import DeriveError
 from derive.expression.build import ONE, TWO, ZERO, add, div, mul, number, power
 from derive.expression.nodes import (
@@ -28,12 +29,22 @@ from derive.expression.nodes import (
     Ref,
     Where,
 )
-from derive.expression.walk import contains, free_indices, fresh, index_names, names, rename_indices, replace, walk
+from derive.expression.walk import (
+    bound_apart,
+    contains,
+    free_indices,
+    fresh,
+    index_names,
+    names,
+    rename_indices,
+    replace,
+    walk,
+)
 from derive.functions import FUNCTIONS, Function
 from derive.parse.expression import parse_expression
 from derive.rules.matrices import MATRIX_RULES
 from derive.rules.rule import Context, Rule, at_every_place
-from derive.rules.structures import STRUCTURED_VARIABLES
+from derive.rules.structures import OF_FREE_ENTRIES, STRUCTURED_VARIABLES
 
 
 def is_constant(e: Expression, x: Ref) -> bool:
@@ -50,7 +61,7 @@ def _rule(name: str, statement: str, *heads: type, free: bool = False) -> Callab
 
     def register(differentiate: Differentiation) -> Differentiation:
         def change(node: Expression, context: Context) -> Expression | None:
-            if not isinstance(node, D) or (free and node.wrt.name in context.structures):
+            if not isinstance(node, D) or (free and context.structures.get(node.wrt.name) in OF_FREE_ENTRIES):
                 return None
             return differentiate(node.body, node.wrt)
 
@@ -58,6 +69,15 @@ def _rule(name: str, statement: str, *heads: type, free: bool = False) -> Callab
         return differentiate
 
     return register
+
+
+@_rule("power of a root", "D(sqrt(u)**2, x) = D(u, x)", Pow)
+def _power_of_root(e: Expression, x: Ref) -> Expression | None:
+    """So that no root is differentiated at 0 where none is there in the end: the distance of a point to itself."""
+    match e:
+        case Pow(base=Call(function="sqrt", args=(u,)), exponent=Number(value=n)) if n % 2 == 0 and n > 0:
+            return None if is_constant(u, x) else D(u if n == 2 else power(u, number(n / 2)), x)
+    return None
 
 
 @_rule("elementwise", "D(f(x[i]), x[k]) = D(f(x[i]), x[i])*delta(i, k)", free=True)
@@ -126,6 +146,48 @@ def _reciprocal(e: Expression, x: Ref) -> Expression | None:
         slope = D(e.denominator, x)
         return Neg(div(slope if e.numerator == ONE else mul(e.numerator, slope), power(e.denominator, TWO)))
     return None
+
+
+def _softmax(e: Expression, x: Ref) -> Expression | None:
+    """By logarithmic differentiation; where the whole right-hand side is one of a name, elimination finds it."""
+    if not isinstance(e, Div) or is_constant(e, x) or not isinstance(e.denominator, Reduce):
+        return None
+    top, total = e.numerator, bound_apart(e.denominator, dict.fromkeys((*free_indices(e), *index_names(x))))
+    if not (isinstance(top, Call) and isinstance(total, Reduce) and isinstance(total.body, Call)):
+        return None
+    if top.function != "exp" or total.body.function != "exp" or total.op != "sum":
+        return None
+    if not _is_a_term(top, total):
+        return None
+    share = div(total.body, e.denominator)
+    mean = Reduce("sum", mul(share, D(total.body.args[0], x)), total.indices, total.condition, total.ranges)
+    return mul(e, add(D(top.args[0], x), Neg(mean)))
+
+
+def _is_a_term(e: Expression, total: Reduce) -> bool:
+    """Whether an expression is a term of a sum over one index: exp(u[i]) of sum(exp(u[j]), j)."""
+    if len(total.indices) != 1:
+        return False
+    (j,) = total.indices
+    return any(alpha_normal(rename_indices(total.body, {j: Index(i)})) == alpha_normal(e) for i in free_indices(e))
+
+
+def _softmax_rule() -> Rule:
+    def change(node: Expression, context: Context) -> Expression | None:
+        if not isinstance(node, D) or (context.output is not None and _of_a_name(context.output[1])):
+            return None
+        return _softmax(node.body, node.wrt)
+
+    statement = "D(a[i], x) = a[i]*(D(u[i], x) - sum(a[j]*D(u[j], x), j)) with a[i] = exp(u[i])/sum(exp(u[j]), j)"
+    return Rule("shares of exponentials", statement, at_every_place(change), frozenset({"exp"}), frozenset({Div}))
+
+
+def _of_a_name(e: Expression) -> bool:
+    """Whether a quotient's numerator is a function of a plain name."""
+    return isinstance(e, Div) and isinstance(e.numerator, Call) and isinstance(e.numerator.args[0], Ref)
+
+
+RULES.append(_softmax_rule())
 
 
 @_rule("quotient rule", "D(u/v, x) = (D(u, x)*v - u*D(v, x))/v**2", Div)

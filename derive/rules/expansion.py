@@ -48,7 +48,7 @@ def _terms(e: Expression, taken: set[str]) -> list[Term] | None:
             if len(found) < len(sides):
                 return None
             return _limited([_joined(choice, taken) for choice in product(*found)])
-        case Div():
+        case Div() if e.numerator != ONE:
             above = _terms(e.numerator, taken)
             under = Term(factors=(div(ONE, e.denominator),))
             return above and [_joined((t, under), taken) for t in above]

@@ -16,7 +16,7 @@ from derive.functions import FUNCTIONS
 from derive.rules.calculus import unfolded
 from derive.rules.fractions import CANCEL
 from derive.rules.rule import Context, Rewrite, Rule
-from derive.rules.sums import is_delta
+from derive.rules.sums import is_delta, is_instance
 
 # Functions that may stand in a result beside the output, as σ does in SiLU's derivative.
 BOUNDED, UNBOUNDED = ("sigmoid", "tanh"), ("cosh", "sinh")
@@ -199,7 +199,18 @@ def _fold(e: Expression, context: Context) -> Expression | None:
     for shown, value in reversed(_instances(e, (element, body))):
         table[alpha_normal(value)] = shown
     table[alpha_normal(body)] = element
-    result = transform(e, lambda node: table.get(alpha_normal(node)))
+    pattern = alpha_normal(body)
+    own = {i.name for i in element.indices if isinstance(i, Index)}
+
+    def change(node: Expression) -> Expression | None:
+        known = table.get(alpha_normal(node))
+        if known is not None or type(node) is not type(body):
+            return known
+        at: dict[str, Expression] = {}  # at an index that a sum binds
+        named = is_instance(pattern, alpha_normal(node), own, at) and own <= set(at)
+        return rename_indices(element, at) if named else None
+
+    result = transform(e, change)
     return None if result == e else result
 
 

@@ -8,7 +8,7 @@ G + G.T - diag(diag(G)), diag(diag(G)) and tril(G) (Petersen and Pedersen, The M
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import permutations
 
 from derive.algebra.rational import alpha_normal, parts_sorted
@@ -27,19 +27,23 @@ from derive.expression.nodes import (
     Item,
     Mul,
     Neg,
+    Number,
+    Pow,
     Reduce,
     Ref,
     Where,
 )
-from derive.expression.parts import factors_of, terms_of
+from derive.expression.parts import factors_of, minus, terms_of
 from derive.expression.walk import bottom_up, children, free_indices, rename_indices, walk, with_children
-from derive.model import SELF_TRANSPOSE, SPD
+from derive.model import COMPUTED, SELF_TRANSPOSE, SPD, Equation
+from derive.parse.sizes import same_size
 from derive.rules.expansion import written_out
 from derive.rules.rule import Context, Rule, at_every_place
 
 MOST_TURNED = 3  # indices of a sum that are tried in every order
 ASSUMED = {SPD: "spd({0})", SELF_TRANSPOSE: "{0} == {0}.T"}  # how the model says so
-SYMMETRIC = ("symmetric", "diagonal", *ASSUMED)  # structures of matrices that equal their transposes
+OF_FREE_ENTRIES = ("symmetric", "diagonal", "lower")  # structures in which one entry determines others
+SYMMETRIC = ("symmetric", "diagonal", COMPUTED, *ASSUMED)  # structures of matrices that equal their transposes
 
 
 # The derivative of a structured variable by its own entries.
@@ -243,8 +247,32 @@ def _with_sums_turned(e: Expression) -> list[Expression]:
 
 def _normal(e: Expression, order: tuple[str, ...], context: Context) -> Expression:
     """The same expression with factors, terms and the indices of symmetric matrices in one order."""
+    return parts_sorted(_unsigned(parts_sorted(alpha_normal(in_order(written_out(e), _ranks(order), context)))))
 
-    return parts_sorted(alpha_normal(in_order(written_out(e), _ranks(order), context)))
+
+def _unsigned(e: Expression) -> Expression:
+    """``(u - v)**2`` and ``(v - u)**2`` as one of them, and so for ``i != j``."""
+
+    def change(node: Expression) -> Expression:
+        match node:
+            case Pow(base=Add() as base, exponent=Number(value=power)) if power % 2 == 0:
+                return Pow(min(base, add(*sorted(map(minus, base.terms), key=str)), key=str), node.exponent)
+            case Compare(op="==" | "!="):
+                return Compare(node.op, *sorted((node.left, node.right), key=str))
+        return node
+
+    return bottom_up(e, change)
+
+
+def symmetric_nodes(equations: Iterable[Equation], structures: Mapping[str, str]) -> dict[str, str]:
+    """The matrices whose equations stay the same when rows and columns are exchanged, a kernel's for one."""
+    found: dict[str, str] = {}
+    for equation in equations:
+        if len(equation.indices) == 2 and same_size(*equation.shape):
+            matrix = ComponentTensor(equation.body, equation.indices, equation.shape)
+            if is_symmetric(matrix, Context(structures={**structures, **found})):
+                found[equation.name] = COMPUTED
+    return found
 
 
 def _is_named_symmetric(name: str, context: Context) -> bool:

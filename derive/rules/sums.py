@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from derive.algebra.rational import alpha_normal
 from derive.expression.build import ONE, ZERO, add, div, mul, neg
 from derive.expression.nodes import (
@@ -120,6 +122,24 @@ def _contracted(e: Expression, ranges: dict[str, Expression]) -> Expression:
     return with_children(e, tuple(_contracted(c, ranges) for c in children(e)))
 
 
+def _cases(e: Expression, _: Context) -> Expression | None:
+    """A sum of ``where(c, u, 0)``, with a delta of its index in u: the condition becomes the sum's."""
+    if not isinstance(e, Reduce) or e.op != "sum":
+        return None
+    sign, body = (True, e.body.arg) if isinstance(e.body, Neg) else (False, e.body)
+    flat = flat_factors(body) if isinstance(body, (Mul, Where)) else ()
+    for k, f in enumerate(flat):
+        if isinstance(f, Where) and f.otherwise == ZERO and _holds_delta(f.then, frozenset(e.indices)):
+            condition = joined((*tests_of(e.condition), *tests_of(f.condition)))
+            whole = mul(*flat[:k], *flat_factors(f.then), *flat[k + 1 :])
+            found = Reduce("sum", whole, e.indices, condition, e.ranges)
+            return neg(found) if sign else found
+    return None
+
+
+CASES = Rule("condition of the sum", "sum(where(c, u, 0), j) = sum(u, j, c)", at_every_place(_cases))
+
+
 def _ranges(e: Reduce) -> dict[str, Expression]:
     return dict(zip(e.indices, e.ranges, strict=False))
 
@@ -127,7 +147,7 @@ def _ranges(e: Reduce) -> dict[str, Expression]:
 def _merged(e: Reduce) -> Reduce:
     """A sum with the sums in its product that hold deltas of its indices drawn into it."""
     for k, f in enumerate(flat := flat_factors(e.body)):
-        if not isinstance(f, Reduce) or f.op != "sum" or f.condition is not None or len(f.ranges) != len(f.indices):
+        if not isinstance(f, Reduce) or f.op != "sum" or len(f.ranges) != len(f.indices):
             continue
         if not _holds_delta(f.body, frozenset(e.indices)) or len(e.ranges) != len(e.indices):
             continue
@@ -135,9 +155,11 @@ def _merged(e: Reduce) -> Reduce:
         letters: list[str] = []
         for i in f.indices:
             letters.append(fresh({**taken, **dict.fromkeys(letters)}, i))
-        inner = rename_indices(f.body, {i: Index(new) for i, new in zip(f.indices, letters, strict=True)})
-        whole = mul(*flat[:k], *flat_factors(inner), *flat[k + 1 :])
-        return Reduce("sum", whole, (*e.indices, *letters), e.condition, (*e.ranges, *f.ranges))
+        swap: dict[str, Expression] = {i: Index(new) for i, new in zip(f.indices, letters, strict=True)}
+        whole = mul(*flat[:k], *flat_factors(rename_indices(f.body, swap)), *flat[k + 1 :])
+        inner = tuple(rename_indices(test, swap) for test in tests_of(f.condition))
+        condition = joined((*tests_of(e.condition), *inner))
+        return Reduce("sum", whole, (*e.indices, *letters), condition, (*e.ranges, *f.ranges))
     return e
 
 
@@ -192,12 +214,40 @@ def _guards(other: Expression, size: Expression | None) -> tuple[Expression, ...
     return Compare(">=", other, ZERO), Compare("<", other, size)
 
 
+def _one_term_left(e: Expression, context: Context) -> Expression | None:
+    """``sum(u[j], j, j == i) = u[i]``, by way of ``sum(delta(j, i)*u[j], j)``."""
+    result = _equal_indices(e, dict(context.ranges))
+    return None if result == e else result
+
+
+def _equal_indices(e: Expression, ranges: dict[str, Expression]) -> Expression:
+    if isinstance(e, Reduce):
+        ranges = ranges | _ranges(e)
+        if e.op == "sum" and e.condition is not None and (found := _by_condition(e, ranges)) is not None:
+            return found
+    return with_children(e, tuple(_equal_indices(c, ranges) for c in children(e)))
+
+
+def _by_condition(e: Reduce, ranges: dict[str, Expression]) -> Expression | None:
+    parts = tests_of(e.condition)
+    for k, c in enumerate(parts):
+        if isinstance(c, Compare) and c.op == "==" and isinstance(c.left, Index) and isinstance(c.right, Index):
+            rest = joined((*parts[:k], *parts[k + 1 :]))
+            whole = mul(Call("delta", (c.left, c.right)), *flat_factors(e.body))
+            if (found := _contract_one(Reduce("sum", whole, e.indices, rest, e.ranges), ranges)) is not None:
+                return found
+    return None
+
+
+EQUAL_INDEX = Rule("the one term of the sum", "sum(u[j], j, j == i) = u[i]", _one_term_left)
+
+
 def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
     """Whether what takes a bound index's place stays in its range: an index of the same range, or a number in it."""
     size = ranges.get(own)
     if isinstance(other, Index):
         theirs = ranges.get(other.name)
-        return size is None or theirs is None or same_size(size, theirs)
+        return size is None or theirs is None or _at_most(theirs, size)
     if isinstance(other, Ref):
         return True  # an integer input: its values are subscripts
     if isinstance(other, Number):
@@ -210,13 +260,21 @@ def _stays_below(e: Expression, size: Expression, ranges: dict[str, Expression])
     most: list[Expression] = []
     for term in terms_of(e):
         factors = factors_of(term)
+        if isinstance(term, Number):
+            most.append(term)
+            continue
         if not isinstance(factors[-1], Index) or factors[-1].name not in ranges or len(factors) > 2:
             return False
         if len(factors) == 2 and not _is_size(factors[0]):
             return False
         most.append(mul(*factors[:-1], add(ranges[factors[-1].name], neg(ONE))))
-    room = polynomial(add(size, *(neg(m) for m in most)))
-    return room is not None and set(room) <= {()} and room.get((), 0) >= 1
+    return _at_most(add(*most, ONE), size)
+
+
+def _at_most(small: Expression, large: Expression) -> bool:
+    """Whether a size is at most another one, whatever the names in them stand for."""
+    room = polynomial(add(large, neg(small)))
+    return room is not None and set(room) <= {()} and room.get((), 0) >= 0
 
 
 def _is_size(e: Expression) -> bool:
@@ -361,12 +419,48 @@ MERGE_SUMS = Rule("merge sums", "sum(sum(u, k), j) = sum(u, j, k)", _nested)
 
 
 def _assumed(e: Expression, context: Context) -> Expression | None:
-    """Replaces the left side of an assumed equation by its right side."""
-    table = {alpha_normal(a.left): a.right for a in context.assumptions if a.op == "=="}
-    if not table:
+    """Replaces the left side of an assumed equation by its right side, at any value of the indices left free."""
+    rows = [(alpha_normal(a.left), a) for a in context.assumptions if a.op == "=="]
+    if not rows:
         return None
-    result = transform(e, lambda node: None if isinstance(node, Compare) else table.get(alpha_normal(node)))
+
+    def known(node: Expression) -> Expression | None:
+        for left, assumption in rows:
+            at: dict[str, Expression] = {}
+            if type(node) is type(left) and is_instance(left, alpha_normal(node), set(free_indices(assumption)), at):
+                return rename_indices(assumption.right, at)
+        return None
+
+    def change(node: Expression) -> Expression | None:
+        return None if isinstance(node, Compare) else known(node) or _one_of_several(node, known)
+
+    result = transform(e, change)
     return None if result == e else result
+
+
+def _one_of_several(e: Expression, known: Callable[[Expression], Expression | None]) -> Expression | None:
+    """``sum(u[i]*y[i, j], i, j)`` as ``sum(u[i]*v, i)`` where ``sum(y[i, j], j)`` is known to be v."""
+    if not isinstance(e, Reduce) or e.op != "sum" or e.condition is not None or len(e.indices) < 2:
+        return None
+    flat = flat_factors(e.body)
+    for j, size in zip(e.indices, e.ranges, strict=False):
+        own = [f for f in flat if j in free_indices(f)]
+        value = known(Reduce("sum", mul(*own), (j,), None, (size,))) if own else None
+        if value is not None:
+            left = [(i, n) for i, n in zip(e.indices, e.ranges, strict=True) if i != j]
+            rest = mul(*(f for f in flat if f not in own), value)
+            return Reduce("sum", rest, tuple(i for i, _ in left), None, tuple(n for _, n in left))
+    return None
+
+
+def is_instance(pattern: Expression, e: Expression, free: set[str], at: dict[str, Expression]) -> bool:
+    """Whether `e` is the pattern with subscripts for its free indices; `at` says which."""
+    if isinstance(pattern, Index) and pattern.name in free:
+        return at.setdefault(pattern.name, e) == e
+    mine, theirs = children(pattern), children(e)
+    if type(pattern) is not type(e) or len(mine) != len(theirs) or with_children(e, mine) != pattern:
+        return False
+    return all(is_instance(p, c, free, at) for p, c in zip(mine, theirs, strict=True))
 
 
 ASSUME = Rule("assumption", "u = v where the model states it", _assumed)

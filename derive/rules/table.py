@@ -25,7 +25,18 @@ from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
 from derive.rules.rule import Rule
 from derive.rules.structures import FREE_ENTRIES, STRUCTURED_VARIABLES, SYMMETRY
-from derive.rules.sums import ASSUME, CONTRACT, DISTRIBUTE, MERGE_SUMS, ONE_VALUE, PULL_OUT, SPLIT, SPLIT_DELTA
+from derive.rules.sums import (
+    ASSUME,
+    CASES,
+    CONTRACT,
+    DISTRIBUTE,
+    EQUAL_INDEX,
+    MERGE_SUMS,
+    ONE_VALUE,
+    PULL_OUT,
+    SPLIT,
+    SPLIT_DELTA,
+)
 
 ALL_RULES: tuple[Rule, ...] = (
     *CALCULUS,
@@ -54,6 +65,8 @@ ALL_RULES: tuple[Rule, ...] = (
     THROUGH_HELPER,
     NAME_OUTPUT,
     ASSUME,
+    CASES,
+    EQUAL_INDEX,
     CONTRACT,
     ONE_VALUE,
     GUARDED_SUM,
