@@ -101,7 +101,7 @@ def loss_and_gradients(params, *, x, v, y, T=2, alpha=0.5):
     # dL/da1 = W2.T @ dL/dz2
     d_a1 = d_z2 @ W2
     # dL/dz1 = dL/da1*where(z1 > 0, 1, 0)
-    d_z1 = d_a1 * np.where(z1 > 0, 1, 0)
+    d_z1 = d_a1 * (z1 > 0)
     grads = {
         # dL/dW1 = mean of outer(dL/dz1, x)
         "W1": d_z1.T @ x / n,

@@ -75,7 +75,7 @@ def loss_and_gradients(params, *, A, X, Y):
     # dL/dH = A.T @ dL/dZ @ W1.T
     d_H = A.T @ d_Z @ W1.T
     # dL/dS = dL/dH*where(S > 0, 1, 0)
-    d_S = d_H * np.where(S > 0, 1, 0)
+    d_S = d_H * (S > 0)
     grads = {
         # dL/dW0 = X.T @ A.T @ dL/dS
         "W0": X.T @ A.T @ d_S,

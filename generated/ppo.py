@@ -105,7 +105,7 @@ def loss_and_gradients(params, *, s, a, p_old, A, epsilon=0.2, beta=0.01):
     d_r = -A * (np.where(r * A < np.clip(r, 1 - epsilon, 1 + epsilon) * A, 0, np.where(r * A > np.clip(r, 1 - epsilon, 1 + epsilon) * A, 1, 1 / 2)) * np.where(r < 1 - epsilon, 0, np.where(r > 1 + epsilon, 0, 1)) + np.where(r * A < np.clip(r, 1 - epsilon, 1 + epsilon) * A, 1, np.where(r * A > np.clip(r, 1 - epsilon, 1 + epsilon) * A, 0, 1 / 2)))
     # dL/dp = dL/dr*delta(a, i)/p_old + dL/dH*(log(sum(exp(z[k_0]), k_0)) - z[i])
     d_p = (
-        d_r[:, None] * np.where(a[:, None] == np.arange(k), 1, 0) / p_old[:, None]
+        d_r[:, None] * (a[:, None] == np.arange(k)) / p_old[:, None]
         + d_H[:, None] * (_logsumexp(z, axis=1)[:, None] - z)
     )
     # dL/dz = dL/dp*p - p*sum(dL/dp*p) + dL/dH*(softmax(z) - p)

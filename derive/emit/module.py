@@ -108,7 +108,8 @@ class Module:
         if self.program.count is not None:
             self.names.table[self.program.count] = self.count
         steps = {s.loop.index for s in self.program.statements if s.loop}
-        self.printer = NumpyPrinter(self.names, frozenset({*steps, *(v.name for v in self.model.of_role("size"))}))
+        sizes = (v.name for v in self.model.of_role("size"))
+        self.printer = NumpyPrinter(self.names, frozenset({*steps, *sizes}), dtype)
 
     def source(self) -> str:
         model, program = self.model, self.program
