@@ -150,8 +150,7 @@ class NumpyPrinter:
 
     def _cases(self, e: Where) -> str:
         code = f"np.where({self.code(e.condition)}, {self.code(e.then)}, {self.code(e.otherwise)})"
-        of_numbers = all(isinstance(u.arg if isinstance(u, Neg) else u, Number) for u in (e.then, e.otherwise))
-        return f"{code}.astype({self.dtype})" if of_numbers and self.dtype else code
+        return f"{code}.astype({self.dtype})" if self.dtype and _is_of_numbers(e) else code
 
     def _product(self, e: Mul) -> str:
         """Truth values times an array are what ``where(…, 1, 0)`` gives, many times quicker."""
@@ -178,7 +177,8 @@ class NumpyPrinter:
             return self._used(f"{function}({args[0]}{options})"), ATOM
         if e.function == "broadcast_to":
             rest = ", ".join(args[1:])
-            return f"np.broadcast_to({args[0]}, ({rest}{',' if len(args) == 2 else ''}))", ATOM
+            whole = f"{self.dtype}({args[0]})" if self.dtype and _is_of_numbers(e.args[0]) else args[0]
+            return f"np.broadcast_to({whole}, ({rest}{',' if len(args) == 2 else ''}))", ATOM
         if e.function in ("transpose", "reshape"):
             return f"{self._at(e.args[0], ATOM)}.{e.function}({', '.join(args[1:])})", ATOM
         if e.function == "tensordot":
@@ -205,6 +205,18 @@ class NumpyPrinter:
     def _used(self, code: str) -> str:
         self.helpers |= set(re.findall(r"(?<![\w.])_[a-z]\w*(?=\()", code))
         return code
+
+
+def _is_of_numbers(e: Expression) -> bool:
+    """Numbers, or a choice among numbers."""
+    match e:
+        case Neg():
+            return _is_of_numbers(e.arg)
+        case Div():
+            return _is_of_numbers(e.numerator) and _is_of_numbers(e.denominator)
+        case Where():
+            return _is_of_numbers(e.then) and _is_of_numbers(e.otherwise)
+    return isinstance(e, Number)
 
 
 def _pairs_of_axes(e: Call) -> str:
