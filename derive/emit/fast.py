@@ -48,9 +48,8 @@ class FastModule(Module):
         for step in self.steps:
             self.printer.helpers |= step.operations.printer.helpers
         data = self.model.of_role("input", "target", "noise")
-        noise = [
-            {"name": v.name, "shape": self.noise_shape(v), "line": self.filled(v)} for v in self.given if v.role == "noise"
-        ]
+        given_noise = [v for v in self.given if v.role == "noise"]
+        noise = [{"name": v.name, "shape": self.noise_shape(v), "line": self.filled(v)} for v in given_noise]
         return {
             "count": self.examples,
             "blocks": self.is_blocked(),
