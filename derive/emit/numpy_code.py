@@ -61,8 +61,8 @@ _OF_ARRAYS = {
 class NumpyPrinter:
     """Prints expressions; `name` gives the Python name of a tensor.  It gathers the helpers that were used.
 
-    `scalars` are the names that are plain numbers, of steps and sizes: what asks for them alone is no array.  In float32
-    what numpy would make float64 of itself is of that kind too, so that it does not drag all else along.
+    `scalars` are the names that are plain numbers, of steps and sizes: what asks for them alone is no array.  In
+    float32 what numpy would make float64 of itself is of that kind too, so that it does not drag all else along.
     """
 
     def __init__(
