@@ -89,7 +89,7 @@ def loss_and_gradients(params, *, w, y):
     d_a = d_z @ U
     grads = {
         # dL/dC = mean of sum(dL/da[k]*(1 - a[k]**2)*sum(H[l, k, j]*delta(w[l], i), l), k)
-        "C": np.tensordot(np.sum(H.transpose(1, 2, 0)[:, :, None, None, :] * (w[:, None, :] == np.arange(v)[:, None]), axis=4), d_a * (1 - a**2), axes=((0, 2), (1, 0))).T / n,
+        "C": np.tensordot(np.sum(H.transpose(1, 2, 0)[:, :, None, None] * (w[:, None] == np.arange(v)[:, None]), axis=4), d_a * (1 - a**2), axes=((0, 2), (1, 0))).T / n,
         # dL/dH = mean of dL/da[j]*(1 - a[j]**2)*C[w[i], k]
         "H": np.tensordot(C[w], d_a * (1 - a**2), axes=(0, 0)).transpose(0, 2, 1) / n,
         # dL/dd = mean of dL/da*(1 - a**2)
