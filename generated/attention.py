@@ -25,8 +25,8 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def init(seed=0, *, t=8, m=16, d=16):
@@ -47,12 +47,12 @@ def loss(params, *, X, Y):
     X = np.asarray(X, dtype=np.float64)
     Y = np.asarray(Y, dtype=np.float64)
     d = W_Q.shape[1]
-    Q = np.einsum("abc,cd->abd", X, W_Q)
-    K = np.einsum("abc,cd->abd", X, W_K)
-    V = np.einsum("abc,cd->abd", X, W_V)
-    S = np.einsum("abc,adc->abd", Q, K) / np.sqrt(d)
+    Q = X @ W_Q
+    K = X @ W_K
+    V = X @ W_V
+    S = Q @ K.transpose(0, 2, 1) / np.sqrt(d)
     A = _softmax(S, axis=-1)
-    O = np.einsum("abc,acd->abd", A, V)
+    O = A @ V
     L = np.sum((O - Y) ** 2, axis=(1, 2)) / 2
     return float(np.mean(L))
 
@@ -68,34 +68,34 @@ def loss_and_gradients(params, *, X, Y):
     d = W_Q.shape[1]
 
     # Forward pass
-    Q = np.einsum("abc,cd->abd", X, W_Q)
-    K = np.einsum("abc,cd->abd", X, W_K)
-    V = np.einsum("abc,cd->abd", X, W_V)
-    S = np.einsum("abc,adc->abd", Q, K) / np.sqrt(d)
+    Q = X @ W_Q
+    K = X @ W_K
+    V = X @ W_V
+    S = Q @ K.transpose(0, 2, 1) / np.sqrt(d)
     A = _softmax(S, axis=-1)
-    O = np.einsum("abc,acd->abd", A, V)
+    O = A @ V
     L = np.sum((O - Y) ** 2, axis=(1, 2)) / 2
 
     # Backward pass
     # dL/dO = O - Y
     d_O = O - Y
     # dL/dA = dL/dO @ V.T
-    d_A = np.einsum("abc,adc->abd", d_O, V)
+    d_A = d_O @ V.transpose(0, 2, 1)
     # dL/dS = A*(dL/dA - sum(dL/dA*A, axis=1, keepdims=True))
-    d_S = A * (d_A - np.einsum("abc,abc->ab", d_A, A)[:, :, None])
+    d_S = A * (d_A - np.sum(d_A * A, axis=2)[:, :, None])
     # dL/dV = A.T @ dL/dO
-    d_V = np.einsum("abc,abd->adc", d_O, A)
+    d_V = A.transpose(0, 2, 1) @ d_O
     # dL/dK = dL/dS.T @ Q/sqrt(d)
-    d_K = np.einsum("abc,abd->acd", d_S, Q) / np.sqrt(d)
+    d_K = d_S.transpose(0, 2, 1) @ Q / np.sqrt(d)
     # dL/dQ = dL/dS @ K/sqrt(d)
-    d_Q = np.einsum("abc,acd->abd", d_S, K) / np.sqrt(d)
+    d_Q = d_S @ K / np.sqrt(d)
     grads = {
         # dL/dW_Q = mean of X.T @ dL/dQ
-        "W_Q": np.einsum("abc,abd->dc", d_Q, X) / n,
+        "W_Q": np.tensordot(X, d_Q, axes=((0, 1), (0, 1))) / n,
         # dL/dW_K = mean of X.T @ dL/dK
-        "W_K": np.einsum("abc,abd->dc", d_K, X) / n,
+        "W_K": np.tensordot(X, d_K, axes=((0, 1), (0, 1))) / n,
         # dL/dW_V = mean of X.T @ dL/dV
-        "W_V": np.einsum("abc,abd->dc", d_V, X) / n,
+        "W_V": np.tensordot(X, d_V, axes=((0, 1), (0, 1))) / n,
     }
     return float(np.mean(L)), grads
 
@@ -107,12 +107,12 @@ def predict(params, *, X):
     W_V = params["W_V"]
     X = np.asarray(X, dtype=np.float64)
     d = W_Q.shape[1]
-    Q = np.einsum("abc,cd->abd", X, W_Q)
-    K = np.einsum("abc,cd->abd", X, W_K)
-    V = np.einsum("abc,cd->abd", X, W_V)
-    S = np.einsum("abc,adc->abd", Q, K) / np.sqrt(d)
+    Q = X @ W_Q
+    K = X @ W_K
+    V = X @ W_V
+    S = Q @ K.transpose(0, 2, 1) / np.sqrt(d)
     A = _softmax(S, axis=-1)
-    O = np.einsum("abc,acd->abd", A, V)
+    O = A @ V
     return O
 
 

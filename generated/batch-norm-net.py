@@ -101,7 +101,7 @@ def loss_and_gradients(params, *, x, y, epsilon=1e-05):
     # dL/da1 = outer(dL/dz2, w2)
     d_a1 = d_z2[:, None] * w2
     # dL/ds = dL/da1*where(s > 0, 1, 0)
-    d_s = d_a1 * np.where(s > 0, 1, 0)
+    d_s = d_a1 * (s > 0)
     # dL/du = dL/ds*gamma
     d_u = d_s * gamma
     # dL/dv = -sum(dL/du*u, axis=0)/(2*(v + epsilon))

@@ -27,14 +27,14 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    v = u - np.max(u, axis=axis, keepdims=True)
-    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+    v = u - u.max(axis=axis, keepdims=True)
+    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
 
 
 def init(seed=0, *, d=64, h=32, k=10):
@@ -101,7 +101,7 @@ def loss_and_gradients(params, *, x, v, y, T=2, alpha=0.5):
     # dL/da1 = W2.T @ dL/dz2
     d_a1 = d_z2 @ W2
     # dL/dz1 = dL/da1*where(z1 > 0, 1, 0)
-    d_z1 = d_a1 * np.where(z1 > 0, 1, 0)
+    d_z1 = d_a1 * (z1 > 0)
     grads = {
         # dL/dW1 = mean of outer(dL/dz1, x)
         "W1": d_z1.T @ x / n,

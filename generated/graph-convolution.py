@@ -19,14 +19,14 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    v = u - np.max(u, axis=axis, keepdims=True)
-    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+    v = u - u.max(axis=axis, keepdims=True)
+    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
 
 
 def init(seed=0, *, m, d, k, h=16):
@@ -75,7 +75,7 @@ def loss_and_gradients(params, *, A, X, Y):
     # dL/dH = A.T @ dL/dZ @ W1.T
     d_H = A.T @ d_Z @ W1.T
     # dL/dS = dL/dH*where(S > 0, 1, 0)
-    d_S = d_H * np.where(S > 0, 1, 0)
+    d_S = d_H * (S > 0)
     grads = {
         # dL/dW0 = X.T @ A.T @ dL/dS
         "W0": X.T @ A.T @ d_S,

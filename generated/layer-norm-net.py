@@ -29,14 +29,14 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    v = u - np.max(u, axis=axis, keepdims=True)
-    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+    v = u - u.max(axis=axis, keepdims=True)
+    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
 
 
 def init(seed=0, *, d=64, h=64, k=10):
@@ -103,7 +103,7 @@ def loss_and_gradients(params, *, x, y, epsilon=1e-05):
     # dL/da1 = W2.T @ dL/dz2
     d_a1 = d_z2 @ W2
     # dL/ds = dL/da1*where(s > 0, 1, 0)
-    d_s = d_a1 * np.where(s > 0, 1, 0)
+    d_s = d_a1 * (s > 0)
     # dL/du = dL/ds*gamma
     d_u = d_s * gamma
     # dL/dv = -sum(dL/du*u)/(2*(v + epsilon))

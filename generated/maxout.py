@@ -24,14 +24,14 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    v = u - np.max(u, axis=axis, keepdims=True)
-    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+    v = u - u.max(axis=axis, keepdims=True)
+    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
 
 
 def init(seed=0, *, d=64, h=32, m=3, k=10):
@@ -53,7 +53,7 @@ def loss(params, *, x, y):
     c = params["c"]
     x = np.asarray(x, dtype=np.float64)
     y = np.asarray(y, dtype=np.float64)
-    z = np.einsum("abc,dc->dab", W, x) + b
+    z = np.tensordot(x, W, axes=(1, 2)) + b
     a = np.max(z, axis=2)
     s = a @ V.T + c
     # L = -sum(y*log(p)), in a stable form
@@ -72,7 +72,7 @@ def loss_and_gradients(params, *, x, y):
     n = len(x)
 
     # Forward pass
-    z = np.einsum("abc,dc->dab", W, x) + b
+    z = np.tensordot(x, W, axes=(1, 2)) + b
     a = np.max(z, axis=2)
     s = a @ V.T + c
     p = _softmax(s, axis=-1)
@@ -85,12 +85,12 @@ def loss_and_gradients(params, *, x, y):
     # dL/da = V.T @ dL/ds
     d_a = d_s @ V
     # dL/dz = dL/da[i]*where(z[i, j] == a[i], 1, 0)/sum(where(z[i, l] == a[i], 1, 0), l)
-    d_z = d_a[:, :, None] * np.where(z == a[:, :, None], 1, 0) / np.sum(np.where(z == a[:, :, None], 1, 0), axis=2)[:, :, None]
+    d_z = d_a[:, :, None] * (z == a[:, :, None]) / np.sum(np.where(z == a[:, :, None], 1, 0), axis=2)[:, :, None]
     grads = {
         # dL/dW = mean of dL/dz[i, j]*x[l]
-        "W": np.einsum("abc,ad->bcd", d_z, x) / n,
+        "W": np.tensordot(d_z, x, axes=(0, 0)) / n,
         # dL/db = mean of dL/dz
-        "b": np.sum(np.transpose(d_z, (1, 2, 0)), axis=2) / n,
+        "b": np.sum(d_z, axis=0) / n,
         # dL/dV = mean of outer(dL/ds, a)
         "V": d_s.T @ a / n,
         # dL/dc = mean of dL/ds
@@ -106,7 +106,7 @@ def predict(params, *, x):
     V = params["V"]
     c = params["c"]
     x = np.asarray(x, dtype=np.float64)
-    z = np.einsum("abc,dc->dab", W, x) + b
+    z = np.tensordot(x, W, axes=(1, 2)) + b
     a = np.max(z, axis=2)
     s = a @ V.T + c
     p = _softmax(s, axis=-1)

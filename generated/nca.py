@@ -58,12 +58,12 @@ def loss_and_gradients(params, *, x, c):
     L = -np.sum(np.where(c[:, None] == c, e / np.sum(e, axis=1)[:, None], 0)) / n
 
     # Backward pass
-    # dL/de = (sum(e[i, q], q, c[i] == c[q])/sum(e[i, r_0], r_0)**2 - where(c[i] == c[j], 1/sum(e[i, s], s), 0))/n
-    d_e = ((np.sum(np.where(c[:, None] == c, e, 0), axis=1) / np.sum(e, axis=1) ** 2)[:, None] - np.where(c[:, None] == c, (1 / np.sum(e, axis=1))[:, None], 0)) / n
-    # dL/dz = 2*sum(dL/de[k_0, i]*e[i, k_0]*(z[k_0, j] - z[i, j]), k_0, k_0 != i) - 2*sum(dL/de[i, l]*e[i, l]*(z[i, j] - z[l, j]), l, i != l)
+    # dL/de = -sum(where(c[s] == c[t], delta(s, i)*(delta(t, j)*sum(e[s, q], q) - e[s, t])/sum(e[s, r_0], r_0)**2, 0), s, t)/n
+    d_e = -np.sum(np.where(c[:, None] == c, (1 * np.eye(n))[:, None, :, None] * ((1 * np.eye(n))[:, None] * np.sum(e, axis=1)[:, None] - e) / (np.sum(e, axis=1) ** 2)[:, None], 0), axis=(2, 3)) / n
+    # dL/dz = 2*sum(dL/de[k_0, i]*e[k_0, i]*(z[k_0, j] - z[i, j]), k_0, k_0 != i) - 2*sum(dL/de[i, l]*e[i, l]*(z[i, j] - z[l, j]), l, i != l)
     d_z = (
-        2 * np.sum(np.where((np.arange(n) != np.arange(n)[:, None])[:, None], d_e.T[:, None] * e[:, None] * (z.T - z[:, :, None]), 0), axis=2)
-        - 2 * np.sum(np.where((np.arange(n)[:, None] != np.arange(n))[:, None], d_e[:, None] * e[:, None] * (z[:, :, None] - z.T), 0), axis=2)
+        2 * np.sum(np.where((np.arange(n)[:, None] != np.arange(n))[:, :, None], d_e[:, :, None] * e[:, :, None] * (z[:, None] - z), 0), axis=0)
+        - 2 * np.sum(np.where((np.arange(n)[:, None] != np.arange(n))[:, :, None], d_e[:, :, None] * e[:, :, None] * (z[:, None] - z), 0), axis=1)
     )
     grads = {
         # dL/dA = dL/dz.T @ x

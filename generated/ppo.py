@@ -25,8 +25,8 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _logsumexp(u, axis=None):
@@ -38,8 +38,8 @@ def _logsumexp(u, axis=None):
 
 def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    v = u - np.max(u, axis=axis, keepdims=True)
-    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+    v = u - u.max(axis=axis, keepdims=True)
+    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
 
 
 def init(seed=0, *, d=4, h=32, k=2):
@@ -105,7 +105,7 @@ def loss_and_gradients(params, *, s, a, p_old, A, epsilon=0.2, beta=0.01):
     d_r = -A * (np.where(r * A < np.clip(r, 1 - epsilon, 1 + epsilon) * A, 0, np.where(r * A > np.clip(r, 1 - epsilon, 1 + epsilon) * A, 1, 1 / 2)) * np.where(r < 1 - epsilon, 0, np.where(r > 1 + epsilon, 0, 1)) + np.where(r * A < np.clip(r, 1 - epsilon, 1 + epsilon) * A, 1, np.where(r * A > np.clip(r, 1 - epsilon, 1 + epsilon) * A, 0, 1 / 2)))
     # dL/dp = dL/dr*delta(a, i)/p_old + dL/dH*(log(sum(exp(z[k_0]), k_0)) - z[i])
     d_p = (
-        d_r[:, None] * np.where(a[:, None] == np.arange(k), 1, 0) / p_old[:, None]
+        d_r[:, None] * (a[:, None] == np.arange(k)) / p_old[:, None]
         + d_H[:, None] * (_logsumexp(z, axis=1)[:, None] - z)
     )
     # dL/dz = dL/dp*p - p*sum(dL/dp*p) + dL/dH*(softmax(z) - p)

@@ -43,14 +43,14 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    v = u - np.max(u, axis=axis, keepdims=True)
-    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+    v = u - u.max(axis=axis, keepdims=True)
+    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
 
 
 def init(seed=0, *, d=64, m=32, h=64, k=10):
@@ -154,19 +154,19 @@ def loss_and_gradients(params, *, x, y):
     # dL/da4 = W.T @ dL/dz
     d_a4 = d_z @ W
     # dL/ds4 = where(s4 > 0, 1, 0)*(V4.T @ dL/da4)
-    d_s4 = np.where(s4 > 0, 1, 0) * (d_a4 @ V4)
+    d_s4 = (s4 > 0) * (d_a4 @ V4)
     # dL/da3 = U4.T @ dL/ds4 + dL/da4
     d_a3 = d_s4 @ U4 + d_a4
     # dL/ds3 = where(s3 > 0, 1, 0)*(V3.T @ dL/da3)
-    d_s3 = np.where(s3 > 0, 1, 0) * (d_a3 @ V3)
+    d_s3 = (s3 > 0) * (d_a3 @ V3)
     # dL/da2 = U3.T @ dL/ds3 + dL/da3
     d_a2 = d_s3 @ U3 + d_a3
     # dL/ds2 = where(s2 > 0, 1, 0)*(V2.T @ dL/da2)
-    d_s2 = np.where(s2 > 0, 1, 0) * (d_a2 @ V2)
+    d_s2 = (s2 > 0) * (d_a2 @ V2)
     # dL/da1 = U2.T @ dL/ds2 + dL/da2
     d_a1 = d_s2 @ U2 + d_a2
     # dL/ds1 = where(s1 > 0, 1, 0)*(V1.T @ dL/da1)
-    d_s1 = np.where(s1 > 0, 1, 0) * (d_a1 @ V1)
+    d_s1 = (s1 > 0) * (d_a1 @ V1)
     # dL/da0 = U1.T @ dL/ds1 + dL/da1
     d_a0 = d_s1 @ U1 + d_a1
     grads = {

@@ -62,7 +62,7 @@ def loss_and_gradients(params, *, x_1, x_2, y, m=1):
 
     # Backward pass
     # dL/du = y*relu(u)*where(u > 0, 1, 0)
-    d_u = y * np.maximum(u, 0) * np.where(u > 0, 1, 0)
+    d_u = y * np.maximum(u, 0) * (u > 0)
     # dL/dD_W = (1 - y)*D_W - dL/du
     d_D_W = (1 - y) * D_W - d_u
     grads = {

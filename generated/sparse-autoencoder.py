@@ -65,13 +65,13 @@ def loss_and_gradients(params, *, x, lam=0.01):
     d_a = d_x_hat @ V + lam
     grads = {
         # dL/dW = mean of outer(dL/da*where(W @ (x - c) + b > 0, 1, 0), x - c)
-        "W": (d_a * np.where((x - c) @ W.T + b > 0, 1, 0)).T @ (x - c) / n,
+        "W": (d_a * ((x - c) @ W.T + b > 0)).T @ (x - c) / n,
         # dL/db = mean of dL/da*where(W @ (x - c) + b > 0, 1, 0)
-        "b": np.sum(d_a * np.where((x - c) @ W.T + b > 0, 1, 0), axis=0) / n,
+        "b": np.sum(d_a * ((x - c) @ W.T + b > 0), axis=0) / n,
         # dL/dV = mean of outer(dL/dx_hat, a)
         "V": d_x_hat.T @ a / n,
         # dL/dc = mean of dL/dx_hat - W.T @ (dL/da*where(W @ (x - c) + b > 0, 1, 0))
-        "c": np.sum(d_x_hat, axis=0) / n - np.sum(d_a * np.where((x - c) @ W.T + b > 0, 1, 0), axis=0) @ W / n,
+        "c": np.sum(d_x_hat, axis=0) / n - np.sum(d_a * ((x - c) @ W.T + b > 0), axis=0) @ W / n,
     }
     return float(np.mean(L)), grads
 

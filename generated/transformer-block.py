@@ -45,8 +45,8 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def init(seed=0, *, t=8, m=16, h=32):
@@ -85,19 +85,19 @@ def loss(params, *, X, Y, epsilon=1e-05):
     X = np.asarray(X, dtype=np.float64)
     Y = np.asarray(Y, dtype=np.float64)
     m = W_Q.shape[0]
-    Q = np.einsum("abc,cd->abd", X, W_Q)
-    K = np.einsum("abc,cd->abd", X, W_K)
-    V = np.einsum("abc,cd->abd", X, W_V)
-    S = np.einsum("abc,adc->abd", Q, K) / np.sqrt(m)
+    Q = X @ W_Q
+    K = X @ W_K
+    V = X @ W_V
+    S = Q @ K.transpose(0, 2, 1) / np.sqrt(m)
     A = _softmax(S, axis=-1)
-    U = X + np.einsum("abc,cd->abd", np.einsum("abc,acd->abd", A, V), W_O)
+    U = X + A @ V @ W_O
     mu1 = np.sum(U, axis=2) / m
     v1 = np.sum((U - mu1[:, :, None]) ** 2, axis=2) / m
     u1 = (U - mu1[:, :, None]) / np.sqrt(v1 + epsilon)[:, :, None]
     N1 = g1 * u1 + c1
-    z = np.einsum("abc,cd->abd", N1, W1) + b1
+    z = N1 @ W1 + b1
     F = np.maximum(z, 0)
-    R = N1 + np.einsum("abc,cd->abd", F, W2) + b2
+    R = N1 + F @ W2 + b2
     mu2 = np.sum(R, axis=2) / m
     v2 = np.sum((R - mu2[:, :, None]) ** 2, axis=2) / m
     u2 = (R - mu2[:, :, None]) / np.sqrt(v2 + epsilon)[:, :, None]
@@ -126,19 +126,19 @@ def loss_and_gradients(params, *, X, Y, epsilon=1e-05):
     m = W_Q.shape[0]
 
     # Forward pass
-    Q = np.einsum("abc,cd->abd", X, W_Q)
-    K = np.einsum("abc,cd->abd", X, W_K)
-    V = np.einsum("abc,cd->abd", X, W_V)
-    S = np.einsum("abc,adc->abd", Q, K) / np.sqrt(m)
+    Q = X @ W_Q
+    K = X @ W_K
+    V = X @ W_V
+    S = Q @ K.transpose(0, 2, 1) / np.sqrt(m)
     A = _softmax(S, axis=-1)
-    U = X + np.einsum("abc,cd->abd", np.einsum("abc,acd->abd", A, V), W_O)
+    U = X + A @ V @ W_O
     mu1 = np.sum(U, axis=2) / m
     v1 = np.sum((U - mu1[:, :, None]) ** 2, axis=2) / m
     u1 = (U - mu1[:, :, None]) / np.sqrt(v1 + epsilon)[:, :, None]
     N1 = g1 * u1 + c1
-    z = np.einsum("abc,cd->abd", N1, W1) + b1
+    z = N1 @ W1 + b1
     F = np.maximum(z, 0)
-    R = N1 + np.einsum("abc,cd->abd", F, W2) + b2
+    R = N1 + F @ W2 + b2
     mu2 = np.sum(R, axis=2) / m
     v2 = np.sum((R - mu2[:, :, None]) ** 2, axis=2) / m
     u2 = (R - mu2[:, :, None]) / np.sqrt(v2 + epsilon)[:, :, None]
@@ -151,7 +151,7 @@ def loss_and_gradients(params, *, X, Y, epsilon=1e-05):
     # dL/du2 = dL/dO*g2
     d_u2 = d_O * g2
     # dL/dv2 = -sum(dL/du2*u2, axis=1)/(2*(v2 + epsilon))
-    d_v2 = -np.einsum("abc,abc->ab", d_u2, u2) / (2 * (v2 + epsilon))
+    d_v2 = -np.sum(d_u2 * u2, axis=2) / (2 * (v2 + epsilon))
     # dL/dmu2 = -sum(dL/du2, axis=1)/sqrt(v2 + epsilon)
     d_mu2 = -np.sum(d_u2, axis=2) / np.sqrt(v2 + epsilon)
     # dL/dR = dL/dmu2[i]/m + 2*dL/dv2[i]*(R[i, j] - mu2[i])/m + dL/du2[i, j]/sqrt(v2[i] + epsilon)
@@ -161,15 +161,15 @@ def loss_and_gradients(params, *, X, Y, epsilon=1e-05):
         + d_u2 / np.sqrt(v2 + epsilon)[:, :, None]
     )
     # dL/dF = dL/dR @ W2.T
-    d_F = np.einsum("abc,dc->abd", d_R, W2)
+    d_F = d_R @ W2.T
     # dL/dz = dL/dF*where(z > 0, 1, 0)
-    d_z = d_F * np.where(z > 0, 1, 0)
+    d_z = d_F * (z > 0)
     # dL/dN1 = dL/dz @ W1.T + dL/dR
-    d_N1 = np.einsum("abc,dc->abd", d_z, W1) + d_R
+    d_N1 = d_z @ W1.T + d_R
     # dL/du1 = dL/dN1*g1
     d_u1 = d_N1 * g1
     # dL/dv1 = -sum(dL/du1*u1, axis=1)/(2*(v1 + epsilon))
-    d_v1 = -np.einsum("abc,abc->ab", d_u1, u1) / (2 * (v1 + epsilon))
+    d_v1 = -np.sum(d_u1 * u1, axis=2) / (2 * (v1 + epsilon))
     # dL/dmu1 = -sum(dL/du1, axis=1)/sqrt(v1 + epsilon)
     d_mu1 = -np.sum(d_u1, axis=2) / np.sqrt(v1 + epsilon)
     # dL/dU = dL/dmu1[i]/m + 2*dL/dv1[i]*(U[i, j] - mu1[i])/m + dL/du1[i, j]/sqrt(v1[i] + epsilon)
@@ -179,40 +179,40 @@ def loss_and_gradients(params, *, X, Y, epsilon=1e-05):
         + d_u1 / np.sqrt(v1 + epsilon)[:, :, None]
     )
     # dL/dA = dL/dU @ W_O.T @ V.T
-    d_A = np.einsum("abc,adc->abd", d_U, np.einsum("abc,cd->abd", V, W_O))
+    d_A = d_U @ (V @ W_O).transpose(0, 2, 1)
     # dL/dS = A*(dL/dA - sum(dL/dA*A, axis=1, keepdims=True))
-    d_S = A * (d_A - np.einsum("abc,abc->ab", d_A, A)[:, :, None])
+    d_S = A * (d_A - np.sum(d_A * A, axis=2)[:, :, None])
     # dL/dV = A.T @ dL/dU @ W_O.T
-    d_V = np.einsum("abc,abd,ec->ade", d_U, A, W_O, optimize=True)
+    d_V = A.transpose(0, 2, 1) @ d_U @ W_O.T
     # dL/dK = dL/dS.T @ Q/sqrt(m)
-    d_K = np.einsum("abc,abd->acd", d_S, Q) / np.sqrt(m)
+    d_K = d_S.transpose(0, 2, 1) @ Q / np.sqrt(m)
     # dL/dQ = dL/dS @ K/sqrt(m)
-    d_Q = np.einsum("abc,acd->abd", d_S, K) / np.sqrt(m)
+    d_Q = d_S @ K / np.sqrt(m)
     grads = {
         # dL/dW_Q = mean of X.T @ dL/dQ
-        "W_Q": np.einsum("abc,abd->dc", d_Q, X) / n,
+        "W_Q": np.tensordot(X, d_Q, axes=((0, 1), (0, 1))) / n,
         # dL/dW_K = mean of X.T @ dL/dK
-        "W_K": np.einsum("abc,abd->dc", d_K, X) / n,
+        "W_K": np.tensordot(X, d_K, axes=((0, 1), (0, 1))) / n,
         # dL/dW_V = mean of X.T @ dL/dV
-        "W_V": np.einsum("abc,abd->dc", d_V, X) / n,
+        "W_V": np.tensordot(X, d_V, axes=((0, 1), (0, 1))) / n,
         # dL/dW_O = mean of V.T @ A.T @ dL/dU
-        "W_O": np.einsum("abc,abd->dc", d_U, np.einsum("abc,acd->abd", A, V)) / n,
+        "W_O": np.tensordot(A @ V, d_U, axes=((0, 1), (0, 1))) / n,
         # dL/dg1 = mean of sum(dL/dN1*u1, axis=0)
-        "g1": np.einsum("abc,abc->c", d_N1, u1) / n,
+        "g1": np.sum(d_N1 * u1, axis=(0, 1)) / n,
         # dL/dc1 = mean of sum(dL/dN1, axis=0)
-        "c1": np.sum(np.transpose(d_N1, (2, 0, 1)), axis=(1, 2)) / n,
+        "c1": np.sum(d_N1, axis=(0, 1)) / n,
         # dL/dW1 = mean of N1.T @ dL/dz
-        "W1": np.einsum("abc,abd->dc", d_z, N1) / n,
+        "W1": np.tensordot(N1, d_z, axes=((0, 1), (0, 1))) / n,
         # dL/db1 = mean of sum(dL/dz, axis=0)
-        "b1": np.sum(np.transpose(d_z, (2, 0, 1)), axis=(1, 2)) / n,
+        "b1": np.sum(d_z, axis=(0, 1)) / n,
         # dL/dW2 = mean of F.T @ dL/dR
-        "W2": np.einsum("abc,abd->dc", d_R, F) / n,
+        "W2": np.tensordot(F, d_R, axes=((0, 1), (0, 1))) / n,
         # dL/db2 = mean of sum(dL/dR, axis=0)
-        "b2": np.sum(np.transpose(d_R, (2, 0, 1)), axis=(1, 2)) / n,
+        "b2": np.sum(d_R, axis=(0, 1)) / n,
         # dL/dg2 = mean of sum(dL/dO*u2, axis=0)
-        "g2": np.einsum("abc,abc->c", d_O, u2) / n,
+        "g2": np.sum(d_O * u2, axis=(0, 1)) / n,
         # dL/dc2 = mean of sum(dL/dO, axis=0)
-        "c2": np.sum(np.transpose(d_O, (2, 0, 1)), axis=(1, 2)) / n,
+        "c2": np.sum(d_O, axis=(0, 1)) / n,
     }
     return float(np.mean(L)), grads
 
@@ -233,19 +233,19 @@ def predict(params, *, X, epsilon=1e-05):
     c2 = params["c2"]
     X = np.asarray(X, dtype=np.float64)
     m = W_Q.shape[0]
-    Q = np.einsum("abc,cd->abd", X, W_Q)
-    K = np.einsum("abc,cd->abd", X, W_K)
-    V = np.einsum("abc,cd->abd", X, W_V)
-    S = np.einsum("abc,adc->abd", Q, K) / np.sqrt(m)
+    Q = X @ W_Q
+    K = X @ W_K
+    V = X @ W_V
+    S = Q @ K.transpose(0, 2, 1) / np.sqrt(m)
     A = _softmax(S, axis=-1)
-    U = X + np.einsum("abc,cd->abd", np.einsum("abc,acd->abd", A, V), W_O)
+    U = X + A @ V @ W_O
     mu1 = np.sum(U, axis=2) / m
     v1 = np.sum((U - mu1[:, :, None]) ** 2, axis=2) / m
     u1 = (U - mu1[:, :, None]) / np.sqrt(v1 + epsilon)[:, :, None]
     N1 = g1 * u1 + c1
-    z = np.einsum("abc,cd->abd", N1, W1) + b1
+    z = N1 @ W1 + b1
     F = np.maximum(z, 0)
-    R = N1 + np.einsum("abc,cd->abd", F, W2) + b2
+    R = N1 + F @ W2 + b2
     mu2 = np.sum(R, axis=2) / m
     v2 = np.sum((R - mu2[:, :, None]) ** 2, axis=2) / m
     u2 = (R - mu2[:, :, None]) / np.sqrt(v2 + epsilon)[:, :, None]

@@ -82,7 +82,7 @@ def loss_and_gradients(params, *, c, o, neg):
         # dL/dV = mean of delta(c, i)*(dL/ds*U[o, j] + sum(dL/dr[k]*U[neg[k], j], k))
         "V": _scatter_add(c, d_s[:, None] * U[o] + np.einsum("ab,abc->ac", d_r, U[neg]), v) / n,
         # dL/dU = mean of V[c, j]*(dL/ds*delta(o, i) + sum(dL/dr[k]*delta(neg[k], i), k))
-        "U": (d_s * np.where(o == np.arange(v)[:, None], 1, 0) + np.sum(d_r * np.where(neg == np.arange(v)[:, None, None], 1, 0), axis=2)) @ V[c] / n,
+        "U": (d_s * (o == np.arange(v)[:, None]) + np.sum(d_r * (neg == np.arange(v)[:, None, None]), axis=2)) @ V[c] / n,
     }
     return float(np.mean(L)), grads
 

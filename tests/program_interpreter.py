@@ -31,6 +31,8 @@ OF_ARRAYS = {
     "ones": lambda *shape: np.ones([int(k) for k in shape]), "zeros": lambda *shape: np.zeros([int(k) for k in shape]),
     "broadcast_to": lambda a, *shape: np.broadcast_to(a, [int(k) for k in shape]),
     "transpose": lambda a, *order: np.transpose(a, [int(k) for k in order]),
+    "reshape": lambda a, *shape: np.reshape(a, [int(k) for k in shape]),
+    "matmul": np.matmul,
 }  # fmt: skip
 ALONG = {
     "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "mean": np.mean, "softmax": scipy.special.softmax,
@@ -133,6 +135,8 @@ class _Run:
         args = [self.value(arg) for arg in e.args]
         if e.function == "einsum":
             return np.einsum(e.options[0][1].name, *args)
+        if e.function == "tensordot":
+            return np.tensordot(*args, axes=tuple(self.value(places) for _, places in e.options))
         if e.function in ALONG:
             axis = self.value(e.options[0][1]) if e.options else None
             return ALONG[e.function](args[0], axis=int(axis) if isinstance(axis, float) else axis)

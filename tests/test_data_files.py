@@ -182,6 +182,15 @@ def test_the_sets_of_scikit_learn(name: str) -> None:
     assert len(found.features) == original.data.shape[1]
 
 
+def test_a_set_of_several_targets() -> None:
+    found = read_examples(LINEAR, "linnerud", Settings(), features=["Chins", "Situps", "Jumps"])
+    original = datasets.load_linnerud()
+    assert np.array_equal(found.arrays["x"], original.data)
+    assert np.array_equal(found.arrays["y"], original.target[:, 0])
+    pulse = read_examples(LINEAR, "linnerud", Settings(), "Pulse", ["Chins", "Situps", "Jumps"])
+    assert np.array_equal(pulse.arrays["y"], original.target[:, 2])
+
+
 def test_iris_trains(here: Path) -> None:
     done = derive("run", "softmax-regression", "--data", "iris", "--dtype", "float32", "--validation", "0.2")
     assert done.code == 0

@@ -197,7 +197,7 @@ def test_settings_that_make_no_sense(options: dict[str, Any]) -> None:
 
 
 def test_the_number_of_features_that_the_model_has() -> None:
-    with pytest.raises(ValueError, match="X has 3 features, but the model has 2"):
+    with pytest.raises(ValueError, match="X has 3 features, but the model has 2: x_1, x_2"):
         estimator_class("logistic")().fit(np.eye(3), [0, 1, 1])
     with pytest.raises(ValueError, match="Negative values in y"):
         estimator_class("poisson-regression")().fit(np.eye(3), [0, 1, -1])

@@ -241,7 +241,13 @@ def test_a_steady_step_makes_no_array_of_the_examples(name):
 
 
 @pytest.mark.parametrize("style", ["readable", "fast"])
-@pytest.mark.parametrize("name", ["logistic", "mlp", "ridge", "quadratic", "matrix-factorization"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("logistic", "mlp", "ridge", "quadratic", "matrix-factorization", "transformer-block", "cnn-2d", "vae"),
+        "negative-binomial-regression",
+    ],
+)
 def test_float32(name, style):
     """All arrays are of that kind, and the gradients those of float64 up to its rounding."""
     model = Model.builtin(name)
@@ -255,6 +261,32 @@ def test_float32(name, style):
     assert all(np.asarray(values).dtype == np.float32 for values in params.values() if np.ndim(values))
     if style == "fast":
         assert all(np.asarray(values).dtype == np.float32 for values in (*grads.values(), *params.values()))
+
+
+# Helpers of these compute in float64.
+OF_HELPERS = ("beta-regression", "gamma-regression", "negative-binomial-regression", "probit-regression", "tobit")
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in OF_HELPERS])
+def test_nothing_in_between_is_of_a_longer_kind(name):
+    """What numpy makes float64 of itself (roots of sizes, masks, noise) would make all behind it float64."""
+    model = Model.builtin(name)
+    module, drawn = model.derive().compile(dtype="float32"), sample(model, seed=0, examples=3)
+    params = {name: np.float32(value) for name, value in drawn.parameters.items()}
+    data = drawn.data if drawn.examples[0] else {}
+    inside: dict[str, Any] = {}
+
+    def watch(frame, event, _):
+        if event == "return" and frame.f_code.co_name == "loss_and_gradients":
+            inside.update(frame.f_locals)
+
+    sys.setprofile(watch)
+    try:
+        module.loss_and_gradients(params, **data, **drawn.constants)
+    finally:
+        sys.setprofile(None)
+    kinds = {name: value.dtype for name, value in inside.items() if isinstance(value, np.ndarray)}
+    assert inside and [name for name, kind in kinds.items() if kind == np.float64] == []
 
 
 @pytest.mark.parametrize("logit", [-1000.0, 1000.0])

@@ -95,6 +95,7 @@ SCALAR = {
     "Gaussian by deviation": "s = exp(z/2)\nL: loss = log(s) + ((y - 2)/s)**2/2",
     "Poisson": "r: output = exp(z)\nL: loss = r - y*log(r)",
     "smoothed": "p = sigmoid(z)\nl = log(p)\nk = log(1-p)\nt = 0.9*y + 0.05\nL: loss = -t*l - (1-t)*k",
+    "root of a square": "d = z - 3\nL: loss = sqrt(d**2)",
     "log-sum-exp of two": "L: loss = log(exp(z)+exp(-z)) - y*z",
     "overlap": "p = sigmoid(z)\nL: loss = 1 - 2*p*y/(p + y + 1)",
 }
@@ -243,6 +244,7 @@ AT_0 = {
     "square a node": ("d = z - y\nq = sum(d**2)\nL: loss = sqrt(q)", 0.0),
     "two squares": ("L: loss = sqrt((z[0] - y[0])**2 + (z[1] - y[1])**2)", 0.0),
     "weighted": ("d = z - y\nr = norm(d)\nL: loss = 3*r + sum(z)", 6.0),
+    "root of a square": ("d = z - y\nL: loss = sum(sqrt(d**2))", 0.0),
 }
 
 

@@ -90,6 +90,14 @@ def _is_matrix(term: Expression, e: Add) -> bool:
     return any((t.arg if isinstance(t, Neg) else t) == Transpose(bare) for t in e.terms)
 
 
+def turned(e: Expression, order: tuple[int, ...]) -> Expression:
+    """``e.transpose(0, 2, 1)``; one after the other is one."""
+    if isinstance(e, Call) and e.function == "transpose":
+        before = [int(str(k)) for k in e.args[1:]]
+        return turned(e.args[0], tuple(before[k] for k in order))
+    return e if order == tuple(range(len(order))) else Call("transpose", (e, *map(number, order)))
+
+
 def _flat(factors: list[Expression]) -> list[Expression]:
     """The factors of products among them, without ones."""
     found = [g for f in factors for g in (f.factors if isinstance(f, Mul) else (f,))]

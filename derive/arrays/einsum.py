@@ -1,4 +1,4 @@
-"""Sums that only code can say as arrays: products over any indices by ``einsum``, what an index array scatters."""
+"""Sums that only code can say as arrays: products over any indices, what an index array scatters."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from string import ascii_letters
 
 from derive.arrays.layout import Axes, Laid, Layout
 from derive.arrays.products import over_and_under
+from derive.arrays.stacked import stacked
 from derive.expression.build import ONE, div, mul
 from derive.expression.nodes import Call, Constant, Expression, Index, Reduce, Ref
 from derive.expression.parts import flat_factors
@@ -14,7 +15,7 @@ from derive.rules.sums import is_delta
 
 
 def einsum(layout: Layout, e: Reduce, order: Axes) -> Laid | None:
-    """``sum(A[i, j, k]*B[k, l]*x[j], j, k)`` in one call; None where the sum is no product of arrays."""
+    """``sum(A[i, j, k]*B[k, l]*x[j], j, k)`` in products of two arrays, else in one call; None if it is no product."""
     above, below = over_and_under(flat_factors(e.body))
     factors = [*above, *(div(ONE, f) for f in below)]
     relevant = (*order, *e.indices)
@@ -26,11 +27,15 @@ def einsum(layout: Layout, e: Reduce, order: Axes) -> Laid | None:
     if len(arrays) < 2 or not set(e.indices) <= summed:
         return None
     axes = tuple(i for i in order if i in summed)
+    scalars = [part.expr for part in laid if not part.axes]
+    in_pairs = stacked(layout, arrays, axes)
+    if in_pairs is not None:
+        return Laid(mul(*scalars, in_pairs.expr), axes)
     letters = dict(zip(dict.fromkeys(i for part in arrays for i in part.axes), ascii_letters, strict=False))
     inputs = ",".join("".join(letters[i] for i in part.axes) for part in arrays)
     signature = Constant(f"{inputs}->{''.join(letters[i] for i in axes)}")
     whole = Call("einsum", tuple(part.expr for part in arrays), (("signature", signature),))
-    return Laid(mul(*(part.expr for part in laid if not part.axes), whole), axes)
+    return Laid(mul(*scalars, whole), axes)
 
 
 def scattered(layout: Layout, e: Reduce, order: Axes) -> Laid | None:
@@ -66,4 +71,3 @@ def _row_and_positions(f: Expression, order: Axes, bound: Axes) -> tuple[str, Ex
             if free and free <= set(bound):
                 return row.name, positions
     return None
-

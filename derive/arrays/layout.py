@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from derive.arrays.columns import ONE_LONG, column
-from derive.arrays.contraction import NEW_AXIS, WHOLE, transposed
+from derive.arrays.contraction import NEW_AXIS, WHOLE, transposed, turned
 from derive.arrays.terms import collected, numbers_in_front
-from derive.expression.build import ONE, ZERO, mul, neg, number
+from derive.expression.build import ONE, ZERO, mul, neg
 from derive.expression.nodes import Add, Call, Div, Expression, Index, Item, Neg
 from derive.parse.sizes import is_one
 
@@ -94,7 +94,7 @@ class Layout:
         if wanted == laid.axes:
             return laid
         if self.in_code and len(wanted) > 2:
-            return Laid(Call("transpose", (laid.expr, *(number(laid.axes.index(i)) for i in wanted))), wanted)
+            return Laid(turned(laid.expr, tuple(laid.axes.index(i) for i in wanted)), wanted)
         if len(wanted) == 2:
             return Laid(transposed(laid.expr), wanted)
         raise NoArrayForm

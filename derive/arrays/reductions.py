@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import combinations
 
 from derive.arrays.columns import ONE_LONG
 from derive.arrays.contraction import Factor, Network, NoMatrixForm, is_diagonal, total
@@ -90,18 +91,31 @@ def _signed(e: Expression, change: Callable[[Expression], Expression]) -> Expres
 
 def over_bound_axes(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid:
     """The body laid out and reduced over its bound axes."""
-    # bound axes behind the others, or before: whichever needs no transpose
-    orders = [(*order, *e.indices), *([(*e.indices, *order)] if len(e.indices) == 1 else [])]
     ways: list[Laid] = []
-    for axes in orders:
+    for axes in _orders(layout, e, order):
         with suppress(NoArrayForm):
             ways.append(layout.lay(e.body, axes))
-        if ways and not contains(ways[0].expr, lambda node: isinstance(node, Transpose)):
+        if ways and not contains(ways[0].expr, _is_turned):
             break
     if not ways:
         raise NoArrayForm
-    plain = [laid for laid in ways if not contains(laid.expr, lambda node: isinstance(node, Transpose))]
+    plain = [laid for laid in ways if not contains(laid.expr, _is_turned)]
     return summed(layout, e.op, (plain or ways)[0], e)
+
+
+def _orders(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Bound axes behind the others, before them, and in code between them too: whichever needs no transpose."""
+    yield (*order, *e.indices)
+    if len(e.indices) == 1 or layout.in_code:
+        yield (*e.indices, *order)
+    if layout.in_code:
+        for places in combinations(range(len(order) + len(e.indices)), len(e.indices)):
+            bound, free = iter(e.indices), iter(order)
+            yield tuple(next(bound if k in places else free) for k in range(len(order) + len(e.indices)))
+
+
+def _is_turned(e: Expression) -> bool:
+    return isinstance(e, Transpose) or (isinstance(e, Call) and e.function == "transpose")
 
 
 def own_condition(layout: Layout, e: Reduce) -> Expression | None:

@@ -72,6 +72,7 @@ def estimator_source(derivation: Derivation, rule: UpdateRule, dtype: str) -> st
         "constants": "".join(f", {p['name']}=self.{p['argument']}" for p in settings if p["kind"] == "float"),
         "sizes": _sizes(model, role, settings),
         "columns": _columns(role),
+        "column_names": "" if role.inputs[0].shape else f": {', '.join(v.name for v in role.inputs)}",
         "inputs": _inputs(role),
         "max_iter": MAX_ITER,
         "learning_rate": max(defaults.lr, LEARNING_RATE),

@@ -48,7 +48,8 @@ class FastModule(Module):
         for step in self.steps:
             self.printer.helpers |= step.operations.printer.helpers
         data = self.model.of_role("input", "target", "noise")
-        noise = [{**self.drawn(v), "shape": self.noise_shape(v)} for v in self.given if v.role == "noise"]
+        given_noise = [v for v in self.given if v.role == "noise"]
+        noise = [{"name": v.name, "shape": self.noise_shape(v), "line": self.filled(v)} for v in given_noise]
         return {
             "count": self.examples,
             "blocks": self.is_blocked(),
@@ -71,7 +72,7 @@ class FastModule(Module):
             "constant_items": "{" + ", ".join(f'"{v.name}": {self.names(v.name)}' for v in self.constants()) + "}",
             "first_data": self.names(data[0].name) if data else "",
             "noise": noise,
-            "noise_sizes": any("sizes[" in each["code"] for each in noise),
+            "noise_sizes": any("sizes[" in each["line"] for each in noise),
             "noise_names": tuple_code([v.name for v in self.given if v.role == "noise"]),
         }
 
@@ -187,6 +188,14 @@ class FastModule(Module):
             return self.size_sources([v for v in data if v.role != "noise"], set())
         finally:
             self.in_step = True
+
+    def filled(self, v: Variable) -> str:
+        """The line that draws the noise of a minibatch into its place."""
+        place = f'self.work.data["{v.name}"][batch.start : batch.stop]'
+        if v.kind == "bernoulli":
+            return f"{place} = {self.drawn(v)['code']}"
+        kind = "" if self.dtype == "float64" else f"dtype=np.{self.dtype}, "
+        return f"rng.{self.generator(v)}({kind}out={place})"
 
     def noise_shape(self, v: Variable) -> str:
         sizes = [

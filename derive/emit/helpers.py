@@ -17,8 +17,8 @@ def _sigmoid(u):
 ''',
     "_softmax": '''def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 ''',
     "_logsumexp": '''def _logsumexp(u, axis=None):
     """log(sum(exp(u))) along an axis, the maximum taken off first."""
@@ -28,8 +28,8 @@ def _sigmoid(u):
 ''',
     "_log_softmax": '''def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    v = u - np.max(u, axis=axis, keepdims=True)
-    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+    v = u - u.max(axis=axis, keepdims=True)
+    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
 ''',
     "_sech": '''def _sech(u):
     """1/cosh(u); the exponential never overflows."""

@@ -109,7 +109,8 @@ class Module:
         if self.program.count is not None:
             self.names.table[self.program.count] = self.count
         steps = {s.loop.index for s in self.program.statements if s.loop}
-        self.printer = NumpyPrinter(self.names, frozenset({*steps, *(v.name for v in self.model.of_role("size"))}))
+        sizes = (v.name for v in self.model.of_role("size"))
+        self.printer = NumpyPrinter(self.names, frozenset({*steps, *sizes}), dtype)
 
     def source(self) -> str:
         model, program = self.model, self.program
@@ -279,7 +280,10 @@ class Module:
                     lines.append(f"{count} = len({self.names(data[0].name)})")
                 python = self.names(v.name)
                 drawn = self.draw(v, "np.random.default_rng()", count)
-                lines.append(f"{python} = {drawn} if {python} is None else np.asarray({python})")
+                given = f"np.asarray({python})" if self.dtype == "float64" else python
+                lines.append(f"{python} = {drawn} if {python} is None else {given}")
+                if self.dtype != "float64":
+                    lines.append(f"{python} = np.asarray({python}, dtype=np.{self.dtype})")
         return lines
 
     def renamed(self, v: Variable) -> str:
@@ -303,9 +307,18 @@ class Module:
     def random_numbers(self, v: Variable, rng: str, shape: list[str]) -> str:
         """The code that draws an array of this shape from a noise's distribution."""
         size = f"size=({', '.join(shape)}{',' if len(shape) == 1 else ''})"
+        exact = self.dtype == "float64"
         if v.kind == "bernoulli" and v.kind_argument is not None:
-            return f"({rng}.random({size}) < {self.printer.code(v.kind_argument)}).astype(float)"
-        return f"{rng}.{'random' if v.kind == 'uniform' else 'normal'}({size})"
+            kind = "float" if exact else f"np.{self.dtype}"
+            return f"({rng}.random({size}) < {self.printer.code(v.kind_argument)}).astype({kind})"
+        if v.kind != "uniform" and exact:
+            return f"{rng}.normal({size})"
+        return f"{rng}.{self.generator(v)}({size}{'' if exact else f', dtype=np.{self.dtype}'})"
+
+    @staticmethod
+    def generator(v: Variable) -> str:
+        """numpy's method that draws what is normal or uniform."""
+        return "random" if v.kind == "uniform" else "standard_normal"
 
     def size_sources(self, data: list[Variable], used: set[str]) -> dict[str, str]:
         """For each size, an array's dimension that tells it (of an array in scope if there is one), or its value."""

@@ -26,6 +26,7 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
+from derive.expression.parts import is_indicator
 from derive.expression.walk import names, walk
 from derive.functions import FUNCTIONS, fill
 
@@ -49,7 +50,6 @@ _OF_ARRAYS = {
     "diag": "np.diag",
     "tril": "np.tril",
     "triu": "np.triu",
-    "eye": "np.eye",
     "arange": "np.arange",
     "trace": "np.trace",
     "dot": "np.dot",
@@ -63,14 +63,20 @@ _OF_ARRAYS = {
 class NumpyPrinter:
     """Prints expressions; `name` gives the Python name of a tensor.  It gathers the helpers that were used.
 
-    `scalars`: the names that are plain numbers, of steps and sizes: what asks for them alone is no array.  `own`:
-    functions of the author, which are called by their names.
+    `scalars`: the names that are plain numbers, of steps and sizes: what asks for them alone is no array.  In
+    float32 what numpy would make float64 of itself is of that kind too, so that it does not drag all else along.
+    `own`: functions of the author, which are called by their names.
     """
 
     def __init__(
-        self, name: Callable[[str], str], scalars: frozenset[str] = frozenset(), own: Container[str] = ()
+        self,
+        name: Callable[[str], str],
+        scalars: frozenset[str] = frozenset(),
+        dtype: str = "float64",
+        own: Container[str] = (),
     ) -> None:
         self.name = name
+        self.dtype = f"np.{dtype}" if dtype != "float64" else ""
         self.scalars = scalars
         self.own = own
         self.helpers: set[str] = set()
@@ -104,11 +110,12 @@ class NumpyPrinter:
             case Mul():
                 return self._product(e), PRODUCT
             case Neg():
-                return f"-{self._at(e.arg, PRODUCT)}", PRODUCT if isinstance(e.arg, (Mul, Div, MatMul)) else SIGN
+                code, binding = self._print(e.arg)
+                return f"-{code if binding >= PRODUCT else f'({code})'}", PRODUCT if binding == PRODUCT else SIGN
             case Div():
                 return f"{self._at(e.numerator, PRODUCT)} / {self._at(e.denominator, POWER)}", PRODUCT
             case MatMul():
-                return f"{self._at(e.left, PRODUCT)} @ {self._at(e.right, POWER)}", PRODUCT
+                return self._matrices(e.left, e.right), PRODUCT
             case Pow():
                 return self._power(e), POWER
             case Compare():
@@ -118,7 +125,7 @@ class NumpyPrinter:
             case Where() if self.is_scalar(e.condition):
                 return f"({self.code(e.then)} if {self.code(e.condition)} else {self.code(e.otherwise)})", ATOM
             case Where():
-                return f"np.where({self.code(e.condition)}, {self.code(e.then)}, {self.code(e.otherwise)})", ATOM
+                return self._cases(e), ATOM
             case Transpose():
                 return f"{self._at(e.arg, ATOM)}.T", ATOM
             case Item():
@@ -149,8 +156,19 @@ class NumpyPrinter:
             parts.append(f" {sign} {f'({shown})' if shown.startswith('-') else shown}")
         return "".join(parts)
 
+    def _cases(self, e: Where) -> str:
+        code = f"np.where({self.code(e.condition)}, {self.code(e.then)}, {self.code(e.otherwise)})"
+        return f"{code}.astype({self.dtype})" if self.dtype and _is_of_numbers(e) else code
+
     def _product(self, e: Mul) -> str:
-        return " * ".join([self._at(e.factors[0], PRODUCT), *(self._at(f, POWER) for f in e.factors[1:])])
+        """Truth values times an array are what ``where(…, 1, 0)`` gives, many times quicker."""
+        factors = e.factors
+        if not all(is_indicator(f) or isinstance(f, Number) for f in factors):
+            factors = tuple(f.condition if is_indicator(f) else f for f in factors)
+        return " * ".join([self._at(factors[0], PRODUCT), *(self._at(f, POWER) for f in factors[1:])])
+
+    def _matrices(self, left: Expression, right: Expression) -> str:
+        return f"{self._at(left, PRODUCT)} @ {self._at(right, POWER)}"
 
     def _power(self, e: Pow) -> str:
         base, exponent = self._at(e.base, ATOM), self._at(e.exponent, POWER)
@@ -158,6 +176,8 @@ class NumpyPrinter:
         return f"{base}**{exponent}" if simple else f"{base} ** {exponent}"
 
     def _call(self, e: Call) -> tuple[str, int]:
+        if e.function == "matmul":
+            return self._matrices(*e.args), PRODUCT
         args = [self.code(arg) for arg in e.args]
         if e.function in self.own:
             return f"{e.function}({', '.join(args)})", ATOM
@@ -165,11 +185,17 @@ class NumpyPrinter:
             function = _ALONG_AN_AXIS[e.function]
             options = "".join(f", {name}={self.code(value)}" for name, value in e.options)
             return self._used(f"{function}({args[0]}{options})"), ATOM
-        if e.function in ("broadcast_to", "transpose"):
+        if e.function == "broadcast_to":
             rest = ", ".join(args[1:])
-            return f"np.{e.function}({args[0]}, ({rest}{',' if len(args) == 2 else ''}))", ATOM
-        if e.function in ("ones", "zeros"):
-            return f"np.{e.function}(({', '.join(args)}{',' if len(args) == 1 else ''}))", ATOM
+            whole = f"{self.dtype}({args[0]})" if self.dtype and _is_of_numbers(e.args[0]) else args[0]
+            return f"np.broadcast_to({whole}, ({rest}{',' if len(args) == 2 else ''}))", ATOM
+        if e.function in ("transpose", "reshape"):
+            return f"{self._at(e.args[0], ATOM)}.{e.function}({', '.join(args[1:])})", ATOM
+        if e.function == "tensordot":
+            return f"np.tensordot({', '.join(args)}, axes={_pairs_of_axes(e)})", ATOM
+        if e.function in ("ones", "zeros", "eye"):
+            shape = args[0] if e.function == "eye" else f"({', '.join(args)}{',' if len(args) == 1 else ''})"
+            return f"np.{e.function}({shape}{f', dtype={self.dtype}' if self.dtype else ''})", ATOM
         if e.function == "einsum":
             many = ", optimize=True" if len(args) > 2 else ""
             return f'np.einsum("{e.options[0][1]}", {", ".join(args)}{many})', ATOM
@@ -182,11 +208,32 @@ class NumpyPrinter:
         # in a template, (#0) that is no call is an operand, #0 alone an argument
         template = re.sub(r"(?<!\w)\(#(\d)\)", lambda m: self._at(e.args[int(m[1])], ATOM), FUNCTIONS[e.function].numpy)
         code = self._used(fill(template, [self._at(arg, SUM) for arg in e.args]))
+        if self.dtype and names(e).keys() <= self.scalars:
+            return f"float({code})", ATOM
         return code, ATOM if _is_one_call(code) else PRODUCT
 
     def _used(self, code: str) -> str:
         self.helpers |= set(re.findall(r"(?<![\w.])_[a-z]\w*(?=\()", code))
         return code
+
+
+def _is_of_numbers(e: Expression) -> bool:
+    """Numbers, or a choice among numbers."""
+    match e:
+        case Neg():
+            return _is_of_numbers(e.arg)
+        case Div():
+            return _is_of_numbers(e.numerator) and _is_of_numbers(e.denominator)
+        case Where():
+            return _is_of_numbers(e.then) and _is_of_numbers(e.otherwise)
+    return isinstance(e, Number)
+
+
+def _pairs_of_axes(e: Call) -> str:
+    """Which axes of the two arrays meet; a number where one follows the other in either."""
+    left, right = (value for _, value in e.options)
+    one = [re.fullmatch(r"\((\d+),\)", str(places)) for places in (left, right)]
+    return f"({one[0][1]}, {one[1][1]})" if one[0] and one[1] else f"({left}, {right})"
 
 
 def _is_one_call(code: str) -> bool:

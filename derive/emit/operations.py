@@ -30,7 +30,7 @@ from derive.expression.nodes import (
 from derive.expression.walk import names, walk
 from derive.functions import FUNCTIONS
 from derive.lower.passes.buffers import is_truth
-from derive.lower.passes.operations import CONSTANT_ARRAYS, is_operation
+from derive.lower.passes.operations import CONSTANT_ARRAYS, is_atom, is_operation
 from derive.lower.passes.scalars import pinned
 from derive.lower.program import Program, Statement
 from derive.lower.shapes import shape_of
@@ -67,8 +67,10 @@ class OperationPrinter:
         """Whether matrices over the examples lie in memory with the examples along the rows.
 
         Sums, maxima and broadcasts over the other axis are fast then; rows that are looked up by number lie one after
-        another.
+        another, and so do axes that are taken for one.
         """
+        if any(isinstance(e, Call) and e.function == "reshape" for s in self.program.statements for e in walk(s.value)):
+            return False
         shapes = [s.shape for s in self.program.statements if s.shape and s.shape[0] == Ref(self.program.count or "")]
         return all(len(shape) <= 2 for shape in shapes) and not any(
             isinstance(s.value, Ref) and s.value.indices and s.shape and len(s.shape) > 1
@@ -116,11 +118,12 @@ class OperationPrinter:
             case Call() if e.function in CONSTANT_ARRAYS:
                 return self.bind(self.constant(e), e.function)
         code = self.printer.code(e)
-        if isinstance(e, (Transpose, Item)) or (isinstance(e, Ref) and e.indices):
-            if shape_of(e, self.shapes) == ():
+        kind = _kind_of_view(e)
+        if kind is not None:
+            if isinstance(e, (Item, Ref)) and shape_of(e, self.shapes) == ():
                 code = f"{code[:-1]}, ...]"  # a view, where numpy would give a number
             if not names(e).keys() & self.changing:
-                return self.bind(code, f"{self.base(e)}_{'T' if isinstance(e, Transpose) else 'view'}")
+                return self.bind(code, f"{self.base(e)}_{kind}")
         return code
 
     def slice_of(self, vector: str, e: Call) -> str:
@@ -189,9 +192,15 @@ class OperationPrinter:
     def lines(self, s: Statement) -> list[str]:
         """The statement's source."""
         if s.buffer is None:
-            return [f"{self.names(s.name)} = {self.printer.code(s.value)}"]
+            return [f"{self.names(s.name)} = {self.as_written(s)}"]
         out = self.names(s.buffer)
         return self.written(s, s.value, out) or [f"{out}[...] = {self.printer.code(s.value)}"]
+
+    def as_written(self, s: Statement) -> str:
+        """The value as readable code has it, in the numbers that are computed with; helpers know float64 alone."""
+        code = self.printer.code(s.value)
+        plain = not self.dtype or s.shape is None or is_atom(s.value) or is_truth(s.value)
+        return code if plain else f"np.asarray({code}{self.dtype})"
 
     def written(self, s: Statement, e: Expression, out: str) -> list[str]:
         """An operation that writes into `out`; nothing where there is none."""
@@ -218,6 +227,9 @@ class OperationPrinter:
                 return self.cases(e, out)
             case MatMul():
                 return [self.product(s, e, out)]
+            case Call(function="reshape", args=(MatMul() as product, *_)):
+                shape = ", ".join(self.printer.code(n) for n in shape_of(product, self.shapes) or ())
+                return [self.product(s, product, self.bind(f"{out}.reshape({shape})", f"{out}_matrix"))]
             case Ref(indices=(rows,)):
                 return [f'{self.function("take")}({self.names(e.name)}, {self.operand(rows)}, 0, {out}, "clip")']
             case Call():
@@ -245,8 +257,8 @@ class OperationPrinter:
         if e.function in REDUCTIONS:
             axis = self.printer.code(e.options[0][1]) if e.options else "None"
             return [self.call(f"{REDUCTIONS[e.function]}.reduce", args[0], axis, "None", out)]
-        if e.function == "outer":
-            return [self.call("outer", *args, out)]
+        if e.function in ("outer", "matmul"):
+            return [self.call(e.function, *args, out)]
         if e.function == "einsum":
             many = ", optimize=True" if len(args) > 2 else ""
             return [f'np.einsum("{e.options[0][1]}", {", ".join(args)}, out={out}{many})']
@@ -263,6 +275,20 @@ class OperationPrinter:
 
     def literal(self, code: str) -> str:
         return self.bind(f"np.array({code}{self.dtype or ', dtype=float'})", NUMBERS.get(code, "number"))
+
+
+def _kind_of_view(e: Expression) -> str | None:
+    """What a view adds to the name of its array."""
+    match e:
+        case Transpose() | Call(function="transpose"):
+            return "T"
+        case Call(function="reshape"):
+            return "matrix"
+        case Item():
+            return "view"
+        case Ref():
+            return "view" if e.indices else None
+    return None
 
 
 def _turned(e: Expression) -> Expression:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from derive.expression.build import neg
-from derive.expression.nodes import Add, Expression, Mul, Neg
+from typing import TypeGuard
+
+from derive.expression.build import ONE, ZERO, neg
+from derive.expression.nodes import Add, Expression, Mul, Neg, Where
 
 Parts = tuple[Expression, ...]
 
@@ -29,3 +31,8 @@ def minus(e: Expression) -> Expression:
 def unsigned(e: Expression) -> Expression:
     """What stands behind a sign, if there is one."""
     return e.arg if isinstance(e, Neg) else e
+
+
+def is_indicator(e: Expression) -> TypeGuard[Where]:
+    """1 where the condition holds, else 0."""
+    return isinstance(e, Where) and (e.then, e.otherwise) == (ONE, ZERO)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from derive.expression.build import ONE, add, neg, number
+from derive.expression.build import ONE, add, neg
 from derive.expression.nodes import (
     Add,
     Both,
@@ -27,14 +27,13 @@ from derive.expression.nodes import (
 )
 from derive.expression.walk import children
 from derive.functions import FUNCTIONS
+from derive.lower.array_shapes import shape_of_call
 from derive.model import Shape
 from derive.parse.sizes import plus, same_size
 
 Shapes = Mapping[str, Shape | None]
 
 ELEMENTWISE = (Add, Mul, Neg, Div, Pow, Compare, Both, Where)
-REDUCING = frozenset({"sum", "prod", "max", "min", "mean", "logsumexp"})
-KEEPING = frozenset({"softmax", "log_softmax"})
 
 
 def shape_of(e: Expression, shapes: Shapes) -> Shape | None:
@@ -53,7 +52,7 @@ def shape_of(e: Expression, shapes: Shapes) -> Shape | None:
         case MatMul():
             return _product(shape_of(e.left, shapes), shape_of(e.right, shapes))
         case Call() if e.function not in FUNCTIONS:
-            return _of_call(e, shapes)
+            return shape_of_call(e, [shape_of(arg, shapes) for arg in e.args])
     if isinstance(e, (*ELEMENTWISE, Call)):
         return _together([shape_of(part, shapes) for part in children(e)])
     return None
@@ -106,44 +105,3 @@ def _product(left: Shape | None, right: Shape | None) -> Shape | None:
     if not left or not right or len(left) > 2 or len(right) > 2:
         return None
     return (*left[:-1], *(right[1:] if len(right) == 2 else ()))
-
-
-def _of_call(e: Call, shapes: Shapes) -> Shape | None:
-    """Of a function of whole arrays."""
-    match e.function:
-        case "ones" | "zeros" | "arange":
-            return e.args
-        case "gathered":
-            return (number(len(e.args)),)
-        case "rows":
-            shapes_of_rows = [shape_of(arg, shapes) for arg in e.args]
-            return (number(len(e.args)), *(max((s for s in shapes_of_rows if s), key=len, default=())))
-        case "eye":
-            return (e.args[0], e.args[0])
-        case "broadcast_to":
-            return e.args[1:]
-        case "outer":
-            left, right = (shape_of(arg, shapes) for arg in e.args)
-            return None if left is None or right is None else (*left, *right)
-    if e.function in KEEPING:
-        return shape_of(e.args[0], shapes)
-    if e.function in REDUCING:
-        return _reduced(shape_of(e.args[0], shapes), e.options)
-    return None
-
-
-def _reduced(shape: Shape | None, options: tuple[tuple[str, Expression], ...]) -> Shape | None:
-    if not options or shape is None:
-        return () if shape is not None else None
-    axis = axis_number(options[0][1], len(shape))
-    return None if axis is None else (*shape[:axis], *shape[axis + 1 :])
-
-
-def axis_number(axis: Expression, rank: int) -> int | None:
-    """Which axis an option names, counted from the first; None of several."""
-    match axis:
-        case Number():
-            return int(axis.value)
-        case Neg(arg=Number() as back):
-            return rank - int(back.value)
-    return None

@@ -184,6 +184,8 @@ def _components(norm: Expression, known: Known) -> list[Component]:
             return [] if body is None else _components(Call("sqrt", (body,)), known.deeper())
         case Call(function="sqrt", args=(Reduce(op="sum", body=Pow(base=u, exponent=exponent)) as total,)):
             return [(u, total.indices)] if exponent == TWO else []
+        case Call(function="sqrt", args=(Pow(base=u, exponent=exponent),)):
+            return [(u, ())] if exponent == TWO else []
         case Call(function="sqrt", args=(Add(terms=terms),)):
             squares = [t.base for t in terms if isinstance(t, Pow) and t.exponent == TWO]
             return [(u, ()) for u in squares] if len(squares) == len(terms) else []

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from itertools import product
 from math import prod
 from typing import Any
 
@@ -264,8 +263,7 @@ def _move_inside(assumption: Compare, name: str, evaluator: Evaluator) -> None:
 
 def _solve(assumption: Compare, evaluator: Evaluator) -> None:
     """Solves for one entry of a name, at every position of the indices that the equation leaves free."""
-    ranges = {index: range(evaluator.range(index, assumption)) for index in free_indices(assumption)}
-    places = [dict(zip(ranges, place, strict=True)) for place in product(*ranges.values())]
+    places = _places(assumption, evaluator)
     for name in names(assumption):
         start = evaluator.values[name]
         if all(_solved_for(name, assumption, at, evaluator) for at in places):

@@ -26,7 +26,7 @@ from derive.parse.numbers import constant_value
 from derive.train.array_table import read_array_table
 from derive.train.assignment import assign
 from derive.train.fields import DataField
-from derive.train.library_sets import LIBRARY_SETS, TARGET, library_table
+from derive.train.library_sets import LIBRARY_SETS, library_table
 from derive.train.parquet_table import read_parquet_table
 from derive.train.rows import listed, quoted
 from derive.train.settings import Settings
@@ -95,7 +95,7 @@ def _named_set(data: str) -> ShippedSet | None:
     if (known := shipped(data)) is not None:
         return known
     name = data.replace("-", "_")
-    return ShippedSet(name, None, TARGET) if name in LIBRARY_SETS and not Path(data).exists() else None
+    return ShippedSet(name, None, LIBRARY_SETS[name][1]) if name in LIBRARY_SETS and not Path(data).exists() else None
 
 
 def _read(data: str, known: ShippedSet | None, store: Store) -> Table:

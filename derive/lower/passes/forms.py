@@ -9,9 +9,10 @@ from derive.arrays.contraction import NEW_AXIS, WHOLE
 from derive.expression.build import add, div, neg, number
 from derive.expression.nodes import Call, Expression, Item
 from derive.expression.walk import bottom_up
+from derive.lower.array_shapes import axis_numbers
 from derive.lower.passes.mapping import with_values
 from derive.lower.program import Program
-from derive.lower.shapes import Shapes, axis_number, shape_of
+from derive.lower.shapes import Shapes, shape_of
 from derive.lower.stable_rows import Row, by_rows
 
 NO_HELPER = "ufuncs alone, which write into buffers"
@@ -53,9 +54,10 @@ def _along(e: Call, shapes: Shapes) -> Expression:
     """softmax(u) = exp(v)/sum(exp(v)), log_softmax(u) = v - log(sum(exp(v))) with v = u - max(u)."""
     (u,) = e.args
     shape = shape_of(u, shapes)
-    axis = None if shape is None else axis_number(e.options[0][1], len(shape))
-    if shape is None or axis is None:
+    axes = () if shape is None else axis_numbers(e.options[0][1], len(shape))
+    if shape is None or len(axes) != 1:
         return e
+    (axis,) = axes
 
     def reduced(function: str, array: Expression) -> Expression:
         """Along the axis; of a vector there is but one."""

@@ -31,6 +31,7 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
+from derive.expression.parts import is_indicator
 from derive.expression.walk import children, with_children
 from derive.functions import FUNCTIONS
 from derive.lower.passes.mapping import SECTIONS, section, with_sections
@@ -41,7 +42,7 @@ from derive.model import Shape
 CONSTANT_ARRAYS = frozenset({"ones", "zeros", "eye", "arange"})
 SIDE_BY_SIDE = frozenset({"gathered", "rows"})  # parameters, and vectors, that lie in memory as one array
 REDUCED = frozenset({"sum", "prod", "max", "min"})
-WITH_OUTPUT = frozenset({"outer", "einsum", "scatter_add"}) | REDUCED
+WITH_OUTPUT = frozenset({"outer", "einsum", "scatter_add", "matmul"}) | REDUCED
 # A function that numpy computes in one call, into an array that is given behind its arguments.
 ONE_CALL = re.compile(r"np\.(?!round\b|sinc\b)\w+\((#\d|, |-?[\d.]+)+\)")
 
@@ -65,6 +66,10 @@ def is_atom(e: Expression) -> bool:
             return is_atom(e.arg) and all(_is_basic(i) for i in e.indices)
         case Transpose():
             return is_atom(e.arg)
+        case Call(function="transpose"):
+            return is_atom(e.args[0])
+        case Call(function="reshape"):  # a view of what lies in memory in the order of its axes
+            return isinstance(e.args[0], Ref) and not e.args[0].indices
         case Call():
             return e.function in CONSTANT_ARRAYS | SIDE_BY_SIDE
     return False
@@ -81,6 +86,8 @@ def is_operation(e: Expression) -> bool:
             return True  # rows by number
         case Add() | Mul() | Both() | Div() | Pow() | Neg() | Compare() | Where() | MatMul():
             return all(is_atom(part) or _is_negated(e, part) for part in children(e))
+        case Call(function="reshape", args=(MatMul() as product, *_)):
+            return is_operation(product)
         case Call() if e.function in WITH_OUTPUT:
             return all(is_atom(part) for part in children(e))
         case Call():
@@ -118,6 +125,15 @@ class _Splitter:
         value = self.operation(e)
         if is_atom(value):
             return value
+        return self.statement(value, shape)
+
+    def named(self, e: Expression) -> Expression:
+        """A name for the expression, also where that is a view."""
+        found = self.operand(e)
+        plain = isinstance(found, Ref) and not found.indices
+        return found if plain else self.statement(found, shape_of(found, self.shapes))
+
+    def statement(self, value: Expression, shape: Shape | None) -> Ref:
         name = self.new_name()
         self.shapes[name] = shape
         self.found.append(Statement(name, (), value, self.formula, shape=shape, named=False))
@@ -138,10 +154,16 @@ class _Splitter:
                 return Item(self.operand(e.arg), e.indices)
             case Transpose():
                 return Transpose(self.operand(e.arg))
+            case Call(function="transpose"):
+                return Call("transpose", (self.operand(e.args[0]), *e.args[1:]))
+            case Call(function="reshape", args=(MatMul() as product, *sizes)):
+                return Call("reshape", (self.operation(product), *sizes))
+            case Call(function="reshape"):
+                return Call("reshape", (self.named(e.args[0]), *e.args[1:]))
             case Add():
                 return self.sum_of(e)
             case Mul():
-                return self.folded(self.ordered(e.factors), lambda u, v: Mul((u, v)))
+                return self.folded(self.ordered(self.masked(e)), lambda u, v: Mul((u, v)))
             case Both():
                 return self.folded(list(e.conditions), lambda u, v: Both((u, v)))
             case Div(denominator=Number() as below) if _is_power_of_two(below.value):
@@ -152,7 +174,11 @@ class _Splitter:
                 return self.cases(e)
         if isinstance(e, (Div, Neg, Compare, MatMul)) or is_elementwise(e) or self.is_known_call(e):
             return with_children(e, tuple(self.operand(part) for part in children(e)))
-        return e
+        return with_children(e, tuple(self.argument(part) for part in children(e))) if isinstance(e, Call) else e
+
+    def argument(self, e: Expression) -> Expression:
+        """An argument of a function of whole arrays; numbers are sizes, and stay."""
+        return e if shape_of(e, self.shapes) in (None, ()) else self.operand(e)
 
     def is_known_call(self, e: Expression) -> bool:
         return isinstance(e, Call) and (e.function in WITH_OUTPUT or is_one_call(e))
@@ -177,6 +203,11 @@ class _Splitter:
     def term(self, e: Expression) -> Expression:
         """What is taken off keeps its sign."""
         return Neg(self.operand(e.arg)) if isinstance(e, Neg) and not is_atom(e) else self.operand(e)
+
+    def masked(self, e: Mul) -> tuple[Expression, ...]:
+        """Truth values for ``where(…, 1, 0)`` as a factor of an array that is as large."""
+        arrays = [f for f in e.factors if not is_indicator(f) and shape_of(f, self.shapes) == shape_of(e, self.shapes)]
+        return tuple(f.condition if arrays and is_indicator(f) else f for f in e.factors)
 
     def ordered(self, factors: tuple[Expression, ...]) -> list[Expression]:
         """Scalars among several arrays first, so that they are multiplied with each other."""

@@ -12,6 +12,7 @@ from derive.lower.passes.means import means_put_off
 from derive.lower.passes.operations import single_operations
 from derive.lower.passes.products import cheapest_products, transposes_folded
 from derive.lower.passes.scalars import scalars_gathered
+from derive.lower.passes.stacks import stacks_as_matrices
 from derive.lower.passes.sums import sums_as_products
 from derive.lower.program import Program
 
@@ -23,6 +24,7 @@ PASSES: tuple[Pass, ...] = (
     scalars_gathered,
     fast_forms,
     sums_as_products,
+    stacks_as_matrices,
     transposes_folded,
     cheapest_products,
     single_operations,
