@@ -90,7 +90,7 @@ def loss_and_gradients(params, *, x, y):
         # dL/dW = mean of dL/dz[i, j]*x[l]
         "W": np.einsum("abc,ad->bcd", d_z, x) / n,
         # dL/db = mean of dL/dz
-        "b": np.sum(np.transpose(d_z, (1, 2, 0)), axis=2) / n,
+        "b": np.sum(d_z, axis=0) / n,
         # dL/dV = mean of outer(dL/ds, a)
         "V": d_s.T @ a / n,
         # dL/dc = mean of dL/ds

@@ -61,7 +61,7 @@ def loss_and_gradients(params, *, x, c):
     # dL/de = -sum(where(c[s] == c[t], delta(s, i)*(delta(t, j)*sum(e[s, q], q) - e[s, t])/sum(e[s, r_0], r_0)**2, 0), s, t)/n
     d_e = -np.sum(np.where(c[:, None] == c, (1 * np.eye(n))[:, None, :, None] * ((1 * np.eye(n))[:, None, :] * np.sum(e, axis=1)[:, None] - e) / (np.sum(e, axis=1) ** 2)[:, None], 0), axis=(2, 3)) / n
     # dL/dz = sum(dL/de[k_0, l]*where(k_0 != l, 2*exp(-sum((z[k_0, p_0] - z[l, p_0])**2, p_0))*(delta(l, i) - delta(k_0, i))*(z[k_0, j] - z[l, j]), 0), k_0, l)
-    d_z = np.einsum("ab,abcd->cd", d_e, np.where((np.arange(n)[:, None] != np.arange(n))[:, :, None, None], 2 * np.exp(-np.sum((z[:, None, :] - z) ** 2, axis=2))[:, :, None, None] * (1 * np.eye(n) - (1 * np.eye(n))[:, None, :])[:, :, :, None] * (z[:, None, :] - z)[:, :, None, :], 0))
+    d_z = np.einsum("ab,abcd->cd", d_e, np.where((np.arange(n)[:, None] != np.arange(n))[:, :, None, None], 2 * np.exp(-np.sum((z[:, None, :] - z) ** 2, axis=2))[:, :, None, None] * (1 * np.eye(n) - (1 * np.eye(n))[:, None, :])[:, :, :, None] * (z[:, None, :] - z)[:, :, None, :], 0), optimize=True)
     grads = {
         # dL/dA = dL/dz.T @ x
         "A": d_z.T @ x,

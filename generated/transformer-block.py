@@ -200,19 +200,19 @@ def loss_and_gradients(params, *, X, Y, epsilon=1e-05):
         # dL/dg1 = mean of sum(dL/dN1*u1, axis=0)
         "g1": np.einsum("abc,abc->c", d_N1, u1) / n,
         # dL/dc1 = mean of sum(dL/dN1, axis=0)
-        "c1": np.sum(np.transpose(d_N1, (2, 0, 1)), axis=(1, 2)) / n,
+        "c1": np.sum(d_N1, axis=(0, 1)) / n,
         # dL/dW1 = mean of N1.T @ dL/dz
         "W1": np.einsum("abc,abd->dc", d_z, N1) / n,
         # dL/db1 = mean of sum(dL/dz, axis=0)
-        "b1": np.sum(np.transpose(d_z, (2, 0, 1)), axis=(1, 2)) / n,
+        "b1": np.sum(d_z, axis=(0, 1)) / n,
         # dL/dW2 = mean of F.T @ dL/dR
         "W2": np.einsum("abc,abd->dc", d_R, F) / n,
         # dL/db2 = mean of sum(dL/dR, axis=0)
-        "b2": np.sum(np.transpose(d_R, (2, 0, 1)), axis=(1, 2)) / n,
+        "b2": np.sum(d_R, axis=(0, 1)) / n,
         # dL/dg2 = mean of sum(dL/dO*u2, axis=0)
         "g2": np.einsum("abc,abc->c", d_O, u2) / n,
         # dL/dc2 = mean of sum(dL/dO, axis=0)
-        "c2": np.sum(np.transpose(d_O, (2, 0, 1)), axis=(1, 2)) / n,
+        "c2": np.sum(d_O, axis=(0, 1)) / n,
     }
     return float(np.mean(L)), grads
 

@@ -118,6 +118,16 @@ def _of_call(e: Call, shapes: Shapes) -> Shape | None:
         case "rows":
             shapes_of_rows = [shape_of(arg, shapes) for arg in e.args]
             return (number(len(e.args)), *(max((s for s in shapes_of_rows if s), key=len, default=())))
+        case "windows":
+            whole, axis = shape_of(e.args[0], shapes), _whole(e.args[1])
+            return None if whole is None else (*whole[:axis], *e.args[2:4], *whole[axis + 1 :])
+        case "overlapped":
+            whole, axis = shape_of(e.args[0], shapes), _whole(e.args[1])
+            return None if whole is None else (*whole[:axis], e.args[2], *whole[axis + 2 :])
+        case "padded":
+            whole = shape_of(e.args[0], shapes)
+            added = map(add, e.args[1::2], e.args[2::2])
+            return None if whole is None else tuple(plus(add(n, m), 0) for n, m in zip(whole, added, strict=True))
         case "eye":
             return (e.args[0], e.args[0])
         case "broadcast_to":
@@ -130,6 +140,10 @@ def _of_call(e: Call, shapes: Shapes) -> Shape | None:
     if e.function in REDUCING:
         return _reduced(shape_of(e.args[0], shapes), e.options)
     return None
+
+
+def _whole(e: Expression) -> int:
+    return int(e.value) if isinstance(e, Number) else 0
 
 
 def _reduced(shape: Shape | None, options: tuple[tuple[str, Expression], ...]) -> Shape | None:

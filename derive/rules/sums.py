@@ -41,6 +41,11 @@ def is_delta(e: Expression) -> bool:
     return isinstance(e, Call) and e.function == "delta"
 
 
+def holds_windows(e: Expression) -> bool:
+    """Whether a delta says which windows hold an entry, ``delta(2*i + p, j)``: such a sum is not put into others."""
+    return contains(e, lambda n: isinstance(n, Call) and is_delta(n) and any(isinstance(a, Add) for a in n.args))
+
+
 def _distribute(e: Expression, _: Context) -> Expression | None:
     """A product with a sum that holds a delta, inside a sum over an index that the delta can contract."""
     if not isinstance(e, Reduce) or e.op != "sum":
@@ -127,7 +132,7 @@ def _ranges(e: Reduce) -> dict[str, Expression]:
 def _merged(e: Reduce) -> Reduce:
     """A sum with the sums in its product that hold deltas of its indices drawn into it."""
     for k, f in enumerate(flat := flat_factors(e.body)):
-        if not isinstance(f, Reduce) or f.op != "sum" or f.condition is not None or len(f.ranges) != len(f.indices):
+        if not isinstance(f, Reduce) or f.op != "sum" or len(f.ranges) != len(f.indices):
             continue
         if not _holds_delta(f.body, frozenset(e.indices)) or len(e.ranges) != len(e.indices):
             continue
@@ -135,10 +140,17 @@ def _merged(e: Reduce) -> Reduce:
         letters: list[str] = []
         for i in f.indices:
             letters.append(fresh({**taken, **dict.fromkeys(letters)}, i))
-        inner = rename_indices(f.body, {i: Index(new) for i, new in zip(f.indices, letters, strict=True)})
-        whole = mul(*flat[:k], *flat_factors(inner), *flat[k + 1 :])
-        return Reduce("sum", whole, (*e.indices, *letters), e.condition, (*e.ranges, *f.ranges))
+        swap: dict[str, Expression] = {i: Index(new) for i, new in zip(f.indices, letters, strict=True)}
+        own = None if f.condition is None else rename_indices(f.condition, swap)
+        whole = mul(*flat[:k], *flat_factors(rename_indices(f.body, swap)), *flat[k + 1 :])
+        condition = _all_of(e.condition, own)
+        return Reduce("sum", whole, (*e.indices, *letters), condition, (*e.ranges, *f.ranges))
     return e
+
+
+def _all_of(*conditions: Expression | None) -> Expression | None:
+    """All of the conditions, each once."""
+    return joined(tuple(dict.fromkeys(part for c in conditions for part in tests_of(c))))
 
 
 def _contract_one(e: Reduce, ranges: dict[str, Expression]) -> Expression | None:
@@ -197,7 +209,7 @@ def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
     size = ranges.get(own)
     if isinstance(other, Index):
         theirs = ranges.get(other.name)
-        return size is None or theirs is None or same_size(size, theirs)
+        return size is None or theirs is None or same_size(size, theirs) or _stays_below(other, size, ranges)
     if isinstance(other, Ref):
         return True  # an integer input: its values are subscripts
     if isinstance(other, Number):
@@ -206,9 +218,12 @@ def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
 
 
 def _stays_below(e: Expression, size: Expression, ranges: dict[str, Expression]) -> bool:
-    """Whether ``n*i + j`` is a number from 0 to size - 1, by the ranges of its indices; sizes are at least 1."""
+    """Whether ``n*i + j + 2`` is a number from 0 to size - 1, by the ranges of its indices; sizes are at least 1."""
     most: list[Expression] = []
     for term in terms_of(e):
+        if _is_size(term):
+            most.append(term)
+            continue
         factors = factors_of(term)
         if not isinstance(factors[-1], Index) or factors[-1].name not in ranges or len(factors) > 2:
             return False
@@ -343,13 +358,12 @@ PULL_OUT = Rule("factor out of the sum", "sum(c*u[j], j) = c*sum(u[j], j)", _pul
 
 
 def _nested_node(e: Expression) -> Expression:
-    """A sum of a sum is one sum over both indices."""
+    """A sum of a sum is one sum over both indices; so is one of a product with a sum of deltas of its indices."""
     if isinstance(e, Reduce) and e.op == "sum" and isinstance(e.body, Reduce) and e.body.op == "sum":
         inner = e.body
-        parts = [c for c in (e.condition, inner.condition) if c is not None]
-        flat = tuple(x for c in parts for x in (c.conditions if isinstance(c, Both) else (c,)))
-        return Reduce("sum", inner.body, (*e.indices, *inner.indices), joined(flat), (*e.ranges, *inner.ranges))
-    return e
+        condition = _all_of(e.condition, inner.condition)
+        return Reduce("sum", inner.body, (*e.indices, *inner.indices), condition, (*e.ranges, *inner.ranges))
+    return _merged(e) if isinstance(e, Reduce) and e.op == "sum" else e
 
 
 def _nested(e: Expression, _: Context) -> Expression | None:
@@ -357,7 +371,7 @@ def _nested(e: Expression, _: Context) -> Expression | None:
     return None if result == e else result
 
 
-MERGE_SUMS = Rule("merge sums", "sum(sum(u, k), j) = sum(u, j, k)", _nested)
+MERGE_SUMS = Rule("merge sums", "sum(v*sum(u, k), j) = sum(v*u, j, k)", _nested)
 
 
 def _assumed(e: Expression, context: Context) -> Expression | None:
