@@ -84,7 +84,7 @@ def loss_and_gradients(params, *, x, y):
     # dL/ds = W2.T @ (dL/drho*(1 - rho**2))
     d_s = d_rho * (1 - rho**2) @ W2
     # dL/dphi = outer(ones(m), dL/ds)
-    d_phi = np.broadcast_to(d_s[:, None, :], (n, m, h))
+    d_phi = np.broadcast_to(d_s[:, None], (n, m, h))
     grads = {
         # dL/dW1 = mean of (dL/dphi*(1 - phi**2)).T @ x
         "W1": np.einsum("abc,abc,abd->cd", d_phi, 1 - phi**2, x, optimize=True) / n,

@@ -67,7 +67,7 @@ def loss_and_gradients(params, *, x, y):
         # dL/dw = mean of dL/dy_hat*x
         "w": d_y_hat @ x / n,
         # dL/dV = mean of x[i]*(dL/ds[j] - x[i]*dL/dy_hat*V[i, j])
-        "V": np.einsum("ab,acb->bc", x, d_s[:, :, None] - x[:, None, :] * d_y_hat[:, None, None] * V.T) / n,
+        "V": np.einsum("ab,acb->bc", x, d_s[:, :, None] - x[:, None] * d_y_hat[:, None, None] * V.T) / n,
     }
     return float(np.mean(L)), grads
 

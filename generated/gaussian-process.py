@@ -43,7 +43,7 @@ def loss(params, *, x, y):
     x = np.asarray(x, dtype=np.float64)
     y = np.asarray(y, dtype=np.float64)
     n = len(x)
-    r = np.sum((x[:, None, :] - x) ** 2, axis=2)
+    r = np.sum((x[:, None] - x) ** 2, axis=2)
     # k = exp(2*log_s - r/(2*exp(2*log_l))), in a stable form
     k = np.exp(2 * log_s - r * np.exp(-2 * log_l) / 2)
     K = k + np.exp(2 * log_sigma) * np.eye(n)
@@ -61,7 +61,7 @@ def loss_and_gradients(params, *, x, y):
     n = len(x)
 
     # Forward pass
-    r = np.sum((x[:, None, :] - x) ** 2, axis=2)
+    r = np.sum((x[:, None] - x) ** 2, axis=2)
     # k = exp(2*log_s - r/(2*exp(2*log_l))), in a stable form
     k = np.exp(2 * log_s - r * np.exp(-2 * log_l) / 2)
     K = k + np.exp(2 * log_sigma) * np.eye(n)

@@ -26,7 +26,7 @@ def loss(params, *, X, y, gamma=0.5, lam=0.1):
     alpha = params["alpha"]
     X = np.asarray(X, dtype=np.float64)
     y = np.asarray(y, dtype=np.float64)
-    K = np.exp(-gamma * np.sum((X[:, None, :] - X) ** 2, axis=2))
+    K = np.exp(-gamma * np.sum((X[:, None] - X) ** 2, axis=2))
     y_hat = K @ alpha
     L = np.sum((y_hat - y) ** 2) / 2 + lam / 2 * (alpha @ K @ alpha)
     return float(L)
@@ -39,7 +39,7 @@ def loss_and_gradients(params, *, X, y, gamma=0.5, lam=0.1):
     y = np.asarray(y, dtype=np.float64)
 
     # Forward pass
-    K = np.exp(-gamma * np.sum((X[:, None, :] - X) ** 2, axis=2))
+    K = np.exp(-gamma * np.sum((X[:, None] - X) ** 2, axis=2))
     y_hat = K @ alpha
     L = np.sum((y_hat - y) ** 2) / 2 + lam / 2 * (alpha @ K @ alpha)
 
@@ -57,7 +57,7 @@ def predict(params, *, X, y, gamma=0.5, lam=0.1):
     """The output y_hat of the model."""
     alpha = params["alpha"]
     X = np.asarray(X, dtype=np.float64)
-    K = np.exp(-gamma * np.sum((X[:, None, :] - X) ** 2, axis=2))
+    K = np.exp(-gamma * np.sum((X[:, None] - X) ** 2, axis=2))
     y_hat = K @ alpha
     return y_hat
 

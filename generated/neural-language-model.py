@@ -89,7 +89,7 @@ def loss_and_gradients(params, *, w, y):
     d_a = d_z @ U
     grads = {
         # dL/dC = mean of sum(dL/da[k]*(1 - a[k]**2)*sum(H[l, k, j]*delta(w[l], i), l), k)
-        "C": np.einsum("ab,ab,bcad->dc", d_a, 1 - a**2, np.sum(np.transpose(H, (1, 2, 0))[:, :, None, None, :] * np.where(w[:, None, :] == np.arange(v)[:, None], 1, 0), axis=4), optimize=True) / n,
+        "C": np.einsum("ab,ab,bcad->dc", d_a, 1 - a**2, np.sum(np.transpose(H, (1, 2, 0))[:, :, None, None] * np.where(w[:, None] == np.arange(v)[:, None], 1, 0), axis=4), optimize=True) / n,
         # dL/dH = mean of dL/da[j]*(1 - a[j]**2)*C[w[i], k]
         "H": np.einsum("ab,ab,acd->cbd", d_a, 1 - a**2, C[w], optimize=True) / n,
         # dL/dd = mean of dL/da*(1 - a**2)

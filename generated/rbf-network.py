@@ -40,7 +40,7 @@ def loss(params, *, x, y):
     b = params["b"]
     x = np.asarray(x, dtype=np.float64)
     y = np.asarray(y, dtype=np.float64)
-    r = np.sum((x[:, None, :] - C) ** 2, axis=2)
+    r = np.sum((x[:, None] - C) ** 2, axis=2)
     phi = np.exp(-np.exp(rho) * r)
     y_hat = phi @ w + b
     L = (y_hat - y) ** 2 / 2
@@ -58,7 +58,7 @@ def loss_and_gradients(params, *, x, y):
     n = len(x)
 
     # Forward pass
-    r = np.sum((x[:, None, :] - C) ** 2, axis=2)
+    r = np.sum((x[:, None] - C) ** 2, axis=2)
     phi = np.exp(-np.exp(rho) * r)
     y_hat = phi @ w + b
     L = (y_hat - y) ** 2 / 2
@@ -90,7 +90,7 @@ def predict(params, *, x):
     w = params["w"]
     b = params["b"]
     x = np.asarray(x, dtype=np.float64)
-    r = np.sum((x[:, None, :] - C) ** 2, axis=2)
+    r = np.sum((x[:, None] - C) ** 2, axis=2)
     phi = np.exp(-np.exp(rho) * r)
     y_hat = phi @ w + b
     return y_hat

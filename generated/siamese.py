@@ -67,7 +67,7 @@ def loss_and_gradients(params, *, x_1, x_2, y, m=1):
     d_D_W = (1 - y) * D_W - d_u
     grads = {
         # dL/dW = mean of dL/dD_W*(g_2[i] - g_1[i])*(g_1[i]**2*x_1[j] - g_2[i]**2*x_2[j] - x_1[j] + x_2[j])/D_W
-        "W": np.einsum("a,ab,abc,a->bc", d_D_W, g_2 - g_1, (g_1**2)[:, :, None] * x_1[:, None, :] - (g_2**2)[:, :, None] * x_2[:, None, :] - x_1[:, None, :] + x_2[:, None, :], 1 / D_W, optimize=True) / n,
+        "W": np.einsum("a,ab,abc,a->bc", d_D_W, g_2 - g_1, (g_1**2)[:, :, None] * x_1[:, None] - (g_2**2)[:, :, None] * x_2[:, None] - x_1[:, None] + x_2[:, None], 1 / D_W, optimize=True) / n,
         # dL/db = mean of -dL/dD_W*(g_1 + g_2)*(g_1 - g_2)**2/D_W
         "b": -d_D_W / D_W @ ((g_1 + g_2) * (g_1 - g_2) ** 2) / n,
     }
