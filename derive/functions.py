@@ -347,7 +347,7 @@ _AXIS_ROWS = (
 
 AXIS_FUNCTIONS: dict[str, AxisFunction] = {row.name: row for row in _AXIS_ROWS}
 
-REDUCTIONS = ("sum", "prod", "max", "min")
+REDUCTIONS = ("sum", "prod", "max", "min", "argmax", "argmin")
 
 # Whole-array operations that are understood while an equation is brought into index form.
 ARRAY_FUNCTIONS: dict[str, tuple[int, int]] = {

@@ -25,21 +25,35 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - u.max(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
+    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
 
 
 def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    v = u - u.max(axis=axis, keepdims=True)
-    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
+    v = u - np.max(u, axis=axis, keepdims=True)
+    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+
+
+def _windows(x, *axes):
+    """The view w[..., i, p, ...] = x[..., step*i + dilation*p + start, ...], nothing is copied.
+
+    `axes` has (axis of x, how many i, how many p, step, dilation, start) of each that windows slide over.
+    """
+    for doubled, (axis, places, size, *rest) in enumerate(axes):
+        step, dilation, start = (*rest, *(1, 1, 0)[len(rest) :])
+        axis += doubled
+        x = np.lib.stride_tricks.sliding_window_view(x, dilation * (size - 1) + 1, axis)[..., ::dilation]
+        x = np.moveaxis(x, axis, 0)[start : start + step * (places - 1) + 1 : step]
+        x = np.moveaxis(x, (0, -1), (axis, axis + 1))
+    return x
 
 
 def init(seed=0, *, H=8, W=8, f=16, k=10):
     """The parameters before training."""
     rng = np.random.default_rng(seed)
     return {
-        "K": rng.normal(0, np.sqrt(2 / (2 + 2)), (f, 2, 2)),
+        "K": rng.normal(0, np.sqrt(2 / (2 * 2 + f)), (f, 2, 2)),
         "b": np.zeros(f),
         "V": rng.normal(0, np.sqrt(2 / (k + f)), (k, f)),
         "c": np.zeros(k),
@@ -56,10 +70,7 @@ def loss(params, *, x, y):
     y = np.asarray(y, dtype=np.float64)
     H = x.shape[1]
     W = x.shape[2]
-    z = (
-        np.tensordot(x[:, (np.arange(H - 1)[:, None] + np.arange(2))[:, :, None, None], np.arange(W - 1)[:, None] + np.arange(2)], K, axes=((2, 4), (1, 2))).transpose(0, 3, 1, 2)
-        + b[:, None, None]
-    )
+    z = np.einsum("abc,debfc->daef", K, _windows(x, (1, H - 1, 2), (2, W - 1, 2)), optimize=True) + b[:, None, None]
     a = np.maximum(z, 0)
     s = np.sum(a, axis=(2, 3)) / ((H - 1) * (W - 1))
     u = s @ V.T + c
@@ -82,10 +93,7 @@ def loss_and_gradients(params, *, x, y):
     W = x.shape[2]
 
     # Forward pass
-    z = (
-        np.tensordot(x[:, (np.arange(H - 1)[:, None] + np.arange(2))[:, :, None, None], np.arange(W - 1)[:, None] + np.arange(2)], K, axes=((2, 4), (1, 2))).transpose(0, 3, 1, 2)
-        + b[:, None, None]
-    )
+    z = np.einsum("abc,debfc->daef", K, _windows(x, (1, H - 1, 2), (2, W - 1, 2)), optimize=True) + b[:, None, None]
     a = np.maximum(z, 0)
     s = np.sum(a, axis=(2, 3)) / ((H - 1) * (W - 1))
     u = s @ V.T + c
@@ -101,10 +109,10 @@ def loss_and_gradients(params, *, x, y):
     # dL/da = dL/ds[i]/((H - 1)*(W - 1))
     d_a = np.broadcast_to((d_s / ((H - 1) * (W - 1)))[:, :, None, None], (n, f, H - 1, W - 1))
     # dL/dz = dL/da*where(z > 0, 1, 0)
-    d_z = d_a * (z > 0)
+    d_z = d_a * np.where(z > 0, 1, 0)
     grads = {
         # dL/dK = mean of sum(dL/dz[i, k_0, m]*x[k_0 + j, m + l], k_0, m)
-        "K": np.tensordot(d_z, x[:, (np.arange(H - 1)[:, None] + np.arange(2))[:, :, None, None], np.arange(W - 1)[:, None] + np.arange(2)], axes=((0, 2, 3), (0, 1, 3))) / n,
+        "K": np.einsum("abcd,acedf->bef", d_z, _windows(x, (1, H - 1, 2), (2, W - 1, 2)), optimize=True) / n,
         # dL/db = mean of sum(sum(dL/dz, axis=2), axis=1)
         "b": np.sum(d_z, axis=(0, 2, 3)) / n,
         # dL/dV = mean of outer(dL/du, s)
@@ -124,10 +132,7 @@ def predict(params, *, x):
     x = np.asarray(x, dtype=np.float64)
     H = x.shape[1]
     W = x.shape[2]
-    z = (
-        np.tensordot(x[:, (np.arange(H - 1)[:, None] + np.arange(2))[:, :, None, None], np.arange(W - 1)[:, None] + np.arange(2)], K, axes=((2, 4), (1, 2))).transpose(0, 3, 1, 2)
-        + b[:, None, None]
-    )
+    z = np.einsum("abc,debfc->daef", K, _windows(x, (1, H - 1, 2), (2, W - 1, 2)), optimize=True) + b[:, None, None]
     a = np.maximum(z, 0)
     s = np.sum(a, axis=(2, 3)) / ((H - 1) * (W - 1))
     u = s @ V.T + c

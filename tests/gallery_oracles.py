@@ -227,6 +227,38 @@ def cnn_2d(p: P, x: Any, y: Any) -> Any:
     return mean_entropy(np.mean(relu(z + p["b"][:, None, None]), axis=(2, 3)) @ p["V"].T + p["c"], y)
 
 
+def convolved(x: Any, kernel: Any, bias: Any, margin: int) -> Any:
+    """Of images (examples, channels, rows, columns), by shifted images, `margin` zeros around them."""
+    size, (high, wide) = kernel.shape[-1], x.shape[2:]
+    around = np.pad(x, ((0, 0), (0, 0), (margin, margin), (margin, margin)), mode="constant")
+    shifted = [
+        np.einsum("oc,nchw->nohw", kernel[:, :, i, j], around[:, :, i : i + high, j : j + wide])
+        for i in range(size)
+        for j in range(size)
+    ]
+    return sum(shifted) + bias[:, None, None]
+
+
+def pooled(x: Any) -> Any:
+    """The greatest of two by two; no two are equal here."""
+    four = [x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+    return np.max(np.stack(four), axis=0)
+
+
+def lenet(p: P, x: Any, y: Any) -> Any:
+    first = pooled(relu(convolved(x[:, None], p["K1"][:, None], p["c1"], 2)))
+    second = pooled(relu(convolved(first, p["K2"], p["c2"], 2)))
+    third = relu(np.reshape(second, (len(x), -1)) @ np.reshape(p["W1"], (len(p["b1"]), -1)).T + p["b1"])
+    return mean_entropy(relu(third @ p["W2"].T + p["b2"]) @ p["W3"].T + p["b3"], y)
+
+
+def resnet_block(p: P, x: Any, y: Any) -> Any:
+    stem = relu(convolved(x[:, None], p["K0"][:, None], p["b0"], 1))
+    inner = relu(convolved(stem, p["K1"], p["b1"], 1))
+    out = relu(convolved(inner, p["K2"], p["b2"], 1) + stem)
+    return mean_entropy(np.mean(out, axis=(2, 3)) @ p["V"].T + p["c"], y)
+
+
 def heads(p: P, X: Any) -> Any:
     """Attention of every example, written with einsum."""
     Q, K, V = (np.einsum("ntm,md->ntd", X, p[name]) for name in ("W_Q", "W_K", "W_V"))
@@ -387,8 +419,8 @@ GALLERY = {
             beta_regression, tobit, von_mises_regression, student_t_regression, cox, kernel_ridge, gaussian_process,
             probit_regression, ordinal_regression, focal_loss, distillation, bradley_terry, item_response, rbf_network,
             mixture_density_network, residual_mlp, maxout, batch_norm_net, layer_norm_net, rms_norm_swiglu,
-            graph_convolution, deep_sets, cnn_1d, cnn_2d, attention, transformer_block, denoising_autoencoder,
-            sparse_autoencoder, contractive_autoencoder, vae, factorization_machine, word2vec, glove, bpr,
+            graph_convolution, deep_sets, cnn_1d, cnn_2d, lenet, resnet_block, attention, transformer_block,
+            denoising_autoencoder, sparse_autoencoder, contractive_autoencoder, vae, factorization_machine, word2vec, glove, bpr,
             neural_language_model, triplet, siamese, infonce, nca, policy_gradient, ppo, physics_informed,
             score_matching, meta_learning,
         )

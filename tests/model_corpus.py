@@ -93,6 +93,8 @@ SCALAR = {
     "square-functions": "x: input; w: parameter; L: loss = square(w*x) + reciprocal(1 + w**2) + hypot(w, x) + logaddexp(w, x) + xlogy(x, w)",
     "others": "x: input; w: parameter; L: loss = tanhshrink(w*x) + log_sigmoid(w) + sinc(w) + hardswish(w) + hardsigmoid(w) + hardtanh(w/2)",
     "shrinks": "x: input; w: parameter; L: loss = softshrink(w, 0.3)*x + hardshrink(w, 0.3) + relu6(4*w) + selu(w*x) + celu(w, 2)",
+    "pooling": "n: size; x: parameter[2*n]; P[i] = max(x[2*i + p], p, p < 2); L: loss = sum(P**2)",
+    "place-of-the-greatest": "n: size; x: parameter[n]; L: loss = argmax(x[i], i)*sum(x)",
     "unused": "x: input; w: parameter; v: parameter; L: loss = w*x",
     "loss-used-by-nothing-else": "x: input; w: parameter; side = exp(w); L: loss = w*x",
     "nothing-to-do": "w: parameter; L: loss = w",

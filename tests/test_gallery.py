@@ -18,6 +18,7 @@ from test_models import TOLERANCE, largest_error
 
 from derive.check.gradients import compare_at
 from derive.check.sample import Sample, sample
+from derive.emit.defaults import rule_for
 from derive.model import Model
 from derive.parse.files import GROUPS, builtin_groups, builtin_names, builtin_text
 from derive.render.markdown_document import print_markdown
@@ -66,6 +67,8 @@ def test_a_model_of_the_gallery(name: str) -> None:
     module = derivation.compile()
     drawn = sample(model, 0, EXAMPLES)
     check_gradients(model, module, drawn)
+    if rule_for(model).optimizer.name != "gradient-descent":
+        module = derivation.compile(optimizer="gradient-descent")
     check_training(model, module, drawn)
 
 

@@ -11,6 +11,7 @@ from derive.arrays.contraction import Factor, Network, NoMatrixForm, is_diagonal
 from derive.arrays.einsum import einsum, scattered
 from derive.arrays.layout import Laid, Layout, NoArrayForm
 from derive.arrays.products import over_and_under
+from derive.arrays.windows import placed
 from derive.expression.build import ONE, ZERO, add, neg, number
 from derive.expression.nodes import (
     Add,
@@ -33,11 +34,14 @@ from derive.rules.expansion import written_out
 from derive.rules.structures import of_entries
 
 LEAST = Neg(Constant("inf"))
+POSITIONS = ("argmax", "argmin")  # these give the number of an entry, in the order of the indices
 NEUTRAL: dict[str, Expression] = {
     "sum": ZERO,
     "prod": ONE,
     "max": LEAST,
     "min": Constant("inf"),
+    "argmax": LEAST,
+    "argmin": Constant("inf"),
     "logsumexp": LEAST,
 }
 
@@ -99,6 +103,8 @@ def over_bound_axes(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid:
             break
     if not ways:
         raise NoArrayForm
+    if layout.in_code and contains(ways[0].expr, _is_turned):
+        ways += _as_they_lie(layout, e, order)
     plain = [laid for laid in ways if not contains(laid.expr, _is_turned)]
     return summed(layout, e.op, (plain or ways)[0], e)
 
@@ -118,6 +124,16 @@ def _is_turned(e: Expression) -> bool:
     return isinstance(e, Transpose) or (isinstance(e, Call) and e.function == "transpose")
 
 
+def _as_they_lie(layout: Layout, e: Reduce, order: tuple[str, ...]) -> list[Laid]:
+    """The body with its axes in the order in which it speaks of them: windows beside the places that they are at."""
+    own = tuple(i for i in free_indices(e.body) if i in order or i in e.indices)
+    if tuple(i for i in own if i not in e.indices) != tuple(i for i in order if i in own):
+        return []
+    with suppress(NoArrayForm):
+        return [layout.lay(e.body, own)]
+    return []
+
+
 def own_condition(layout: Layout, e: Reduce) -> Expression | None:
     """The reduction's condition without what its ranges say already."""
     if e.condition is None:
@@ -135,10 +151,13 @@ def summed(layout: Layout, op: str, inner: Laid, e: Reduce) -> Laid:
     left = tuple(i for i in inner.axes if i not in e.indices)
     if not left and op == "sum" and is_diagonal(inner.expr) and not layout.in_code:
         return Laid(Call("trace", inner.expr.args), ())
-    if not left:
+    if op in POSITIONS and not layout.in_code:
+        raise NoArrayForm
+    if not left and op not in POSITIONS:
         return Laid(total(inner.expr) if op == "sum" else Call(op, (inner.expr,)), ())
-    if layout.in_code and len(bound) > 1:
-        places = Constant(f"({', '.join(str(inner.axes.index(i)) for i in bound)})")
+    if layout.in_code and (len(bound) > 1 or op in POSITIONS):
+        order = e.indices if op in POSITIONS else bound
+        places = Constant(f"({', '.join(str(inner.axes.index(i)) for i in order)}{',' * (len(order) == 1)})")
         return Laid(Call(op, (inner.expr,), (("axis", places),)), left)
     expr, axes = inner.expr, list(inner.axes)
     for index in reversed(bound):
@@ -164,7 +183,7 @@ def contraction(layout: Layout, e: Reduce, order: tuple[str, ...]) -> Laid | Non
         return reduction(layout, Reduce("sum", body.body, both[0], None, both[1]), order)
     if not isinstance(body, (Mul, Div)):
         return None
-    if layout.in_code and (found := scattered(layout, e, order)) is not None:
+    if layout.in_code and (found := scattered(layout, e, order) or placed(layout, e, order)) is not None:
         return found
     try:
         network = Network(factors(layout, body, (*order, *e.indices)), layout.in_code)

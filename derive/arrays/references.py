@@ -7,6 +7,7 @@ from collections.abc import Callable
 from derive.arrays.columns import ONE_LONG
 from derive.arrays.contraction import WHOLE
 from derive.arrays.layout import Laid, Layout, NoArrayForm
+from derive.arrays.windows import windows
 from derive.expression.build import ZERO, add
 from derive.expression.nodes import Add, Call, Expression, Index, Neg, Ref, Slice
 from derive.expression.walk import free_indices
@@ -67,6 +68,8 @@ def part(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
 
 def gathered(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
     """Subscripts as arrays of positions over the axes that they speak of, ``x[2*i + p]``; others stay whole."""
+    if (found := windows(layout, e, make(()), order)) is not None:
+        return found
     shape = (layout.shapes or {}).get(e.name, ())
     plain = [_stands_alone(layout, e, k, size) for k, size in enumerate(shape)]
     if not _contiguous(plain):

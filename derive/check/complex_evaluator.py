@@ -38,6 +38,7 @@ from derive.expression.nodes import (
     Where,
 )
 from derive.expression.walk import walk
+from derive.expression.windows import is_over_window
 from derive.functions import FUNCTIONS
 from derive.parse.expression import parse_expression
 
@@ -160,7 +161,8 @@ class ComplexEvaluator:
         outer = np.broadcast_shapes(body.shape, kept.shape, (*sizes, *(1,) * depth))
         body, kept = np.broadcast_to(body, outer), np.broadcast_to(kept, outer)
         flat = (math.prod(sizes), *outer[len(sizes) :])
-        return _REDUCTIONS[e.op](body.reshape(flat), kept.reshape(flat))
+        op = f"first {e.op}" if e.op in ("max", "min") and is_over_window(e) else e.op
+        return _REDUCTIONS[op](body.reshape(flat), kept.reshape(flat))
 
     def range(self, index: str, e: Reduce) -> int:
         """The largest range in which every access is in bounds: ``x[c*i + d]`` allows c·i + d < len(x)."""
@@ -273,9 +275,34 @@ def _extreme(largest: bool) -> Callable[[Array, NDArray[np.bool_]], Array]:
     return reduce
 
 
+def _first(largest: bool) -> Callable[[Array, NDArray[np.bool_]], Array]:
+    """The number of the first entry along the first axis with the largest or smallest real part."""
+
+    def reduce(body: Array, kept: NDArray[np.bool_]) -> Array:
+        real = np.where(kept, body.real, -np.inf if largest else np.inf)
+        return np.asarray(real.argmax(axis=0) if largest else real.argmin(axis=0), dtype=complex)
+
+    return reduce
+
+
+def _first_extreme(largest: bool) -> Callable[[Array, NDArray[np.bool_]], Array]:
+    """The first entry along the first axis with the largest or smallest real part, with its derivative."""
+
+    def reduce(body: Array, kept: NDArray[np.bool_]) -> Array:
+        places = _first(largest)(body, kept).real.astype(int)
+        found: Array = np.take_along_axis(body, places[None], axis=0)[0]
+        return found
+
+    return reduce
+
+
 _REDUCTIONS: dict[str, Callable[[Array, NDArray[np.bool_]], Array]] = {
     "sum": lambda body, kept: np.asarray(np.where(kept, body, 0).sum(axis=0)),
     "prod": lambda body, kept: np.asarray(np.where(kept, body, 1).prod(axis=0)),
     "max": _extreme(largest=True),
     "min": _extreme(largest=False),
+    "argmax": _first(largest=True),
+    "argmin": _first(largest=False),
+    "first max": _first_extreme(largest=True),
+    "first min": _first_extreme(largest=False),
 }

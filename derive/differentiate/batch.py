@@ -28,7 +28,7 @@ from derive.model import Model, Shape
 from derive.prove.named import Hole, elementwise, name_axes, scalar
 from derive.prove.numeric import DIGITS, Evaluator
 from derive.prove.primitives import Undefined
-from derive.prove.sampling import draw_number
+from derive.prove.sampling import LONGEST_UNCUT, draw_number, has_shifted_subscripts
 from derive.prove.setting import ProofError, Setting
 from derive.prove.sizes import numbers_for
 from derive.prove.steps import prove
@@ -274,7 +274,7 @@ def _equal_on_random_examples(
     compared = 0
     with mpmath.workdps(DIGITS):
         for attempt in range(60):
-            sizes, shapes = _concrete_shapes(model, used)
+            sizes, shapes = _concrete_shapes(model, used, cut=not any(map(has_shifted_subscripts, (single, batch))))
             values: dict[str, Any] = {
                 name: _draw(((EXAMPLES,) if name in model.per_example else ()) + shapes[name], generator, attempt + 1)
                 for name in used
@@ -322,12 +322,12 @@ def _close(left: Any, right: Any) -> bool:
     return bool(abs(left - right) <= mpmath.mpf(10) ** -30 * max(1, abs(right)))
 
 
-def _concrete_shapes(model: Model, used: list[str]) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
-    """A prime for each size, and the shapes that follow; what is long in the model is shorter here."""
+def _concrete_shapes(model: Model, used: list[str], cut: bool) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
+    """A prime for each size, and the shapes that follow; what is long in the model is shorter here, where it may be."""
     wanted = [size for name in used for size in model.shapes.get(name, ())]
     sizes = numbers_for(tuple(dict.fromkeys(s for size in wanted for s in names(size))), wanted, swapped=False)
     probe = Evaluator(Setting(), {s: mpmath.mpf(v) for s, v in sizes.items()}, {})
-    most = max((11, *sizes.values()))
+    most = max((11 if cut else LONGEST_UNCUT, *sizes.values()))
     return sizes, {
         name: tuple(min(int(probe.number(size)), most) for size in model.shapes.get(name, ())) for name in used
     }

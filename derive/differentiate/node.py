@@ -22,6 +22,7 @@ from derive.rules.naming import NAME_FUNCTION
 from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.rule import Consumer, Context, Fact
 from derive.rules.structures import SYMMETRY
+from derive.rules.sums import holds_windows
 
 LONGEST = 40  # operations up to which an adjoint is expanded through its consumers
 LONGEST_COMPACT = 24  # operations up to which it is tried whether adjoints cancel against local derivatives
@@ -154,7 +155,9 @@ def _in_arrays(chain: Chain) -> None:
 
 def _expand(chain: Chain, later: tuple[Later, ...]) -> bool:
     """Puts the consumers' adjoints in where the result stays short; whether the chain's result holds none of them."""
-    if not all(x.expanded for x in later) or _is_recurrence(chain.expr, {x.name for x in later}, chain.context.loss):
+    if not all(x.expanded for x in later) or holds_windows(chain.expr):
+        return False
+    if _is_recurrence(chain.expr, {x.name for x in later}, chain.context.loss):
         return False
     if sum(operations(x.adjoint.expr) for x in later) + operations(chain.expr) > LONGEST + SLACK:
         return False

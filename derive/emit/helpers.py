@@ -71,6 +71,44 @@ def _sigmoid(u):
     np.add.at(total, rows, values)
     return total
 ''',
+    "_windows": '''def _windows(x, *axes):
+    """The view w[..., i, p, ...] = x[..., step*i + dilation*p + start, ...], nothing is copied.
+
+    `axes` has (axis of x, how many i, how many p, step, dilation, start) of each that windows slide over.
+    """
+    for doubled, (axis, places, size, *rest) in enumerate(axes):
+        step, dilation, start = (*rest, *(1, 1, 0)[len(rest) :])
+        axis += doubled
+        x = np.lib.stride_tricks.sliding_window_view(x, dilation * (size - 1) + 1, axis)[..., ::dilation]
+        x = np.moveaxis(x, axis, 0)[start : start + step * (places - 1) + 1 : step]
+        x = np.moveaxis(x, (0, -1), (axis, axis + 1))
+    return x
+''',
+    "_overlapped": '''def _overlapped(w, *axes):
+    """Windows added up: each w[..., i, p, ...] to x[..., step*i + dilation*p + start, ...]; other entries are 0.
+
+    `axes` has (axis of x, its length, step, dilation, start) of each that windows slid over.
+    """
+    for axis, size, *rest in axes:
+        step, dilation, start = (*rest, *(1, 1, 0)[len(rest) :])
+        w = np.moveaxis(w, (axis, axis + 1), (0, 1))
+        x = np.zeros((size, *w.shape[2:]), dtype=w.dtype)
+        for p in range(w.shape[1]):
+            first = start + dilation * p
+            x[first : first + step * (w.shape[0] - 1) + 1 : step] += w[:, p]
+        w = np.moveaxis(x, 0, axis)
+    return w
+''',
+    "_first_max": '''def _first_max(u, axis):
+    """The number of the first greatest entry over some axes, counted in the order in which one reads."""
+    u = np.moveaxis(u, axis, range(-len(axis), 0))
+    return np.argmax(np.reshape(u, (*u.shape[: -len(axis)], -1)), axis=-1)
+''',
+    "_first_min": '''def _first_min(u, axis):
+    """The number of the first least entry over some axes, counted in the order in which one reads."""
+    u = np.moveaxis(u, axis, range(-len(axis), 0))
+    return np.argmin(np.reshape(u, (*u.shape[: -len(axis)], -1)), axis=-1)
+''',
     "_erf": """_erf = np.vectorize(math.erf, otypes=[float])  # the C library's error function: within a few units in the last place
 """,
     "_erfc": """_erfc = np.vectorize(math.erfc, otypes=[float])  # the C library's: within a few units in the last place

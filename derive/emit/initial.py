@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from derive.emit.numpy_code import NumpyPrinter
+from derive.expression.build import mul
 from derive.expression.nodes import Add, Expression, Mul, Reduce, Ref
 from derive.expression.parts import unsigned
 from derive.expression.walk import names, walk
@@ -40,9 +41,9 @@ def _value(v: Variable, model: Model, printer: NumpyPrinter, dtype: str) -> str:
         drawn = f"rng.uniform(-{scale}, {scale}{', ' + shape if v.shape else ''})"
         return drawn + cast
     if kind == "glorot":
-        scale = f"np.sqrt(2 / ({_fans(v, printer)}))"
+        scale = f"np.sqrt(2 / ({_fans(v, model, printer)}))"
     elif kind == "he":
-        scale = f"np.sqrt(2 / {_fan_in(v, printer)})"
+        scale = f"np.sqrt(2 / {_fan_in(v, model, printer)})"
     drawn = f"rng.normal(0, {scale}{', ' + shape if v.shape else ''})"
     return drawn + cast
 
@@ -56,16 +57,37 @@ def _shape(v: Variable, printer: NumpyPrinter) -> str:
     return inner if len(v.shape) == 1 else f"({inner})"
 
 
-def _fan_in(v: Variable, printer: NumpyPrinter) -> str:
+def _fan_in(v: Variable, model: Model, printer: NumpyPrinter) -> str:
+    if summed := _summed_axes(v, model):
+        return f"({_product_of([v.shape[k] for k in summed], printer)})"
     return printer.code(v.shape[-1]) if v.shape else "1"
 
 
-def _fans(v: Variable, printer: NumpyPrinter) -> str:
+def _fans(v: Variable, model: Model, printer: NumpyPrinter) -> str:
     if not v.shape:
         return "1 + 1"
     if len(v.shape) == 1:
         return f"{printer.code(v.shape[0])} + 1"
+    if summed := _summed_axes(v, model):
+        others = [size for k, size in enumerate(v.shape) if k not in summed]
+        return f"{_product_of([v.shape[k] for k in summed], printer)} + {_product_of(others, printer)}"
     return f"{printer.code(v.shape[-2])} + {printer.code(v.shape[-1])}"
+
+
+def _product_of(sizes: list[Expression], printer: NumpyPrinter) -> str:
+    return printer.code(mul(*sizes)) if sizes else "1"
+
+
+def _summed_axes(v: Variable, model: Model) -> tuple[int, ...]:
+    """The axes of a kernel that one sum runs over, channels and places: what enters each of its outputs."""
+    for equation in model.equations:
+        for e in walk(equation.body):
+            if isinstance(e, Reduce) and e.op == "sum" and len(e.indices) > 1:
+                for node in walk(e.body):
+                    if isinstance(node, Ref) and node.name == v.name:
+                        found = tuple(k for k, i in enumerate(node.indices) if str(i) in e.indices)
+                        return found if len(found) > 1 else ()
+    return ()
 
 
 def is_bias(name: str, model: Model) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container
 from fractions import Fraction
 
 from derive.errors import DeriveError
+from derive.expression.build import ONE, ZERO
 from derive.expression.nodes import (
     Add,
     Both,
@@ -41,6 +42,8 @@ _ALONG_AN_AXIS = {
     "mean": "np.mean",
     "norm": "np.linalg.norm",
     "cumsum": "np.cumsum",
+    "argmax": "_first_max",
+    "argmin": "_first_min",
     "logsumexp": "_logsumexp",
     "softmax": "_softmax",
     "log_softmax": "_log_softmax",
@@ -197,8 +200,14 @@ class NumpyPrinter:
             shape = args[0] if e.function == "eye" else f"({', '.join(args)}{',' if len(args) == 1 else ''})"
             return f"np.{e.function}({shape}{f', dtype={self.dtype}' if self.dtype else ''})", ATOM
         if e.function == "einsum":
-            many = ", optimize=True" if len(args) > 2 else ""
+            operands = str(e.options[0][1]).split("->")[0].split(",")  # of many axes: by matrix products
+            many = ", optimize=True" if len(args) > 2 or max(map(len, operands)) > 3 else ""
             return f'np.einsum("{e.options[0][1]}", {", ".join(args)}{many})', ATOM
+        if e.function in ("windows", "overlapped"):
+            return self._used(self._windows(e)), ATOM
+        if e.function == "padded":
+            widths = ", ".join(f"({before}, {behind})" for before, behind in zip(args[1::2], args[2::2], strict=True))
+            return f"np.pad({args[0]}, ({widths}{',' if len(args) == 3 else ''}))", ATOM
         if e.function == "diagonal":
             return f"np.diagonal({args[0]}, axis1=-2, axis2=-1)", ATOM
         if e.function in _OF_ARRAYS:
@@ -211,6 +220,17 @@ class NumpyPrinter:
         if self.dtype and names(e).keys() <= self.scalars:
             return f"float({code})", ATOM
         return code, ATOM if _is_one_call(code) else PRODUCT
+
+    def _windows(self, e: Call) -> str:
+        """``_windows(x, (1, m, 3), (2, n, 3))``: of several axes in one call."""
+        inner: Expression = e
+        axes: list[str] = []
+        while isinstance(inner, Call) and inner.function == e.function:
+            inner, *numbers = inner.args
+            axes.insert(0, ", ".join(map(self.code, _told(e.function, numbers))))
+        if e.function == "windows":  # those before have doubled their axes
+            axes = [_moved(axis, k) for k, axis in enumerate(axes)]
+        return f"_{e.function}({self.code(inner)}, {', '.join(f'({axis})' for axis in axes)})"
 
     def _used(self, code: str) -> str:
         self.helpers |= set(re.findall(r"(?<![\w.])_[a-z]\w*(?=\()", code))
@@ -234,6 +254,20 @@ def _pairs_of_axes(e: Call) -> str:
     left, right = (value for _, value in e.options)
     one = [re.fullmatch(r"\((\d+),\)", str(places)) for places in (left, right)]
     return f"({one[0][1]}, {one[1][1]})" if one[0] and one[1] else f"({left}, {right})"
+
+
+def _told(function: str, numbers: list[Expression]) -> list[Expression]:
+    """The axis and the sizes, then step, dilation and start as far as they are not 1, 1 and 0."""
+    count = 3 if function == "windows" else 2
+    usual = (ONE, ONE, ZERO)
+    while len(numbers) > count and numbers[-1] == usual[len(numbers) - count - 1]:
+        numbers = numbers[:-1]
+    return numbers
+
+
+def _moved(axis: str, by: int) -> str:
+    first, rest = axis.split(",", 1)
+    return f"{int(first) - by},{rest}"
 
 
 def _is_one_call(code: str) -> bool:

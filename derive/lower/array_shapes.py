@@ -5,9 +5,10 @@ from __future__ import annotations
 from ast import literal_eval
 from collections.abc import Callable
 
-from derive.expression.build import number
+from derive.expression.build import add, number
 from derive.expression.nodes import Call, Constant, Expression, Neg, Number
 from derive.model import Shape
+from derive.parse.sizes import plus
 
 Given = list[Shape]  # the shapes of a call's arguments
 
@@ -90,6 +91,22 @@ def _by_signature(e: Call, given: Given) -> Shape:
     return tuple(sizes[letter] for letter in output)
 
 
+def _windows(e: Call, given: Given) -> Shape:
+    """An axis as two, of places and of what a window has there."""
+    axis = int(str(e.args[1]))
+    return (*given[0][:axis], *e.args[2:4], *given[0][axis + 1 :])
+
+
+def _overlapped(e: Call, given: Given) -> Shape:
+    axis = int(str(e.args[1]))
+    return (*given[0][:axis], e.args[2], *given[0][axis + 2 :])
+
+
+def _padded(e: Call, given: Given) -> Shape:
+    added = map(add, e.args[1::2], e.args[2::2])
+    return tuple(plus(add(n, m), 0) for n, m in zip(given[0], added, strict=True))
+
+
 def _reduced(e: Call, given: Given) -> Shape:
     if not e.options:
         return ()
@@ -116,8 +133,11 @@ SHAPES: dict[str, Callable[[Call, Given], Shape | None]] = {
     **dict.fromkeys(("gathered", "rows"), _rows),
     **dict.fromkeys(("softmax", "log_softmax", "inv", "tril", "triu"), _same),
     **dict.fromkeys(("det", "logdet", "trace"), _of_each_matrix),
-    **dict.fromkeys(("sum", "prod", "max", "min", "mean", "logsumexp"), _reduced),
+    **dict.fromkeys(("sum", "prod", "max", "min", "mean", "logsumexp", "argmax", "argmin"), _reduced),
     "eye": _square,
+    "windows": _windows,
+    "overlapped": _overlapped,
+    "padded": _padded,
     "diag": _diag,
     "diagonal": _diagonal,
     "outer": _side_by_side,

@@ -90,6 +90,6 @@ TABLE = {
     "inv": ArrayFunction(inverse, ((2,),)),
     "solve": ArrayFunction(solve, ((2, 1), (2, 2))),
     "matrix_power": ArrayFunction(matrix_power, ((2, 0),)),
-    "pad": ArrayFunction(pad, ((1, 0), (1, 0, 0))),
+    "pad": ArrayFunction(pad),
     "kron": ArrayFunction(kron, ((1, 1), (2, 2))),
 }

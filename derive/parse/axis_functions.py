@@ -25,7 +25,7 @@ def reduced(
     entering = {**free_indices(body), **({} if condition is None else free_indices(condition))}
     kept = tuple(i for i in indices if i in entering)
     left_out = [scope.bound[i] for i in indices if i not in entering]
-    test = all_of((*flat_conditions(condition), *_bounds(body, kept, scope)))
+    test = all_of(tuple(dict.fromkeys((*flat_conditions(condition), *_bounds(body, kept, scope)))))
     sizes = tuple(scope.bound[i] for i in kept)
     result: Expression = Reduce(op, body, kept, test, sizes) if kept else body
     if op == "sum" and left_out:

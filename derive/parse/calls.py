@@ -36,6 +36,9 @@ def call(reader: Reader, node: ast.Call) -> Expression:
     args = tuple(reader.read(arg) for arg in node.args)
     if name in FUNCTIONS:
         return _table_call(reader, node, name, args)
+    if name == "pad":
+        _check_arity(reader, node, name, len(args), *ARRAY_FUNCTIONS[name])
+        return Call(name, args, _axis(reader, node, name), place=reader.source.place(node))
     if name == "concatenate" and len(args) == 1:
         return Call(name, args, _axis(reader, node, name), place=reader.source.place(node))
     if name in ARRAY_FUNCTIONS:

@@ -154,7 +154,7 @@ def _function_over_indices(
 def over_axes(e: Call, scope: Scope) -> Array:
     """``sum(x)``, ``softmax(x, axis=0)``: over all axes, or one."""
     inner = scope.array(e.args[0])
-    axes = _axes(e, inner)
+    axes = named_axes(e, inner)
     if not axes:
         if e.function in OF_A_SCALAR:
             return inner
@@ -194,7 +194,7 @@ def _reduced_shape(shape: Shape, axes: tuple[int, ...], stays: bool) -> Shape:
     return tuple(size for k, size in enumerate(shape) if k not in axes)
 
 
-def _axes(e: Call, inner: Array) -> tuple[int, ...]:
+def named_axes(e: Call, inner: Array) -> tuple[int, ...]:
     """The axes that are reduced, in order."""
     named = dict(e.options).get("axis")
     if named is None:

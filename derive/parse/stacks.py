@@ -9,7 +9,7 @@ from derive.errors import DeriveError
 from derive.expression.build import ONE, ZERO, add, mul
 from derive.expression.nodes import Add, Call, Expression, Index, Mul, Stack
 from derive.parse.axis_functions import reduced
-from derive.parse.reductions import axis_of
+from derive.parse.reductions import axis_of, named_axes
 from derive.parse.scope import Array, Indices, Scope
 from derive.parse.sizes import is_one, plus, print_shape, same_shape, same_size
 from derive.parse.subscripts import affine
@@ -75,10 +75,26 @@ def _moved(i: Indices, axis: int, start: Expression, piece: Array, scope: Scope)
 
 
 def pad(e: Call, arrays: tuple[Array, ...], scope: Scope) -> Array:
-    """``pad(x, p)`` and ``pad(x, p, q)``: a vector with p zeros before it and q behind it."""
-    vector, before, behind = arrays[0], scope.size(e.args[1], 0), scope.size(e.args[-1], 0)
-    size = plus(add(before, vector.shape[0], behind), 0)
-    return Array((size,), lambda i: _moved(i, 0, before, vector, scope))
+    """``pad(x, p)`` and ``pad(x, p, q)``: p zeros before and q behind, along all axes or those of ``axis=(1, 2)``."""
+    inner, before, behind = arrays[0], scope.size(e.args[1], 0), scope.size(e.args[-1], 0)
+    if not inner.rank:
+        raise DeriveError("'pad' needs an array, this is a scalar", e.place)
+    axes = named_axes(e, inner)
+    shape = tuple(plus(add(before, n, behind), 0) if k in axes else n for k, n in enumerate(inner.shape))
+
+    def at(i: Indices) -> Expression:
+        own = list(i)
+        deltas: list[Expression] = []
+        letters: list[str] = []
+        for axis in axes:
+            k = ZERO if is_one(inner.shape[axis]) else scope.bind(inner.shape[axis], "k")
+            own[axis] = k
+            deltas.append(Call("delta", (i[axis], affine(before, 1, k))))
+            letters += [k.name] if isinstance(k, Index) else []
+        entry = mul(*deltas, inner.at(tuple(own)))
+        return reduced("sum", entry, tuple(letters), scope) if letters else entry
+
+    return Array(shape, at)
 
 
 def kron(_e: Call, arrays: tuple[Array, ...], scope: Scope) -> Array:

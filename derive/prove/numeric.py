@@ -216,8 +216,27 @@ class Evaluator:
             flat = data.reshape(-1, *data.shape[len(indices) :])
             reduced = (np.add if op == "sum" else np.multiply).reduce(flat, axis=0, initial=start)
             return Named(np.asarray(reduced, dtype=object), kept)
+        if op in ("argmax", "argmin"):
+            return self.first(op, body, indices)
         found = fold(np.frompyfunc(_extreme(max if op == "max" else min), 2, 1), body, indices)
         return each(lambda value: UNDEFINED if value is None else value, found)
+
+    def first(self, op: str, body: Named, indices: tuple[str, ...]) -> Named:
+        """The number, in reading order over the indices, of the first greatest or least entry."""
+
+        def number(entries: list[Any]) -> Any:
+            hole = next((v for v in entries if isinstance(v, Hole)), None)
+            there = [v for v in entries if v is not None]
+            if hole is not None or not there:
+                return hole or UNDEFINED
+            return self.lift(entries.index(max(there) if op == "argmax" else min(there)))
+
+        kept = tuple(a for a in body.axes if a not in indices)
+        data = spread(body, (*kept, *indices), body.rank)
+        found = np.empty(data.shape[: len(kept)], dtype=object)
+        for place in np.ndindex(found.shape):
+            found[place] = number(list(data[place].flat))
+        return Named(found, kept)
 
     def full_ranges(self, e: Reduce | ComponentTensor) -> dict[str, Sequence[int]]:
         """All positions of the indices that a node binds."""
@@ -397,23 +416,38 @@ class Evaluator:
 
     def slope(self, body: Expression, at: Positions, name: str, subscripts: list[Named]) -> Named:
         """∂body/∂name[subscripts], other names fixed, by a five-point formula, at all positions of the subscripts."""
-        digits, bound = mpmath.mp.dps, set(index_names(body)) - set(free_indices(body))
+        bound = set(index_names(body)) - set(free_indices(body))
         clash = {a: f"{a} apart" for a in union(subscripts) if a in bound}
         if clash:
             found = self.slope(body, at, name, [_renamed(s, clash) for s in subscripts])
             return _renamed(found, {v: k for k, v in clash.items()})
+        if self.exact:  # a polynomial of the fourth degree at most
+            return self.by_five_points(body, at, name, subscripts, 1, _exact_slope)
+        digits = mpmath.mp.dps
         with mpmath.workdps(digits * 7 // 3):  # so that the differences' cancellation costs nothing
             step = mpmath.mpf(10) ** -(digits * 5 // 12)  # the formula's error is its fourth power
-            moved = self.moved(self.stored(name), subscripts, step, self.setting.structures.get(name))
-            inner = Evaluator(self.setting, {**self.values, name: moved}, self.adjoints)
-            value = inner.value(body, at)
-            if STEPS not in value.axes:
-                value = elementwise(lambda v, _: v, value, Named(np.zeros(5, dtype=object), (STEPS,)))
-            value = _full(value, {**at, STEPS: range(5)})
-            kept = tuple(a for a in value.axes if a != STEPS)
-            points = spread(value, (STEPS, *kept), value.rank)
-            found = np.frompyfunc(lambda *entries: _five_points(entries, step), 5, 1)(*points)
-            return Named(np.asarray(found, dtype=object), kept)
+            return self.by_five_points(body, at, name, subscripts, step, lambda *points: _five_points(points, step))
+
+    def by_five_points(
+        self,
+        body: Expression,
+        at: Positions,
+        name: str,
+        subscripts: list[Named],
+        step: Any,
+        formula: Callable[..., Any],
+    ) -> Named:
+        """The formula of the values at −2, −1, 0, 1 and 2 steps."""
+        moved = self.moved(self.stored(name), subscripts, step, self.setting.structures.get(name))
+        inner = Evaluator(self.setting, {**self.values, name: moved}, self.adjoints, self.exact)
+        value = inner.value(body, at)
+        if STEPS not in value.axes:
+            value = elementwise(lambda v, _: v, value, Named(np.zeros(5, dtype=object), (STEPS,)))
+        value = _full(value, {**at, STEPS: range(5)})
+        kept = tuple(a for a in value.axes if a != STEPS)
+        points = spread(value, (STEPS, *kept), value.rank)
+        found = np.frompyfunc(formula, 5, 1)(*points)
+        return Named(np.asarray(found, dtype=object), kept)
 
     def moved(self, whole: Named, subscripts: list[Named], step: Any, structure: str | None = None) -> Named:
         """The array with a small step, twice to each side, at one entry; the entry and the step are named axes.
@@ -467,6 +501,17 @@ def _extreme(better: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         return u if v is None or isinstance(u, Hole) else better(u, v)
 
     return choose
+
+
+def _exact_slope(first: Any, second: Any, _: Any, fourth: Any, fifth: Any) -> Any:
+    """The slope of a polynomial of the fourth degree at most, from its values at whole steps."""
+    hole = next((v for v in (first, second, fourth, fifth) if isinstance(v, Hole)), None)
+    if hole is not None:
+        return hole
+    twelve_times = first - 8 * second + 8 * fourth - fifth
+    if isinstance(twelve_times, int):
+        return twelve_times // 12 if twelve_times % 12 == 0 else Fraction(twelve_times, 12)
+    return twelve_times / 12
 
 
 def _five_points(values: Sequence[Any], step: Any) -> Any:

@@ -20,6 +20,7 @@ from derive.expression.nodes import Add, Binder, Call, Compare, D, Expression, I
 from derive.expression.walk import free_indices, names, walk
 from derive.prove.named import UNDEFINED, Hole, Named, Positions, as_plain, elementwise, name_axes
 from derive.prove.numeric import DIGITS, Evaluator
+from derive.prove.polynomials import apart, with_free_nodes
 from derive.prove.primitives import Undefined
 from derive.prove.setting import Setting
 from derive.prove.sizes import numbers_for
@@ -28,6 +29,7 @@ SECOND_LOOKS = (200, 600, 6000)  # digits, where two sides seem to differ: subtr
 POINTS = 12  # points at which both sides are compared
 LONGEST_UNCUT = 1000  # entries of an axis that cannot be cut, because subscripts are computed or ranges are known
 MOST_UNCUT = 10_000  # entries of an array whose axes are not cut
+MOST_INDICES = 2  # beside which three positions of each are compared at once
 TRIES = 600  # points tried to find them
 KINKS, AT_KINKS = 24, -1  # points of small whole numbers, and the attempt that means them
 AGREEING_DIGITS = 30
@@ -36,15 +38,25 @@ RANGES = ((-2, 2), (0, 1), (-1, 1), (0, 4), (-12, 12), (1, 30), (20, 400), (-400
 
 
 def agree_numerically(before: Expression, after: Expression, setting: Setting) -> bool | None:
-    """True where both sides agreed at every point, False where they differed, None where no point was found."""
+    """True where both sides agreed at every point, False where they differed, None where no point was found.
+
+    What holds for any values of the nodes needs not to be tried at those that the equations give.
+    """
+    free = with_free_nodes(before, after, setting)
+    if free is not None and _agree(before, after, free, exact=True):
+        return True
+    return _agree(before, after, setting, is_exact(before, after, setting))
+
+
+def _agree(before: Expression, after: Expression, setting: Setting, exact: bool) -> bool | None:
     generator = random.Random(20190203)
     with mpmath.workdps(DIGITS):
         compared = 0
         for attempt in range(TRIES):
-            evaluator = sample(before, after, setting, generator, attempt)
+            evaluator = sample(before, after, setting, generator, attempt, exact)
             if evaluator is None:
                 continue
-            outcome = _compare(before, after, setting, evaluator)
+            outcome = _compare(before, after, setting, evaluator, attempt)
             if outcome is False:
                 return False
             compared += outcome is True
@@ -70,11 +82,16 @@ def _sizes(setting: Setting, expressions: Iterable[Expression], attempt: int) ->
 
 
 def sample(
-    before: Expression, after: Expression, setting: Setting, generator: random.Random, attempt: int
+    before: Expression,
+    after: Expression,
+    setting: Setting,
+    generator: random.Random,
+    attempt: int,
+    exact: bool | None = None,
 ) -> Evaluator | None:
+    exact = is_exact(before, after, setting) if exact is None else exact
     known = (*(body for _, body in setting.equations), *(expr for _, expr in setting.adjoints.values()))
     sizes = _sizes(setting, (before, after, *known), attempt)
-    exact = is_exact(before, after, setting)
     computed = {element.name for element, _ in setting.equations}
     wanted = dict.fromkeys(names(before)) | dict.fromkeys(names(after))
     for element, body in setting.equations:
@@ -94,7 +111,7 @@ def sample(
             shape = _concrete(setting.shapes.get(name, ()), evaluator)
             if name not in sizes and name not in computed:
                 drawn = _random(shape, generator, attempt, exact)
-                evaluator.values[name] = _structured(drawn, name, setting)
+                evaluator.values[name] = _structured(apart(drawn) if exact else drawn, name, setting)
                 if name in subscripts:
                     evaluator.values[name] = _each_in(shape, generator, evaluator, subscripts[name])
             adjoints[name] = _random(shape, generator, 0, exact)
@@ -116,9 +133,13 @@ def _must_not_be_cut(expressions: tuple[Expression, ...], setting: Setting, long
     numbers = [[s.value for s in shape if isinstance(s, Number)] for shape in setting.shapes.values()]
     if max(map(prod, numbers), default=1) > MOST_UNCUT:
         return False
-    subscripts = (i for e in expressions for node in walk(e) if isinstance(node, Ref) for i in node.indices)
-    shifted = any(not isinstance(i, (Index, Number, Ref)) for i in subscripts)
-    return shifted or _longest_range(expressions, setting) > longest
+    return any(map(has_shifted_subscripts, expressions)) or _longest_range(expressions, setting) > longest
+
+
+def has_shifted_subscripts(e: Expression) -> bool:
+    """Whether a subscript is computed, as in ``x[i + p]``."""
+    subscripts = (i for node in walk(e) if isinstance(node, Ref) for i in node.indices)
+    return any(not isinstance(i, (Index, Number, Ref)) for i in subscripts)
 
 
 def _longest_range(expressions: tuple[Expression, ...], setting: Setting) -> int:
@@ -345,9 +366,16 @@ def _axis(index: str, setting: Setting, evaluator: Evaluator) -> int:
     return 2
 
 
-def _compare(before: Expression, after: Expression, setting: Setting, evaluator: Evaluator) -> bool | None:
-    """Whether the sides agree at all positions of their indices; None where the left side has no value at any."""
+def _compare(
+    before: Expression, after: Expression, setting: Setting, evaluator: Evaluator, attempt: int = 0
+) -> bool | None:
+    """Whether the sides agree at the positions of their indices; None where the left side has no value at any.
+
+    Where there are many indices, two positions of each are tried at a time: which ones, the attempt says.
+    """
     positions = positions_of_indices(before, after, setting, evaluator)
+    if len(positions) > MOST_INDICES:
+        positions = {i: _two_of(own, attempt) for i, own in positions.items()}
     seen = sides_of(before, after, setting, evaluator, positions)
     if seen is None:
         return None
@@ -355,6 +383,12 @@ def _compare(before: Expression, after: Expression, setting: Setting, evaluator:
     if differing and not equal_after_all(before, after, setting, evaluator, positions, differing):
         return False
     return True if any(agree(*pair) for pair in seen) or differing else None
+
+
+def _two_of(positions: list[int], attempt: int) -> list[int]:
+    """Two of three positions, in turn the outer ones, the last two, the first two."""
+    left_out = (1, 0, 2)[attempt % 3]
+    return [place for k, place in enumerate(positions) if len(positions) < 3 or k != left_out]
 
 
 Pair = tuple[Any, Any]

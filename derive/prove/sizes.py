@@ -17,6 +17,7 @@ from derive.expression.nodes import Expression
 from derive.parse.sizes import polynomial
 
 PRIMES = (3, 5, 2, 7, 11, 13)
+SMALLEST_FIRST = (2, 3, 5, 7, 11, 13)  # where sizes are multiples of some
 MORE = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43)  # where those leave an array without entries
 TRIES = 100_000
 
@@ -34,7 +35,11 @@ def numbers_for(names: tuple[str, ...], sizes: Iterable[Expression], swapped: bo
     >>> numbers_for(("k", "n"), [parse_expression("n - k + 1")], swapped=True)
     {'k': 2, 'n': 5}
     """
-    primes = (PRIMES[1], PRIMES[0], *PRIMES[2:]) if swapped else PRIMES
+    sizes = tuple(sizes)
+    several = _taken_several_times(sizes)
+    names = tuple(sorted(names, key=lambda name: name not in several))
+    primes = SMALLEST_FIRST if several else PRIMES
+    primes = (primes[1], primes[0], *primes[2:]) if swapped else primes
     usual = {name: primes[k] if k < len(primes) else primes[-1] + 2 * k for k, name in enumerate(names)}
     compound = frozenset(tuple(sorted(terms.items())) for size in sizes if len(terms := polynomial(size) or {}) > 1)
     if all(_value(size, usual) >= 2 for size in compound):
@@ -42,6 +47,12 @@ def numbers_for(names: tuple[str, ...], sizes: Iterable[Expression], swapped: bo
     moved = _searched(tuple(name for name in names if any(name in m for size in compound for m, _ in size)), compound)
     left = iter(p for p in (*MORE, *range(MORE[-1] + 2, MORE[-1] + 2 * len(names) + 2, 2)) if p not in moved.values())
     return {name: moved[name] if name in moved else next(left) for name in names}
+
+
+def _taken_several_times(sizes: tuple[Expression, ...]) -> set[str]:
+    """The names that sizes are multiples of, as n of ``4*n``: they come first, so that arrays stay small."""
+    terms = [term for size in sizes for term in (polynomial(size) or {}).items()]
+    return {name for names, c in terms if c >= 2 for name in names}
 
 
 @lru_cache(maxsize=1000)

@@ -19,7 +19,14 @@ from derive.render.names import joined_indices, latex_name
 # What stands higher than a line of letters: parentheses round it must grow.
 _TALL = re.compile(r"\\(frac|sum|prod|max_|min_|begin|left|sqrt)|\^\{[^{}]*[\^{]")
 _OPERATOR = re.compile(r"\\(ln|log|sin|cos|tan|sec|csc|cot|arc|max|min|operatorname)")
-_REDUCTIONS = {"sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min"}
+_REDUCTIONS = {
+    "sum": r"\sum",
+    "prod": r"\prod",
+    "max": r"\max",
+    "min": r"\min",
+    "argmax": r"\operatorname{argmax}",
+    "argmin": r"\operatorname{argmin}",
+}
 
 
 def latex(e: Expression, shapes: Shapes | None = None, conventions: Conventions | None = None) -> str:

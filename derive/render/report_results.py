@@ -18,6 +18,7 @@ from derive.differentiate.batch import (
 from derive.differentiate.forms import RenamedSteps
 from derive.expression.nodes import Call, D, Index, Reduce, Ref
 from derive.expression.walk import free_indices, operations, walk
+from derive.expression.windows import is_over_window
 from derive.functions import FUNCTIONS
 from derive.model import Model
 from derive.prove.numeric import DIGITS
@@ -149,7 +150,8 @@ def _kinks(story: Story) -> list[str]:
                 if convention:
                     found[story.words.convention(node.function, convention)] = None
             elif isinstance(node, Reduce) and node.op in ("max", "min"):
-                found[story.words.convention(node.op, "maximum over an index")] = None
+                over = "a window" if is_over_window(node) else "an index"
+                found[story.words.convention(node.op, f"maximum over {over}")] = None
     return list(found)
 
 

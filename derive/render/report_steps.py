@@ -32,6 +32,7 @@ from derive.render.shape_words import why_shapes_fit
 from derive.render.story import Sources, Story, adjoint_of, equal
 from derive.render.told import delta_line, has_deltas, in_matrices, naming, sides, told
 from derive.render.unicode import unicode_math
+from derive.render.window_words import window_words
 from derive.rules.naming import kept_indices
 from derive.rules.sums import is_delta
 
@@ -257,7 +258,13 @@ def adjoint_steps(story: Story, a: Adjoint, same: str) -> list[Block]:
         lines = _shortened(story, a, steps, lines, same)
     title = _title(story, story.model.loss, a.name)
     blocks: list[Block] = [Derivation(left, lines, story.adjoint_anchor(a.name), title)]
-    return blocks + _array_form(story, a, bool(same))
+    return blocks + _array_form(story, a, bool(same)) + _windows_in_words(story, a)
+
+
+def _windows_in_words(story: Story, a: Adjoint) -> list[Block]:
+    """What the gradient of a convolution or of pooling does, where deltas say which windows hold an entry."""
+    told = window_words(a.by_adjoint) if story.detail != "brief" else None
+    return [] if told is None else [Paragraph(story.say(told, name=story.math(Ref(a.name))))]
 
 
 def _array_form(story: Story, a: Adjoint, same: bool) -> list[Block]:

@@ -14,7 +14,7 @@ from derive.render.math_printer import Printer
 from derive.render.math_style import ATOM, POWER, PRODUCT, Conventions, Printed, Shapes, Style
 from derive.render.names import SUBSCRIPTS, SUPERSCRIPTS, lowered, unicode_name
 
-_REDUCTIONS = {"sum": "∑", "prod": "∏", "max": "max", "min": "min"}
+_REDUCTIONS = {"sum": "∑", "prod": "∏", "max": "max", "min": "min", "argmax": "argmax", "argmin": "argmin"}
 _TEMPLATES = {  # the LaTeX of the function table, piece by piece
     r"\sqrt[3]{#0}": "∛(#0)", r"\sqrt{#0}": "√(#0)", "^{(#0)}": "^(#0)", "^{#0}": "^(#0)", "_{2}": "₂", "_{10}": "₁₀",
     r"\left": "", r"\right": "", r"\sigma": "σ", r"\Gamma": "Γ", r"\psi": "ψ", r"\Phi": "Φ", r"\lVert": "‖",

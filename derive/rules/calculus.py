@@ -40,6 +40,7 @@ from derive.expression.walk import (
     replace,
     walk,
 )
+from derive.expression.windows import in_reading_order, is_over_window, reading_number
 from derive.functions import FUNCTIONS, Function
 from derive.parse.expression import parse_expression
 from derive.rules.matrices import MATRIX_RULES
@@ -269,6 +270,27 @@ def _reduced_product(e: Expression, x: Ref) -> Expression | None:
     condition = other if given is None else Both((other, *(given.conditions if isinstance(given, Both) else (given,))))
     rest = Reduce("prod", rename_indices(e.body, {j: Index(k)}), (k,), condition, e.ranges)
     return Reduce("sum", mul(D(e.body, x), rest), (j,), e.condition, e.ranges)
+
+
+@_rule(
+    "derivative of a maximum over a window",
+    "D(max(u[p], p), x) = sum(where(argmax(u[k], k) == p, 1, 0)*D(u[p], x), p): that of the first to attain it",
+    Reduce,
+)
+def _window_maximum(e: Expression, x: Ref) -> Expression | None:
+    """Of a maximum by which p moves within a window, ``u[2*i + p]``; the entries are numbered in reading order."""
+    if not isinstance(e, Reduce) or e.op not in ("max", "min") or is_constant(e, x) or not is_over_window(e):
+        return None
+    e = in_reading_order(_apart(e, x))
+    first = Reduce(f"arg{e.op}", e.body, e.indices, e.condition, e.ranges)
+    taken = {**index_names(e), **index_names(x), **names(e), **dict.fromkeys("klm")}  # k, l, m: of the chain rule
+    is_first = Where(Compare("==", bound_apart(first, taken), reading_number(e)), ONE, ZERO)
+    return Reduce("sum", mul(is_first, D(e.body, x)), e.indices, e.condition, e.ranges)
+
+
+@_rule("position of an extremum", "D(argmax(u[j], j), x) = 0: it is constant but for jumps", Reduce)
+def _position(e: Expression, x: Ref) -> Expression | None:
+    return ZERO if isinstance(e, Reduce) and e.op in ("argmax", "argmin") and not is_constant(e, x) else None
 
 
 @_rule(

@@ -166,8 +166,29 @@ def _decide(e: Expression, known: Known) -> Expression:
             return Where(joined(left) or e.condition, e.then, e.otherwise)
         case Reduce(op="sum") if e.condition is not None and len(e.ranges) == len(e.indices):
             left = _left_of(e.condition, known)
-            return ZERO if left is None else Reduce("sum", e.body, e.indices, joined(left), e.ranges)
+            if left is None:
+                return ZERO
+            said = tuple(t for t in tests_of(e.condition) if t not in left and _says_a_range(t, e))
+            return Reduce("sum", e.body, e.indices, joined((*left, *said)), e.ranges)
     return e
+
+
+def _says_a_range(test: Expression, e: Reduce) -> bool:
+    """``p < 2`` where p stands in ``x[2*i + p]`` alone: the text would not say the range without it."""
+    if not isinstance(test, Compare) or not isinstance(test.left, Index) or test.left.name not in e.indices:
+        return False
+    if test.op != "<" or test.right != e.ranges[e.indices.index(test.left.name)]:
+        return False
+    subscripts = (i for n in walk(e.body) if isinstance(n, Ref) for i in n.indices)
+    return not any(_is_shifted(i, test.left) for i in subscripts)
+
+
+def _is_shifted(subscript: Expression, index: Index) -> bool:
+    """Whether a subscript is the index, or that beside a number."""
+    if isinstance(subscript, Add) and len(subscript.terms) == 2:
+        first, second = subscript.terms
+        return first == index and isinstance(second.arg if isinstance(second, Neg) else second, Number)
+    return subscript == index
 
 
 def _left_of(condition: Expression, known: Known) -> tuple[Expression, ...] | None:

@@ -43,6 +43,11 @@ def is_delta(e: Expression) -> bool:
     return isinstance(e, Call) and e.function == "delta"
 
 
+def holds_windows(e: Expression) -> bool:
+    """Whether a delta says which windows hold an entry, ``delta(2*i + p, j)``: such a sum is not put into others."""
+    return contains(e, lambda n: isinstance(n, Call) and is_delta(n) and any(isinstance(a, Add) for a in n.args))
+
+
 def _distribute(e: Expression, _: Context) -> Expression | None:
     """A product with a sum that holds a delta, inside a sum over an index that the delta can contract."""
     if not isinstance(e, Reduce) or e.op != "sum":
@@ -247,7 +252,7 @@ def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
     size = ranges.get(own)
     if isinstance(other, Index):
         theirs = ranges.get(other.name)
-        return size is None or theirs is None or _at_most(theirs, size)
+        return size is None or theirs is None or _at_most(theirs, size) or _stays_below(other, size, ranges)
     if isinstance(other, Ref):
         return True  # an integer input: its values are subscripts
     if isinstance(other, Number):
@@ -256,13 +261,13 @@ def _within(other: Expression, own: str, ranges: dict[str, Expression]) -> bool:
 
 
 def _stays_below(e: Expression, size: Expression, ranges: dict[str, Expression]) -> bool:
-    """Whether ``n*i + j`` is a number from 0 to size - 1, by the ranges of its indices; sizes are at least 1."""
+    """Whether ``n*i + j + 2`` is a number from 0 to size - 1, by the ranges of its indices; sizes are at least 1."""
     most: list[Expression] = []
     for term in terms_of(e):
-        factors = factors_of(term)
-        if isinstance(term, Number):
+        if _is_size(term):
             most.append(term)
             continue
+        factors = factors_of(term)
         if not isinstance(factors[-1], Index) or factors[-1].name not in ranges or len(factors) > 2:
             return False
         if len(factors) == 2 and not _is_size(factors[0]):
@@ -401,13 +406,12 @@ PULL_OUT = Rule("factor out of the sum", "sum(c*u[j], j) = c*sum(u[j], j)", _pul
 
 
 def _nested_node(e: Expression) -> Expression:
-    """A sum of a sum is one sum over both indices."""
+    """A sum of a sum is one sum over both indices; so is one of a product with a sum of deltas of its indices."""
     if isinstance(e, Reduce) and e.op == "sum" and isinstance(e.body, Reduce) and e.body.op == "sum":
         inner = e.body
-        parts = [c for c in (e.condition, inner.condition) if c is not None]
-        flat = tuple(x for c in parts for x in (c.conditions if isinstance(c, Both) else (c,)))
-        return Reduce("sum", inner.body, (*e.indices, *inner.indices), joined(flat), (*e.ranges, *inner.ranges))
-    return e
+        condition = joined((*tests_of(e.condition), *tests_of(inner.condition)))
+        return Reduce("sum", inner.body, (*e.indices, *inner.indices), condition, (*e.ranges, *inner.ranges))
+    return _merged(e) if isinstance(e, Reduce) and e.op == "sum" else e
 
 
 def _nested(e: Expression, _: Context) -> Expression | None:
@@ -415,7 +419,7 @@ def _nested(e: Expression, _: Context) -> Expression | None:
     return None if result == e else result
 
 
-MERGE_SUMS = Rule("merge sums", "sum(sum(u, k), j) = sum(u, j, k)", _nested)
+MERGE_SUMS = Rule("merge sums", "sum(v*sum(u, k), j) = sum(v*u, j, k)", _nested)
 
 
 def _assumed(e: Expression, context: Context) -> Expression | None:

@@ -8,6 +8,7 @@ Invariant: every input and target has an array of the shape that the model decla
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -121,12 +122,23 @@ def _from_table(
     targets = [] if for_prediction else [_field(v, model, settings) for v in model.of_role("target")]
     if ships is not None and target is None and len(targets) == 1 and targets[0].name not in table.names:
         target = ships.target
-    found = assign(table, inputs, targets, target, features)
+    found = assign(table, [_laid_flat(each) for each in inputs], targets, target, features)
+    arrays = dict(found.arrays)
+    for each in inputs:
+        if _is_laid_flat(each):
+            arrays[each.name] = arrays[each.name].reshape(-1, *each.shape)
     source = printable(table.source)
     streamed = table.store.streamed
-    return Examples(
-        found.arrays, found.features, found.classes, found.sizes, source=source, ships=ships, streamed=streamed
-    )
+    return Examples(arrays, found.features, found.classes, found.sizes, source=source, ships=ships, streamed=streamed)
+
+
+def _laid_flat(each: DataField) -> DataField:
+    """An array of several axes, of known sizes, as the vector of its entries, one row after another."""
+    return DataField(each.name, (math.prod(each.shape),), each.whole) if _is_laid_flat(each) else each
+
+
+def _is_laid_flat(each: DataField) -> bool:
+    return len(each.shape) > 1 and all(isinstance(size, int) for size in each.shape)
 
 
 def _for_model(table: Table, ships: ShippedSet, model: Model) -> Table:
