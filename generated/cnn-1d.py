@@ -25,14 +25,14 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    v = u - np.max(u, axis=axis, keepdims=True)
-    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+    v = u - u.max(axis=axis, keepdims=True)
+    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
 
 
 def _windows(x, *axes):
@@ -70,7 +70,7 @@ def loss(params, *, x, y):
     y = np.asarray(y, dtype=np.float64)
     q = W.shape[1]
     T = x.shape[1]
-    z = np.einsum("abc,debc->dae", W, _windows(x, (1, T - q + 1, q)), optimize=True) + b[:, None]
+    z = np.tensordot(_windows(x, (1, T - q + 1, q)), W, axes=((2, 3), (1, 2))).transpose(0, 2, 1) + b[:, None]
     a = np.maximum(z, 0)
     s = np.max(a, axis=2)
     z2 = s @ V.T + b2
@@ -92,7 +92,7 @@ def loss_and_gradients(params, *, x, y):
     T = x.shape[1]
 
     # Forward pass
-    z = np.einsum("abc,debc->dae", W, _windows(x, (1, T - q + 1, q)), optimize=True) + b[:, None]
+    z = np.tensordot(_windows(x, (1, T - q + 1, q)), W, axes=((2, 3), (1, 2))).transpose(0, 2, 1) + b[:, None]
     a = np.maximum(z, 0)
     s = np.max(a, axis=2)
     z2 = s @ V.T + b2
@@ -106,12 +106,12 @@ def loss_and_gradients(params, *, x, y):
     # dL/ds = V.T @ dL/dz2
     d_s = d_z2 @ V
     # dL/da = dL/ds[i]*where(a[i, j] == s[i], 1, 0)/sum(where(a[i, k_0] == s[i], 1, 0), k_0)
-    d_a = d_s[:, :, None] * np.where(a == s[:, :, None], 1, 0) / np.sum(np.where(a == s[:, :, None], 1, 0), axis=2)[:, :, None]
+    d_a = d_s[:, :, None] * (a == s[:, :, None]) / np.sum(np.where(a == s[:, :, None], 1, 0), axis=2)[:, :, None]
     # dL/dz = dL/da*where(z > 0, 1, 0)
-    d_z = d_a * np.where(z > 0, 1, 0)
+    d_z = d_a * (z > 0)
     grads = {
         # dL/dW = mean of sum(dL/dz[i, t]*x[t + j, l], t)
-        "W": np.einsum("abc,acde->bde", d_z, _windows(x, (1, T - q + 1, q)), optimize=True) / n,
+        "W": np.tensordot(d_z, _windows(x, (1, T - q + 1, q)), axes=((0, 2), (0, 1))) / n,
         # dL/db = mean of sum(dL/dz, axis=1)
         "b": np.sum(d_z, axis=(0, 2)) / n,
         # dL/dV = mean of outer(dL/dz2, s)
@@ -131,7 +131,7 @@ def predict(params, *, x):
     x = np.asarray(x, dtype=np.float64)
     q = W.shape[1]
     T = x.shape[1]
-    z = np.einsum("abc,debc->dae", W, _windows(x, (1, T - q + 1, q)), optimize=True) + b[:, None]
+    z = np.tensordot(_windows(x, (1, T - q + 1, q)), W, axes=((2, 3), (1, 2))).transpose(0, 2, 1) + b[:, None]
     a = np.maximum(z, 0)
     s = np.max(a, axis=2)
     z2 = s @ V.T + b2

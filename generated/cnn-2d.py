@@ -25,14 +25,14 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    v = u - np.max(u, axis=axis, keepdims=True)
-    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+    v = u - u.max(axis=axis, keepdims=True)
+    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
 
 
 def _windows(x, *axes):
@@ -70,7 +70,10 @@ def loss(params, *, x, y):
     y = np.asarray(y, dtype=np.float64)
     H = x.shape[1]
     W = x.shape[2]
-    z = np.einsum("abc,debfc->daef", K, _windows(x, (1, H - 1, 2), (2, W - 1, 2)), optimize=True) + b[:, None, None]
+    z = (
+        np.tensordot(_windows(x, (1, H - 1, 2), (2, W - 1, 2)), K, axes=((2, 4), (1, 2))).transpose(0, 3, 1, 2)
+        + b[:, None, None]
+    )
     a = np.maximum(z, 0)
     s = np.sum(a, axis=(2, 3)) / ((H - 1) * (W - 1))
     u = s @ V.T + c
@@ -93,7 +96,10 @@ def loss_and_gradients(params, *, x, y):
     W = x.shape[2]
 
     # Forward pass
-    z = np.einsum("abc,debfc->daef", K, _windows(x, (1, H - 1, 2), (2, W - 1, 2)), optimize=True) + b[:, None, None]
+    z = (
+        np.tensordot(_windows(x, (1, H - 1, 2), (2, W - 1, 2)), K, axes=((2, 4), (1, 2))).transpose(0, 3, 1, 2)
+        + b[:, None, None]
+    )
     a = np.maximum(z, 0)
     s = np.sum(a, axis=(2, 3)) / ((H - 1) * (W - 1))
     u = s @ V.T + c
@@ -109,10 +115,10 @@ def loss_and_gradients(params, *, x, y):
     # dL/da = dL/ds[i]/((H - 1)*(W - 1))
     d_a = np.broadcast_to((d_s / ((H - 1) * (W - 1)))[:, :, None, None], (n, f, H - 1, W - 1))
     # dL/dz = dL/da*where(z > 0, 1, 0)
-    d_z = d_a * np.where(z > 0, 1, 0)
+    d_z = d_a * (z > 0)
     grads = {
         # dL/dK = mean of sum(dL/dz[i, k_0, m]*x[k_0 + j, m + l], k_0, m)
-        "K": np.einsum("abcd,acedf->bef", d_z, _windows(x, (1, H - 1, 2), (2, W - 1, 2)), optimize=True) / n,
+        "K": np.tensordot(d_z, _windows(x, (1, H - 1, 2), (2, W - 1, 2)), axes=((0, 2, 3), (0, 1, 3))) / n,
         # dL/db = mean of sum(sum(dL/dz, axis=2), axis=1)
         "b": np.sum(d_z, axis=(0, 2, 3)) / n,
         # dL/dV = mean of outer(dL/du, s)
@@ -132,7 +138,10 @@ def predict(params, *, x):
     x = np.asarray(x, dtype=np.float64)
     H = x.shape[1]
     W = x.shape[2]
-    z = np.einsum("abc,debfc->daef", K, _windows(x, (1, H - 1, 2), (2, W - 1, 2)), optimize=True) + b[:, None, None]
+    z = (
+        np.tensordot(_windows(x, (1, H - 1, 2), (2, W - 1, 2)), K, axes=((2, 4), (1, 2))).transpose(0, 3, 1, 2)
+        + b[:, None, None]
+    )
     a = np.maximum(z, 0)
     s = np.sum(a, axis=(2, 3)) / ((H - 1) * (W - 1))
     u = s @ V.T + c

@@ -40,14 +40,14 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    v = u - np.max(u, axis=axis, keepdims=True)
-    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+    v = u - u.max(axis=axis, keepdims=True)
+    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
 
 
 def _windows(x, *axes):
@@ -119,17 +119,20 @@ def loss(params, *, x, y):
     y = np.asarray(y, dtype=np.float64)
     m = W1.shape[2]
     x0 = np.pad(x, ((0, 0), (2, 2), (2, 2)))
-    z1 = np.einsum("abc,debfc->daef", K1, _windows(x0, (1, 4 * m, 5), (2, 4 * m, 5)), optimize=True) + c1[:, None, None]
+    z1 = (
+        np.tensordot(_windows(x0, (1, 4 * m, 5), (2, 4 * m, 5)), K1, axes=((2, 4), (1, 2))).transpose(0, 3, 1, 2)
+        + c1[:, None, None]
+    )
     a1 = np.maximum(z1, 0)
     p1 = np.max(_windows(a1, (2, 2 * m, 2, 2), (3, 2 * m, 2, 2)), axis=(3, 5))
     x1 = np.pad(p1, ((0, 0), (0, 0), (2, 2), (2, 2)))
     z2 = (
-        np.einsum("abcd,ebfcgd->eafg", K2, _windows(x1, (2, 2 * m, 5), (3, 2 * m, 5)), optimize=True)
+        np.tensordot(_windows(x1, (2, 2 * m, 5), (3, 2 * m, 5)), K2, axes=((1, 3, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
         + c2[:, None, None]
     )
     a2 = np.maximum(z2, 0)
     p2 = np.max(_windows(a2, (2, m, 2, 2), (3, m, 2, 2)), axis=(3, 5))
-    z3 = np.einsum("abcd,ebcd->ea", W1, p2, optimize=True) + b1
+    z3 = np.tensordot(p2, W1, axes=((1, 2, 3), (1, 2, 3))) + b1
     a3 = np.maximum(z3, 0)
     z4 = a3 @ W2.T + b2
     a4 = np.maximum(z4, 0)
@@ -158,17 +161,20 @@ def loss_and_gradients(params, *, x, y):
 
     # Forward pass
     x0 = np.pad(x, ((0, 0), (2, 2), (2, 2)))
-    z1 = np.einsum("abc,debfc->daef", K1, _windows(x0, (1, 4 * m, 5), (2, 4 * m, 5)), optimize=True) + c1[:, None, None]
+    z1 = (
+        np.tensordot(_windows(x0, (1, 4 * m, 5), (2, 4 * m, 5)), K1, axes=((2, 4), (1, 2))).transpose(0, 3, 1, 2)
+        + c1[:, None, None]
+    )
     a1 = np.maximum(z1, 0)
     p1 = np.max(_windows(a1, (2, 2 * m, 2, 2), (3, 2 * m, 2, 2)), axis=(3, 5))
     x1 = np.pad(p1, ((0, 0), (0, 0), (2, 2), (2, 2)))
     z2 = (
-        np.einsum("abcd,ebfcgd->eafg", K2, _windows(x1, (2, 2 * m, 5), (3, 2 * m, 5)), optimize=True)
+        np.tensordot(_windows(x1, (2, 2 * m, 5), (3, 2 * m, 5)), K2, axes=((1, 3, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
         + c2[:, None, None]
     )
     a2 = np.maximum(z2, 0)
     p2 = np.max(_windows(a2, (2, m, 2, 2), (3, m, 2, 2)), axis=(3, 5))
-    z3 = np.einsum("abcd,ebcd->ea", W1, p2, optimize=True) + b1
+    z3 = np.tensordot(p2, W1, axes=((1, 2, 3), (1, 2, 3))) + b1
     a3 = np.maximum(z3, 0)
     z4 = a3 @ W2.T + b2
     a4 = np.maximum(z4, 0)
@@ -183,36 +189,36 @@ def loss_and_gradients(params, *, x, y):
     # dL/da4 = W3.T @ dL/dz5
     d_a4 = d_z5 @ W3
     # dL/dz4 = dL/da4*where(z4 > 0, 1, 0)
-    d_z4 = d_a4 * np.where(z4 > 0, 1, 0)
+    d_z4 = d_a4 * (z4 > 0)
     # dL/da3 = W2.T @ dL/dz4
     d_a3 = d_z4 @ W2
     # dL/dz3 = dL/da3*where(z3 > 0, 1, 0)
-    d_z3 = d_a3 * np.where(z3 > 0, 1, 0)
+    d_z3 = d_a3 * (z3 > 0)
     # dL/dp2 = sum(dL/dz3[k_0]*W1[k_0, i, j, l], k_0)
-    d_p2 = np.einsum("ab,bcde->acde", d_z3, W1, optimize=True)
+    d_p2 = np.tensordot(d_z3, W1, axes=(1, 0))
     # dL/da2 = sum(dL/dp2[i, k_0, m_0]*where(argmax(a2[i, 2*k_0 + t, 2*m_0 + i_1], t, i_1, t < 2, i_1 < 2) == 2*p + q, 1, 0)*delta(2*k_0 + p, j)*delta(2*m_0 + q, l), k_0, m_0, p, q, p < 2, q < 2)
-    d_a2 = _overlapped(d_p2[:, :, :, None, :, None] * np.where(_first_max(_windows(a2, (2, m, 2, 2), (3, m, 2, 2)), axis=(3, 5))[:, :, :, None, :, None] == ((2 * np.arange(2))[:, None] + np.arange(2))[:, None, :], 1, 0), (2, 2 * m, 2), (3, 2 * m, 2))
+    d_a2 = _overlapped(d_p2[:, :, :, None, :, None] * (_first_max(_windows(a2, (2, m, 2, 2), (3, m, 2, 2)), axis=(3, 5))[:, :, :, None, :, None] == ((2 * np.arange(2))[:, None] + np.arange(2))[:, None]), (2, 2 * m, 2), (3, 2 * m, 2))
     # dL/dz2 = dL/da2*where(z2 > 0, 1, 0)
-    d_z2 = d_a2 * np.where(z2 > 0, 1, 0)
+    d_z2 = d_a2 * (z2 > 0)
     # dL/dx1 = sum(dL/dz2[o, k_0, m_0]*K2[o, i, t, p]*delta(k_0 + t, j)*delta(m_0 + p, l), o, k_0, m_0, t, p)
-    d_x1 = _overlapped(np.einsum("abcd,befg->aecfdg", d_z2, K2, optimize=True), (2, 4 + 2 * m), (3, 4 + 2 * m))
+    d_x1 = _overlapped(np.tensordot(d_z2, K2, axes=(1, 0)).transpose(0, 3, 1, 4, 2, 5), (2, 2 * m + 4), (3, 2 * m + 4))
     # dL/dp1 = dL/dx1[i, j + 2, l + 2]
-    d_p1 = d_x1[:, :, 2:2 + 2 * m, 2:2 + 2 * m]
+    d_p1 = d_x1[:, :, 2 : 2 * m + 2, 2 : 2 * m + 2]
     # dL/da1 = sum(dL/dp1[i, k_0, m_0]*where(argmax(a1[i, 2*k_0 + t, 2*m_0 + i_1], t, i_1, t < 2, i_1 < 2) == 2*p + q, 1, 0)*delta(2*k_0 + p, j)*delta(2*m_0 + q, l), k_0, m_0, p, q, p < 2, q < 2)
-    d_a1 = _overlapped(d_p1[:, :, :, None, :, None] * np.where(_first_max(_windows(a1, (2, 2 * m, 2, 2), (3, 2 * m, 2, 2)), axis=(3, 5))[:, :, :, None, :, None] == ((2 * np.arange(2))[:, None] + np.arange(2))[:, None, :], 1, 0), (2, 4 * m, 2), (3, 4 * m, 2))
+    d_a1 = _overlapped(d_p1[:, :, :, None, :, None] * (_first_max(_windows(a1, (2, 2 * m, 2, 2), (3, 2 * m, 2, 2)), axis=(3, 5))[:, :, :, None, :, None] == ((2 * np.arange(2))[:, None] + np.arange(2))[:, None]), (2, 4 * m, 2), (3, 4 * m, 2))
     # dL/dz1 = dL/da1*where(z1 > 0, 1, 0)
-    d_z1 = d_a1 * np.where(z1 > 0, 1, 0)
+    d_z1 = d_a1 * (z1 > 0)
     grads = {
         # dL/dK1 = mean of sum(dL/dz1[i, k_0, m_0]*x0[k_0 + j, m_0 + l], k_0, m_0)
-        "K1": np.einsum("abcd,acedf->bef", d_z1, _windows(x0, (1, 4 * m, 5), (2, 4 * m, 5)), optimize=True) / n,
+        "K1": np.tensordot(d_z1, _windows(x0, (1, 4 * m, 5), (2, 4 * m, 5)), axes=((0, 2, 3), (0, 1, 3))) / n,
         # dL/dc1 = mean of sum(sum(dL/dz1, axis=2), axis=1)
         "c1": np.sum(d_z1, axis=(0, 2, 3)) / n,
         # dL/dK2 = mean of sum(dL/dz2[i, k_0, m_0]*x1[j, k_0 + l, m_0 + p], k_0, m_0)
-        "K2": np.einsum("abcd,aecfdg->befg", d_z2, _windows(x1, (2, 2 * m, 5), (3, 2 * m, 5)), optimize=True) / n,
+        "K2": np.tensordot(d_z2, _windows(x1, (2, 2 * m, 5), (3, 2 * m, 5)), axes=((0, 2, 3), (0, 2, 4))) / n,
         # dL/dc2 = mean of sum(sum(dL/dz2, axis=2), axis=1)
         "c2": np.sum(d_z2, axis=(0, 2, 3)) / n,
         # dL/dW1 = mean of dL/dz3[i]*p2[j, l, p]
-        "W1": np.einsum("ab,acde->bcde", d_z3, p2, optimize=True) / n,
+        "W1": np.tensordot(d_z3, p2, axes=(0, 0)) / n,
         # dL/db1 = mean of dL/dz3
         "b1": np.sum(d_z3, axis=0) / n,
         # dL/dW2 = mean of outer(dL/dz4, a3)
@@ -242,17 +248,20 @@ def predict(params, *, x):
     x = np.asarray(x, dtype=np.float64)
     m = W1.shape[2]
     x0 = np.pad(x, ((0, 0), (2, 2), (2, 2)))
-    z1 = np.einsum("abc,debfc->daef", K1, _windows(x0, (1, 4 * m, 5), (2, 4 * m, 5)), optimize=True) + c1[:, None, None]
+    z1 = (
+        np.tensordot(_windows(x0, (1, 4 * m, 5), (2, 4 * m, 5)), K1, axes=((2, 4), (1, 2))).transpose(0, 3, 1, 2)
+        + c1[:, None, None]
+    )
     a1 = np.maximum(z1, 0)
     p1 = np.max(_windows(a1, (2, 2 * m, 2, 2), (3, 2 * m, 2, 2)), axis=(3, 5))
     x1 = np.pad(p1, ((0, 0), (0, 0), (2, 2), (2, 2)))
     z2 = (
-        np.einsum("abcd,ebfcgd->eafg", K2, _windows(x1, (2, 2 * m, 5), (3, 2 * m, 5)), optimize=True)
+        np.tensordot(_windows(x1, (2, 2 * m, 5), (3, 2 * m, 5)), K2, axes=((1, 3, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
         + c2[:, None, None]
     )
     a2 = np.maximum(z2, 0)
     p2 = np.max(_windows(a2, (2, m, 2, 2), (3, m, 2, 2)), axis=(3, 5))
-    z3 = np.einsum("abcd,ebcd->ea", W1, p2, optimize=True) + b1
+    z3 = np.tensordot(p2, W1, axes=((1, 2, 3), (1, 2, 3))) + b1
     a3 = np.maximum(z3, 0)
     z4 = a3 @ W2.T + b2
     a4 = np.maximum(z4, 0)

@@ -24,8 +24,8 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _logsumexp(u, axis=None):
@@ -57,7 +57,7 @@ def loss(params, *, w, y):
     w = np.asarray(w, dtype=int)
     y = np.asarray(y, dtype=int)
     n = len(w)
-    a = np.tanh(d + np.einsum("abc,dac->db", H, C[w]))
+    a = np.tanh(d + np.tensordot(C[w], H, axes=((1, 2), (0, 2))))
     z = b + a @ U.T
     # L = logsumexp(z) - z[y], in a stable form
     L = _logsumexp(z, axis=1) - z[np.arange(n), y]
@@ -77,7 +77,7 @@ def loss_and_gradients(params, *, w, y):
     v = C.shape[0]
 
     # Forward pass
-    a = np.tanh(d + np.einsum("abc,dac->db", H, C[w]))
+    a = np.tanh(d + np.tensordot(C[w], H, axes=((1, 2), (0, 2))))
     z = b + a @ U.T
     # L = logsumexp(z) - z[y], in a stable form
     L = _logsumexp(z, axis=1) - z[np.arange(n), y]
@@ -89,9 +89,9 @@ def loss_and_gradients(params, *, w, y):
     d_a = d_z @ U
     grads = {
         # dL/dC = mean of sum(dL/da[k]*(1 - a[k]**2)*sum(H[l, k, j]*delta(w[l], i), l), k)
-        "C": np.einsum("ab,ab,bcad->dc", d_a, 1 - a**2, np.sum(np.transpose(H, (1, 2, 0))[:, :, None, None] * np.where(w[:, None] == np.arange(v)[:, None], 1, 0), axis=4), optimize=True) / n,
+        "C": np.tensordot(np.sum(H.transpose(1, 2, 0)[:, :, None, None] * (w[:, None] == np.arange(v)[:, None]), axis=4), d_a * (1 - a**2), axes=((0, 2), (1, 0))).T / n,
         # dL/dH = mean of dL/da[j]*(1 - a[j]**2)*C[w[i], k]
-        "H": np.einsum("ab,ab,acd->cbd", d_a, 1 - a**2, C[w], optimize=True) / n,
+        "H": np.tensordot(C[w], d_a * (1 - a**2), axes=(0, 0)).transpose(0, 2, 1) / n,
         # dL/dd = mean of dL/da*(1 - a**2)
         "d": np.sum(d_a * (1 - a**2), axis=0) / n,
         # dL/dU = mean of outer(dL/dz, a)
@@ -110,7 +110,7 @@ def predict(params, *, w):
     U = params["U"]
     b = params["b"]
     w = np.asarray(w, dtype=int)
-    a = np.tanh(d + np.einsum("abc,dac->db", H, C[w]))
+    a = np.tanh(d + np.tensordot(C[w], H, axes=((1, 2), (0, 2))))
     z = b + a @ U.T
     p = _softmax(z, axis=-1)
     return p

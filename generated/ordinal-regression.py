@@ -9,7 +9,7 @@ Equations:
 Gradients:
     dL/dw = mean of x*sum(dL/dF*F*(F - 1))
     dL/db = sum(dL/dtheta)
-    dL/du = sum(dL/dtheta[m + 1]*where(i <= m, exp(u[i]), 0), m, m < k - 2)
+    dL/du = exp(u[i])*sum(dL/dtheta[k_0], k_0, k_0 > 0, i < k_0)
 
 Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
 """
@@ -47,12 +47,12 @@ def loss(params, *, x, y):
     k = y.shape[1]
     theta = (
         b
-        + (np.where(np.arange(-1 + k) == 0, 1, 0) * 0 + np.pad(np.sum(np.where(np.arange(k - 2) <= np.arange(k - 2)[:, None], np.exp(u), 0), axis=1), ((1, 0),)))
+        + (np.where(np.arange(k - 1) == 0, 1, 0) * 0 + np.pad(np.sum(np.where(np.arange(k - 2) <= np.arange(k - 2)[:, None], np.exp(u), 0), axis=1), ((1, 0),)))
     )
     F = _sigmoid(theta - (x @ w)[:, None])
     p = (
-        F @ np.where(np.arange(k)[:, None] == np.arange(-1 + k), 1, 0).T
-        + np.where(np.arange(k) == -1 + k, 1, 0) * 1
+        F @ np.where(np.arange(k)[:, None] == np.arange(k - 1), 1, 0).T
+        + np.where(np.arange(k) == k - 1, 1, 0) * 1
         - (np.where(np.arange(k) == 0, 1, 0) * 0 + np.pad(F, ((0, 0), (1, 0))))
     )
     L = -np.sum(y * np.log(p), axis=1)
@@ -73,12 +73,12 @@ def loss_and_gradients(params, *, x, y):
     # Forward pass
     theta = (
         b
-        + (np.where(np.arange(-1 + k) == 0, 1, 0) * 0 + np.pad(np.sum(np.where(np.arange(k - 2) <= np.arange(k - 2)[:, None], np.exp(u), 0), axis=1), ((1, 0),)))
+        + (np.where(np.arange(k - 1) == 0, 1, 0) * 0 + np.pad(np.sum(np.where(np.arange(k - 2) <= np.arange(k - 2)[:, None], np.exp(u), 0), axis=1), ((1, 0),)))
     )
     F = _sigmoid(theta - (x @ w)[:, None])
     p = (
-        F @ np.where(np.arange(k)[:, None] == np.arange(-1 + k), 1, 0).T
-        + np.where(np.arange(k) == -1 + k, 1, 0) * 1
+        F @ np.where(np.arange(k)[:, None] == np.arange(k - 1), 1, 0).T
+        + np.where(np.arange(k) == k - 1, 1, 0) * 1
         - (np.where(np.arange(k) == 0, 1, 0) * 0 + np.pad(F, ((0, 0), (1, 0))))
     )
     L = -np.sum(y * np.log(p), axis=1)
@@ -87,7 +87,7 @@ def loss_and_gradients(params, *, x, y):
     # dL/dp = -y/p
     d_p = -y / p
     # dL/dF = dL/dp[i] - dL/dp[i + 1]
-    d_F = d_p[:, :-1 + k] - d_p[:, 1:k]
+    d_F = d_p[:, : k - 1] - d_p[:, 1:k]
     # dL/dtheta = mean of dL/dF*F*(1 - F)
     d_theta = np.sum(d_F * F * (1 - F), axis=0) / n
     grads = {
@@ -95,8 +95,8 @@ def loss_and_gradients(params, *, x, y):
         "w": np.sum(d_F * F * (F - 1), axis=1) @ x / n,
         # dL/db = sum(dL/dtheta)
         "b": np.sum(d_theta),
-        # dL/du = sum(dL/dtheta[m + 1]*where(i <= m, exp(u[i]), 0), m, m < k - 2)
-        "u": np.where(np.arange(k - 2)[:, None] <= np.arange(k - 2), np.exp(u)[:, None], 0) @ d_theta[1:-1 + k],
+        # dL/du = exp(u[i])*sum(dL/dtheta[k_0], k_0, k_0 > 0, i < k_0)
+        "u": np.exp(u) * np.sum(np.where((np.arange(k - 1) > 0) & (np.arange(k - 2)[:, None] < np.arange(k - 1)), d_theta, 0), axis=1),
     }
     return float(np.mean(L)), grads
 
@@ -111,12 +111,12 @@ def predict(params, *, x):
     k = (u.shape[0] + 2)
     theta = (
         b
-        + (np.where(np.arange(-1 + k) == 0, 1, 0) * 0 + np.pad(np.sum(np.where(np.arange(k - 2) <= np.arange(k - 2)[:, None], np.exp(u), 0), axis=1), ((1, 0),)))
+        + (np.where(np.arange(k - 1) == 0, 1, 0) * 0 + np.pad(np.sum(np.where(np.arange(k - 2) <= np.arange(k - 2)[:, None], np.exp(u), 0), axis=1), ((1, 0),)))
     )
     F = _sigmoid(theta - (x @ w)[:, None])
     p = (
-        F @ np.where(np.arange(k)[:, None] == np.arange(-1 + k), 1, 0).T
-        + np.where(np.arange(k) == -1 + k, 1, 0) * 1
+        F @ np.where(np.arange(k)[:, None] == np.arange(k - 1), 1, 0).T
+        + np.where(np.arange(k) == k - 1, 1, 0) * 1
         - (np.where(np.arange(k) == 0, 1, 0) * 0 + np.pad(F, ((0, 0), (1, 0))))
     )
     return p

@@ -37,14 +37,14 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    v = u - np.max(u, axis=axis, keepdims=True)
-    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+    v = u - u.max(axis=axis, keepdims=True)
+    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
 
 
 def _windows(x, *axes):
@@ -107,13 +107,22 @@ def loss(params, *, x, y):
     H = x.shape[1]
     W = x.shape[2]
     x0 = np.pad(x, ((0, 0), (1, 1), (1, 1)))
-    z0 = np.einsum("abc,debfc->daef", K0, _windows(x0, (1, H, 3), (2, W, 3)), optimize=True) + b0[:, None, None]
+    z0 = (
+        np.tensordot(_windows(x0, (1, H, 3), (2, W, 3)), K0, axes=((2, 4), (1, 2))).transpose(0, 3, 1, 2)
+        + b0[:, None, None]
+    )
     a0 = np.maximum(z0, 0)
     x1 = np.pad(a0, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    z1 = np.einsum("abcd,ebfcgd->eafg", K1, _windows(x1, (2, H, 3), (3, W, 3)), optimize=True) + b1[:, None, None]
+    z1 = (
+        np.tensordot(_windows(x1, (2, H, 3), (3, W, 3)), K1, axes=((1, 3, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+        + b1[:, None, None]
+    )
     a1 = np.maximum(z1, 0)
     x2 = np.pad(a1, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    z2 = np.einsum("abcd,ebfcgd->eafg", K2, _windows(x2, (2, H, 3), (3, W, 3)), optimize=True) + b2[:, None, None]
+    z2 = (
+        np.tensordot(_windows(x2, (2, H, 3), (3, W, 3)), K2, axes=((1, 3, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+        + b2[:, None, None]
+    )
     r = z2 + a0
     a2 = np.maximum(r, 0)
     s = np.sum(a2, axis=(2, 3)) / (H * W)
@@ -142,13 +151,22 @@ def loss_and_gradients(params, *, x, y):
 
     # Forward pass
     x0 = np.pad(x, ((0, 0), (1, 1), (1, 1)))
-    z0 = np.einsum("abc,debfc->daef", K0, _windows(x0, (1, H, 3), (2, W, 3)), optimize=True) + b0[:, None, None]
+    z0 = (
+        np.tensordot(_windows(x0, (1, H, 3), (2, W, 3)), K0, axes=((2, 4), (1, 2))).transpose(0, 3, 1, 2)
+        + b0[:, None, None]
+    )
     a0 = np.maximum(z0, 0)
     x1 = np.pad(a0, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    z1 = np.einsum("abcd,ebfcgd->eafg", K1, _windows(x1, (2, H, 3), (3, W, 3)), optimize=True) + b1[:, None, None]
+    z1 = (
+        np.tensordot(_windows(x1, (2, H, 3), (3, W, 3)), K1, axes=((1, 3, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+        + b1[:, None, None]
+    )
     a1 = np.maximum(z1, 0)
     x2 = np.pad(a1, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    z2 = np.einsum("abcd,ebfcgd->eafg", K2, _windows(x2, (2, H, 3), (3, W, 3)), optimize=True) + b2[:, None, None]
+    z2 = (
+        np.tensordot(_windows(x2, (2, H, 3), (3, W, 3)), K2, axes=((1, 3, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+        + b2[:, None, None]
+    )
     r = z2 + a0
     a2 = np.maximum(r, 0)
     s = np.sum(a2, axis=(2, 3)) / (H * W)
@@ -165,32 +183,32 @@ def loss_and_gradients(params, *, x, y):
     # dL/da2 = dL/ds[i]/(H*W)
     d_a2 = np.broadcast_to((d_s / (H * W))[:, :, None, None], (n, f, H, W))
     # dL/dr = dL/da2*where(r > 0, 1, 0)
-    d_r = d_a2 * np.where(r > 0, 1, 0)
+    d_r = d_a2 * (r > 0)
     # dL/dz2 = dL/dr
     d_z2 = d_r
     # dL/dx2 = sum(dL/dz2[o, k_0, m]*K2[o, i, t, p]*delta(k_0 + t, j)*delta(m + p, l), o, k_0, m, t, p)
-    d_x2 = _overlapped(np.einsum("abcd,befg->aecfdg", d_z2, K2, optimize=True), (2, 2 + H), (3, 2 + W))
+    d_x2 = _overlapped(np.tensordot(d_z2, K2, axes=(1, 0)).transpose(0, 3, 1, 4, 2, 5), (2, H + 2), (3, W + 2))
     # dL/da1 = dL/dx2[i, j + 1, l + 1]
-    d_a1 = d_x2[:, :, 1:1 + H, 1:1 + W]
+    d_a1 = d_x2[:, :, 1 : H + 1, 1 : W + 1]
     # dL/dz1 = dL/da1*where(z1 > 0, 1, 0)
-    d_z1 = d_a1 * np.where(z1 > 0, 1, 0)
+    d_z1 = d_a1 * (z1 > 0)
     # dL/dx1 = sum(dL/dz1[o, k_0, m]*K1[o, i, t, p]*delta(k_0 + t, j)*delta(m + p, l), o, k_0, m, t, p)
-    d_x1 = _overlapped(np.einsum("abcd,befg->aecfdg", d_z1, K1, optimize=True), (2, 2 + H), (3, 2 + W))
+    d_x1 = _overlapped(np.tensordot(d_z1, K1, axes=(1, 0)).transpose(0, 3, 1, 4, 2, 5), (2, H + 2), (3, W + 2))
     # dL/da0 = dL/dx1[i, j + 1, l + 1] + dL/dr[i, j, l]
-    d_a0 = d_x1[:, :, 1:1 + H, 1:1 + W] + d_r
+    d_a0 = d_x1[:, :, 1 : H + 1, 1 : W + 1] + d_r
     # dL/dz0 = dL/da0*where(z0 > 0, 1, 0)
-    d_z0 = d_a0 * np.where(z0 > 0, 1, 0)
+    d_z0 = d_a0 * (z0 > 0)
     grads = {
         # dL/dK0 = mean of sum(dL/dz0[i, k_0, m]*x0[k_0 + j, m + l], k_0, m)
-        "K0": np.einsum("abcd,acedf->bef", d_z0, _windows(x0, (1, H, 3), (2, W, 3)), optimize=True) / n,
+        "K0": np.tensordot(d_z0, _windows(x0, (1, H, 3), (2, W, 3)), axes=((0, 2, 3), (0, 1, 3))) / n,
         # dL/db0 = mean of sum(sum(dL/dz0, axis=2), axis=1)
         "b0": np.sum(d_z0, axis=(0, 2, 3)) / n,
         # dL/dK1 = mean of sum(dL/dz1[i, k_0, p]*x1[j, k_0 + l, p + m], k_0, p)
-        "K1": np.einsum("abcd,aecfdg->befg", d_z1, _windows(x1, (2, H, 3), (3, W, 3)), optimize=True) / n,
+        "K1": np.tensordot(d_z1, _windows(x1, (2, H, 3), (3, W, 3)), axes=((0, 2, 3), (0, 2, 4))) / n,
         # dL/db1 = mean of sum(sum(dL/dz1, axis=2), axis=1)
         "b1": np.sum(d_z1, axis=(0, 2, 3)) / n,
         # dL/dK2 = mean of sum(dL/dz2[i, k_0, p]*x2[j, k_0 + l, p + m], k_0, p)
-        "K2": np.einsum("abcd,aecfdg->befg", d_z2, _windows(x2, (2, H, 3), (3, W, 3)), optimize=True) / n,
+        "K2": np.tensordot(d_z2, _windows(x2, (2, H, 3), (3, W, 3)), axes=((0, 2, 3), (0, 2, 4))) / n,
         # dL/db2 = mean of sum(sum(dL/dz2, axis=2), axis=1)
         "b2": np.sum(d_z2, axis=(0, 2, 3)) / n,
         # dL/dV = mean of outer(dL/du, s)
@@ -215,13 +233,22 @@ def predict(params, *, x):
     H = x.shape[1]
     W = x.shape[2]
     x0 = np.pad(x, ((0, 0), (1, 1), (1, 1)))
-    z0 = np.einsum("abc,debfc->daef", K0, _windows(x0, (1, H, 3), (2, W, 3)), optimize=True) + b0[:, None, None]
+    z0 = (
+        np.tensordot(_windows(x0, (1, H, 3), (2, W, 3)), K0, axes=((2, 4), (1, 2))).transpose(0, 3, 1, 2)
+        + b0[:, None, None]
+    )
     a0 = np.maximum(z0, 0)
     x1 = np.pad(a0, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    z1 = np.einsum("abcd,ebfcgd->eafg", K1, _windows(x1, (2, H, 3), (3, W, 3)), optimize=True) + b1[:, None, None]
+    z1 = (
+        np.tensordot(_windows(x1, (2, H, 3), (3, W, 3)), K1, axes=((1, 3, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+        + b1[:, None, None]
+    )
     a1 = np.maximum(z1, 0)
     x2 = np.pad(a1, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    z2 = np.einsum("abcd,ebfcgd->eafg", K2, _windows(x2, (2, H, 3), (3, W, 3)), optimize=True) + b2[:, None, None]
+    z2 = (
+        np.tensordot(_windows(x2, (2, H, 3), (3, W, 3)), K2, axes=((1, 3, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+        + b2[:, None, None]
+    )
     r = z2 + a0
     a2 = np.maximum(r, 0)
     s = np.sum(a2, axis=(2, 3)) / (H * W)

@@ -23,7 +23,33 @@ NAMESPACE: dict[str, Any] = {"np": np, "math": math, "scipy": scipy}
 for source in HELPERS.values():
     exec(source, NAMESPACE)
 
+def windows(x: Any, axis: float, places: float, size: float, *rest: float) -> Any:
+    """x[..., step*i + dilation*p + start, ...], entry by entry."""
+    step, dilation, start = (*map(int, rest), *(1, 1, 0)[len(rest) :])
+    at = start + step * np.arange(int(places))[:, None] + dilation * np.arange(int(size))
+    taken = np.take(x, at.ravel(), axis=int(axis))
+    return taken.reshape(*x.shape[: int(axis)], *at.shape, *x.shape[int(axis) + 1 :])
+
+
+def overlapped(w: Any, axis: float, length: float, *rest: float) -> Any:
+    """Each window's entries added where they were taken from."""
+    step, dilation, start = (*map(int, rest), *(1, 1, 0)[len(rest) :])
+    moved = np.moveaxis(w, (int(axis), int(axis) + 1), (0, 1))
+    found = np.zeros((int(length), *moved.shape[2:]))
+    for i in range(moved.shape[0]):
+        for p in range(moved.shape[1]):
+            found[step * i + dilation * p + start] += moved[i, p]
+    return np.moveaxis(found, 0, int(axis))
+
+
+def padded(x: Any, *widths: float) -> Any:
+    return np.pad(x, [(int(a), int(b)) for a, b in zip(widths[::2], widths[1::2], strict=True)])
+
+
 OF_ARRAYS = {
+    "windows": windows,
+    "overlapped": overlapped,
+    "padded": padded,
     "outer": np.outer, "diag": np.diag, "tril": np.tril, "triu": np.triu, "trace": np.trace, "dot": np.dot, "det": np.linalg.det,
     "inv": np.linalg.inv, "logdet": NAMESPACE["_logdet"], "scatter_add": NAMESPACE["_scatter_add"],
     "diagonal": lambda a: np.diagonal(a, axis1=-2, axis2=-1),
@@ -137,6 +163,10 @@ class _Run:
             return np.einsum(e.options[0][1].name, *args)
         if e.function == "tensordot":
             return np.tensordot(*args, axes=tuple(self.value(places) for _, places in e.options))
+        if e.function in ("argmax", "argmin"):
+            axes = tuple(int(axis) for axis in self.value(e.options[0][1]))
+            rows = np.moveaxis(args[0], axes, range(-len(axes), 0))
+            return getattr(np, e.function)(rows.reshape(*rows.shape[: -len(axes)], -1), axis=-1)
         if e.function in ALONG:
             axis = self.value(e.options[0][1]) if e.options else None
             return ALONG[e.function](args[0], axis=int(axis) if isinstance(axis, float) else axis)

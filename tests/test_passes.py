@@ -33,7 +33,7 @@ IN_SINGLE_CALLS = (
     *("layer-norm-net", "batch-norm-net", "student-t-regression", "siamese", "rms-norm-swiglu", "attention"),
     *("transformer-block", "maxout", "contractive-autoencoder", "graph-convolution", "physics-informed", "triplet"),
     *("mixture-density-network", "rbf-network", "kernel-ridge", "meta-learning", "score-matching", "word2vec", "bpr"),
-    *("bradley-terry", "cox", "item-response", "nca", "ordinal-regression", "policy-gradient"),
+    *("bradley-terry", "cox", "item-response", "nca", "policy-gradient"),
 )
 
 
