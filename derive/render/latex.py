@@ -153,6 +153,9 @@ class _Latex(Style):
             return rf"\operatorname{{{_word(op)}}}_{{{low}}}" + self.parentheses(body)
         return _REDUCTIONS[op] + (f"_{{{low}}}" if low else "") + f" {body}"
 
+    def span(self, op: str, index: str, first: str, last: str) -> str:
+        return rf"{_REDUCTIONS[op]}_{{{index} = {first}}}^{{{last}}}"
+
     def delta(self, indices: Sequence[str]) -> str:
         return latex_name("delta", indices)
 

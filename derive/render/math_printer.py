@@ -40,6 +40,7 @@ from derive.expression.nodes import (
 from derive.expression.text import spell_number
 from derive.expression.walk import children, free_indices
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS, REDUCTIONS
+from derive.parse.sizes import collected
 from derive.render.math_rank import rank
 from derive.render.math_style import (
     ATOM,
@@ -55,6 +56,25 @@ from derive.render.math_style import (
 
 _AXES = {ZERO: False, ONE: True, neg(ONE): True, number(-2): False}  # which axis of a matrix is the second
 OPPOSITE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+
+
+def _spans(e: Reduce, conditions: tuple[Expression, ...]) -> dict[str, tuple[Expression, Expression]]:
+    """From where to where indices run that are asked to be above a number or below a size; none for other tests."""
+    if e.op not in ("sum", "prod") or not conditions or len(e.ranges) != len(e.indices):
+        return {}
+    low: dict[str, Expression] = {}
+    high: dict[str, Expression] = {}
+    for test in conditions:
+        match test:
+            case Compare(op=">", left=Index(name=name), right=Number() as below) if name in e.indices:
+                low[name] = collected(add(below, ONE))
+            case Compare(op="<", left=Index(name=name), right=stop) if name in e.indices and not free_indices(stop):
+                high[name] = collected(add(stop, neg(ONE)))
+            case _:
+                return {}
+    ranges = dict(zip(e.indices, e.ranges, strict=True))
+    spanned = (i for i in e.indices if i in low or i in high)
+    return {i: (low.get(i, ZERO), high.get(i, collected(add(ranges[i], neg(ONE))))) for i in spanned}
 
 
 class Printer:
@@ -230,6 +250,14 @@ class Printer:
         conditions: tuple[Expression, ...] = ()
         if e.condition is not None:
             conditions = e.condition.conditions if isinstance(e.condition, Both) else (e.condition,)
+        spans = _spans(e, conditions)
+        if spans:
+            rest = tuple(i for i in e.indices if i not in spans)
+            body = self.reduce(Reduce(e.op, e.body, rest)).text if rest else self.at(e.body, REDUCTION)
+            for index, (first, last) in reversed(spans.items()):
+                name = self.style.name(self.conventions.index(index), ())
+                body = f"{self.style.span(e.op, name, self.text(first), self.text(last))} {body}"
+            return Printed(body, REDUCTION)
         subscripts = [self.style.name(self.conventions.index(i), ()) for i in e.indices]
         body = self.at(e.body, REDUCTION)
         return Printed(self.style.reduction(e.op, subscripts, [self.text(c) for c in conditions], body), REDUCTION)

@@ -117,6 +117,9 @@ class Style(ABC):
     def reduction(self, op: str, subscripts: Sequence[str], conditions: Sequence[str], body: str) -> str: ...
 
     @abstractmethod
+    def span(self, op: str, index: str, first: str, last: str) -> str: ...
+
+    @abstractmethod
     def delta(self, indices: Sequence[str]) -> str: ...
 
     @abstractmethod

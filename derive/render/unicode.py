@@ -129,6 +129,9 @@ class _Unicode(Style):
             head += low
         return f"{head} {body}"
 
+    def span(self, op: str, index: str, first: str, last: str) -> str:
+        return f"{_REDUCTIONS.get(op, op)}[{index} = {first}…{last}]"
+
     def delta(self, indices: Sequence[str]) -> str:
         return unicode_name("delta", [i.replace("'", "′") for i in indices])
 

@@ -298,8 +298,22 @@ def _guard_outside(e: Expression) -> Expression:
             return Where(both or e.condition, inner.then, ZERO)
         case Mul() | Div() | Neg() | Add():
             found = _taken_out(e)
-            return e if found is None else Where(found[0], found[1], ZERO)
+            if found is not None:
+                return Where(found[0], found[1], ZERO)
+            return _together(e) if isinstance(e, Add) else e
     return e
+
+
+def _together(e: Add) -> Expression:
+    """Terms of the same case as one: ``where(t > 0, u, 0) + v + where(t > 0, w, 0)``."""
+    found: dict[Expression, list[Expression]] = {}
+    for term in e.terms:
+        case = _taken_out(term)
+        found.setdefault(term if case is None else case[0], []).append(term if case is None else case[1])
+    if len(found) == len(e.terms):
+        return e
+    guards = {case[0] for case in map(_taken_out, e.terms) if case is not None}
+    return add(*(Where(key, add(*terms), ZERO) if key in guards else add(*terms) for key, terms in found.items()))
 
 
 GUARDS_OUT = Rule("cases outside", "u*where(t > 0, v, 0) = where(t > 0, u*v, 0)", _outwards)
