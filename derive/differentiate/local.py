@@ -8,13 +8,14 @@ from dataclasses import replace
 from derive.derivation import Step
 from derive.differentiate.strategy import Chain, simplify
 from derive.errors import DeriveError
+from derive.expression.build import ZERO
 from derive.expression.nodes import Call, D, Expression, Ref, Where
 from derive.expression.walk import contains, operations, walk
 from derive.functions import FUNCTIONS
 from derive.rules.arithmetic import ARITHMETIC
 from derive.rules.calculus import CASES, DEFINITION_RULES, ELEMENTWISE, INVERSE_RULES, ORDER, is_constant
 from derive.rules.fractions import CANCEL
-from derive.rules.guards import is_guard
+from derive.rules.guards import TAKING_PART, is_guard, tests_of
 from derive.rules.output import NAME_OUTPUT, THROUGH_HELPER, THROUGH_OUTPUT
 from derive.rules.rule import Context, Rule
 
@@ -26,16 +27,20 @@ def differentiate(
     ranges: Mapping[str, Expression] | None = None,
     shapes: Mapping[str, tuple[Expression, ...]] | None = None,
     structures: Mapping[str, str] | None = None,
+    holds: tuple[Expression, ...] = (),
 ) -> tuple[Expression, tuple[Step, ...]]:
     """∂body/∂wrt with its steps; `output` is the name that the right-hand side defines, if it has one; `ranges` are the
-    sizes that free indices run over, `shapes` those of the names, `structures` of parameters.
+    sizes that free indices run over, `shapes` those of the names, `structures` of parameters; `holds` are conditions on
+    indices that hold.
 
     Raises DeriveError where no rule applies.
     """
     if isinstance(body, Where) and output is not None and is_guard(body.condition):
         return _by_cases(body, wrt, output, ranges or {}, shapes or {}, structures or {})
     node = None if output is None else (output, body)
-    context = Context(output=node, ranges=ranges or {}, shapes=shapes or {}, structures=structures or {})
+    context = Context(
+        output=node, ranges=ranges or {}, shapes=shapes or {}, structures=structures or {}, holds=holds
+    )
     chain = Chain(D(body, wrt), context)
     chain.apply(ELEMENTWISE)
     unfold(chain, body, wrt)
@@ -57,14 +62,17 @@ def _by_cases(
     structures: Mapping[str, str],
 ) -> tuple[Expression, tuple[Step, ...]]:
     """Each case for itself: in each, the output is what that case says."""
-    chain = Chain(D(body, wrt), Context(ranges=ranges, shapes=shapes, structures=structures))
+    whole = Context(output=(output, body), ranges=ranges, shapes=shapes, structures=structures)
+    chain = Chain(D(body, wrt), whole)
     if not chain.apply(CASES):
         chain.apply(ARITHMETIC)
         carry_out(chain)
         return chain.expr, tuple(chain.steps)
 
-    def part(case: Expression, whole: Callable[[Expression], Expression]) -> Expression:
-        found, steps = differentiate(case, wrt, output, ranges, shapes, structures)
+    def part(
+        case: Expression, whole: Callable[[Expression], Expression], holds: tuple[Expression, ...] = ()
+    ) -> Expression:
+        found, steps = differentiate(case, wrt, output, ranges, shapes, structures, holds)
         if whole(D(case, wrt)) != chain.expr:
             raise ValueError(f"{chain.expr} does not hold the derivative of {case}")
         chain.steps += [replace(s, before=whole(s.before), after=whole(s.after)) for s in steps]
@@ -74,7 +82,13 @@ def _by_cases(
     otherwise: Expression = D(body.otherwise, wrt)
     if is_constant(body.otherwise, wrt):  # what is said in a line comes first
         otherwise = part(body.otherwise, lambda e: Where(body.condition, D(body.then, wrt), e))
-    then = part(body.then, lambda e: Where(body.condition, e, otherwise))
+    tests = tests_of(body.condition)
+    if chain.apply(TAKING_PART):
+        own = chain.expr.then.condition  # type: ignore[attr-defined]
+        part(body.then, lambda e: Where(body.condition, Where(own, e, ZERO), otherwise), (*tests, *tests_of(own)))
+        simplify(chain)
+        return chain.expr, tuple(chain.steps)
+    then = part(body.then, lambda e: Where(body.condition, e, otherwise), tests)
     if not is_constant(body.otherwise, wrt):
         part(body.otherwise, lambda e: Where(body.condition, then, e))
     simplify(chain)

@@ -22,7 +22,7 @@ from derive.rules.fractions import (
     ORDER_TERMS,
     SIGNS,
 )
-from derive.rules.guards import CONDITIONS, GUARDED_SUM, GUARDS_OUT, ONE_TERM
+from derive.rules.guards import CONDITIONS, GUARDED_SUM, GUARDS_OUT, NO_WEIGHT, ONE_TERM
 from derive.rules.identities import IDENTITIES
 from derive.rules.known_sums import KNOWN_SUM, NAME_QUOTIENT
 from derive.rules.rule import Context, Rule
@@ -141,7 +141,10 @@ TENSOR_RULES = (
     CASES, EQUAL_INDEX, DISTRIBUTE, SPLIT, GUARDED_SUM, CONTRACT, CONDITIONS, ONE_TERM, SPLIT_DELTA, MERGE_SUMS,
     PULL_OUT,
 )  # fmt: skip
-TIDY_RULES = (ARITHMETIC, ONE_VALUE, GUARDS_OUT, FREE_ENTRIES, SYMMETRY, *IDENTITIES, CANCEL, MERGE_FRACTIONS)
+TIDY_RULES = (
+    *(ARITHMETIC, ONE_VALUE, GUARDS_OUT, NO_WEIGHT, FREE_ENTRIES, SYMMETRY),
+    *(*IDENTITIES, CANCEL, MERGE_FRACTIONS),
+)
 
 # Ways to a shorter form; the first that gives the shortest is taken.
 ROADS: tuple[tuple[Rule, ...], ...] = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from derive.expression.build import mul, power
-from derive.expression.nodes import Both, Compare, Expression, Index, Reduce, Ref
-from derive.expression.walk import free_indices, transform
+from derive.expression.build import ZERO, mul, power
+from derive.expression.nodes import Both, Compare, Expression, Index, Reduce, Ref, Where
+from derive.expression.walk import free_indices, rename_indices, transform
 from derive.functions import AXIS_FUNCTIONS
 from derive.parse.expression import parse_expression
 from derive.parse.ranges import ranges_of
@@ -82,7 +82,11 @@ class AxisFunctionUse:
                     return reduced(node.op, inner, self.bound, scope, self.test(node))
             return None
 
-        return transform(_definition(self.name), change)
+        found = transform(_definition(self.name), change)
+        if self.name != "softmax" or self.condition is None:
+            return found
+        own = rename_indices(self.condition, {self.bound[0]: self.position})
+        return Where(own, found, ZERO)  # what takes no part has no weight
 
     def test(self, node: Reduce) -> Expression | None:
         if node.condition is None:

@@ -7,9 +7,9 @@ from fractions import Fraction
 
 from derive.errors import DeriveError, Place
 from derive.expression.build import ZERO, add, mul, number
-from derive.expression.nodes import D, Expression, Item, Neg, Ref, Slice
+from derive.expression.nodes import D, Expression, Index, Item, Neg, Ref, Slice
 from derive.parse.numbers import constant_value
-from derive.parse.scope import Array, Indices, Scope
+from derive.parse.scope import Array, Indices, Scope, Shape
 from derive.parse.sizes import plus, print_shape
 from derive.parse.whole import bounds, is_whole, real_name
 
@@ -22,8 +22,26 @@ class Run:
     length: Expression
     step: int
 
+    @property
+    def shape(self) -> Shape:
+        return (self.length,)
+
     def at(self, index: Expression) -> Expression:
         return affine(self.start, self.step, index)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The entries of an axis that an array of whole numbers names: ``E[tokens]``."""
+
+    positions: Array
+
+    @property
+    def shape(self) -> Shape:
+        return self.positions.shape
+
+    def at(self, *indices: Expression) -> Expression:
+        return self.positions.at(indices)
 
 
 def name(e: Ref, scope: Scope) -> Array:
@@ -61,21 +79,27 @@ def _subscripted(whole: Array, indices: Indices, e: Expression, scope: Scope) ->
         _slice(index, size) if isinstance(index, Slice) else _position(index, size, e, scope)
         for index, size in zip(indices, whole.shape, strict=False)
     )
-    kept = tuple(part.length for part in parts if isinstance(part, Run))
+    if sum(isinstance(part, Rows) for part in parts) > 1:
+        raise DeriveError("one subscript at most is an array", e.place, "write the others with indices: x[u[n], v[n]]")
+    kept = tuple(size for part in parts if isinstance(part, (Run, Rows)) for size in part.shape)
 
     def at(i: Indices) -> Expression:
         own = iter(i)
-        fixed = [part.at(next(own)) if isinstance(part, Run) else part for part in parts]
+        fixed = [
+            part.at(*(next(own) for _ in part.shape)) if isinstance(part, (Run, Rows)) else part for part in parts
+        ]
         return whole.at((*fixed, *own))
 
     return Array((*kept, *whole.shape[len(indices) :]), at)
 
 
-def _position(index: Expression, size: Expression, e: Expression, scope: Scope) -> Expression:
-    """One entry of an axis."""
+def _position(index: Expression, size: Expression, e: Expression, scope: Scope) -> Expression | Rows:
+    """One entry of an axis, or those that an array of whole numbers names."""
     inner = scope.array(index)
     if inner.shape:
-        raise DeriveError("a subscript is a scalar", index.place)
+        entry = inner.at(tuple(Index(f"axis {k}") for k in range(inner.rank)))
+        _check_whole(entry, size, index, scope, index.place or e.place)
+        return Rows(inner)
     value, known = constant_value(index), constant_value(size)
     if value is not None and known is not None and value >= known:
         raise DeriveError(f"the subscript {value} is beyond the size {known}", e.place, "indices count from 0")

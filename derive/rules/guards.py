@@ -6,14 +6,17 @@ the first step of a recurrence and beyond the edge of what a convolution slides 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from derive.expression.build import ONE, ZERO, add, div, mul, neg
 from derive.expression.nodes import (
     Add,
     Both,
+    Call,
     Compare,
+    D,
     Div,
     Expression,
     Index,
@@ -65,21 +68,29 @@ class Known:
 
     ranges: Mapping[str, Expression]
     sizes: frozenset[str]
+    holds: frozenset[Expression] = frozenset()  # tests that are known to hold
 
     @classmethod
     def of(cls, context: Context) -> Known:
         told = (*context.ranges.values(), *(size for shape in context.shapes.values() for size in shape))
-        return cls(dict(context.ranges), frozenset(n for size in told for n in names(size)))
+        return cls(
+            dict(context.ranges),
+            frozenset(n for size in told for n in names(size)),
+            frozenset(map(solved, context.holds)),
+        )
 
     def within(self, e: Reduce) -> Known:
         """Inside of a sum."""
         own = dict(zip(e.indices, e.ranges, strict=False))
-        return Known({**self.ranges, **own}, self.sizes | {n for size in own.values() for n in names(size)})
+        sizes = self.sizes | {n for size in own.values() for n in names(size)}
+        return Known({**self.ranges, **own}, sizes, self.holds)
 
     def decided(self, test: Expression) -> bool | None:
         """Whether a comparison holds for all values of its indices, or for none; None where it depends on them."""
         if not isinstance(test, Compare):
             return None
+        if solved(test) in self.holds:
+            return True
         op, left, right = test.op, test.left, test.right
         if op in (">", ">="):
             op, left, right = MIRRORED[op], right, left
@@ -317,6 +328,109 @@ def _together(e: Add) -> Expression:
 
 
 GUARDS_OUT = Rule("cases outside", "u*where(t > 0, v, 0) = where(t > 0, u*v, 0)", _outwards)
+
+
+def _without_weight(e: Expression, context: Context) -> Expression | None:
+    equations = (*context.equations, *(() if context.output is None else (context.output,)))
+    vanishing = {element.name: (element, body.condition) for element, body in equations if _vanishes_outside(body)}
+    if not vanishing:
+        return None
+    result = bottom_up(e, lambda node: _weighted(node, vanishing))
+    return None if result == e else result
+
+
+def _vanishes_outside(body: Expression) -> TypeGuard[Where]:
+    return isinstance(body, Where) and body.otherwise == ZERO and is_guard(body.condition)
+
+
+Vanishing = Mapping[str, tuple[Ref, Expression]]  # the condition without which an array is 0
+
+
+def _weighted(e: Expression, vanishing: Vanishing) -> Expression:
+    """``where(s <= t, A[t, s]*u, 0)`` as ``A[t, s]*u``, where A vanishes for other s and all of u is there."""
+    if not isinstance(e, Where) or e.otherwise != ZERO or not is_guard(e.condition) or not _is_plain(e.then):
+        return e
+    tests = tests_of(e.condition)
+    left = joined(tuple(t for t in tests if not _vanishes(e.then, solved(t), vanishing)))
+    return e.then if left is None else e if len(tests_of(left)) == len(tests) else Where(left, e.then, ZERO)
+
+
+def _vanishes(e: Expression, test: Expression, vanishing: Vanishing) -> bool:
+    """Whether an expression is 0 where a test does not hold: each of its terms has a weight that is 0 there."""
+    match e:
+        case Neg():
+            return _vanishes(e.arg, test, vanishing)
+        case Div():
+            return _vanishes(e.numerator, test, vanishing)
+        case Add():
+            return all(_vanishes(term, test, vanishing) for term in e.terms)
+        case Reduce(op="sum"):
+            return not set(free_indices(test)) & set(e.indices) and _vanishes(e.body, test, vanishing)
+        case Mul():
+            flat = flat_factors(e)
+            for k, f in enumerate(flat):
+                others = (*flat[:k], *flat[k + 1 :])
+                if isinstance(f, Add):
+                    return all(_vanishes(mul(*others, term), test, vanishing) for term in f.terms)
+                if isinstance(f, Neg):
+                    return _vanishes(mul(*others, f.arg), test, vanishing)
+            return any(_vanishes(f, test, vanishing) for f in _by_deltas(flat))
+        case Ref() if e.name in vanishing and all(isinstance(i, Index) for i in e.indices):
+            element, condition = vanishing[e.name]
+            letters = [i.name for i in element.indices if isinstance(i, Index)]
+            own = rename_indices(condition, dict(zip(letters, e.indices, strict=True)))
+            return test in map(solved, tests_of(own))
+    return False
+
+
+def _by_deltas(factors: Sequence[Expression]) -> list[Expression]:
+    """The factors, and what they are with the indices that deltas make equal put in for each other."""
+    found = list(factors)
+    for f in factors:
+        if isinstance(f, Call) and f.function == "delta" and all(isinstance(arg, Index) for arg in f.args):
+            for one, other in (f.args, f.args[::-1]):
+                found += [rename_indices(g, {str(one): other}) for g in factors if g is not f]
+    return found
+
+
+def _is_plain(e: Expression) -> bool:
+    """Whether every entry that is asked for exists for all values of the indices."""
+    return all(isinstance(i, (Index, Number)) for n in walk(e) if isinstance(n, Ref) for i in n.indices)
+
+
+NO_WEIGHT = Rule("weights that vanish", "where(s <= t, a[s]*u, 0) = a[s]*u where a[s] is 0 otherwise", _without_weight)
+
+
+def _taking_part(e: Expression, context: Context) -> Expression | None:
+    """In a masked softmax, where ``s <= t``: only entries of the argument with ``m <= t`` have a derivative."""
+    if context.output is None or not isinstance(e, Where) or not isinstance(e.then, D) or not is_guard(e.condition):
+        return None
+    element, wrt = context.output[0], e.then.wrt
+    if len(wrt.indices) != len(element.indices):
+        return None
+    asked = free_indices(e.condition)
+    for k, i in enumerate(element.indices):
+        if isinstance(i, Index) and i.name in asked and _is_masked(e.then.body, wrt.name, element, k, e.condition):
+            own = rename_indices(e.condition, {i.name: wrt.indices[k]})
+            return Where(e.condition, Where(own, e.then, ZERO), e.otherwise)
+    return None
+
+
+def _is_masked(body: Expression, name: str, element: Ref, k: int, condition: Expression) -> bool:
+    """Whether an array is asked for at the element's own indices alone, and in sums under the same condition."""
+    own = element.indices[k]
+    sums = [n for n in walk(body) if isinstance(n, Reduce)]
+    allowed = {element.indices}
+    for n in sums:
+        if len(n.indices) == 1 and n.condition == rename_indices(condition, {str(own): Index(n.indices[0])}):
+            allowed.add((*element.indices[:k], Index(n.indices[0]), *element.indices[k + 1 :]))
+    asked = {n.indices for n in walk(body) if isinstance(n, Ref) and n.name == name}
+    return len(asked) > 1 and asked <= allowed
+
+
+TAKING_PART = Rule(
+    "what takes part", "D(u, x[m]) = where(m <= t, D(u, x[m]), 0) where u asks for x[s] with s <= t alone", _taking_part
+)
 
 
 def _single(e: Expression, context: Context) -> Expression | None:

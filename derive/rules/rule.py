@@ -41,6 +41,7 @@ class Context:
     `sizes`: the axes of the result, for whole-array notation.  `ranges`: the sizes that free indices run over.
     `shapes`: of the names.  `equations`: of nodes around, as (element, right-hand side).  `structures`: of parameters
     that have one (symmetric, diagonal, lower).  `stepwise`: whether array notation may keep the index of steps.
+    `holds`: conditions on indices that hold where the expression stands.
     """
 
     output: tuple[Ref, Expression] | None = None
@@ -55,6 +56,7 @@ class Context:
     equations: tuple[tuple[Ref, Expression], ...] = ()
     structures: Mapping[str, str] = field(default_factory=dict)
     stepwise: bool = False
+    holds: tuple[Expression, ...] = ()
 
 
 Rewrite = Callable[[Expression, Context], Expression | None]

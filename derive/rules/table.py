@@ -16,7 +16,7 @@ from derive.rules.fractions import (
     ORDER_TERMS,
     SIGNS,
 )
-from derive.rules.guards import CONDITIONS, GUARDED_SUM, GUARDS_OUT, ONE_TERM
+from derive.rules.guards import CONDITIONS, GUARDED_SUM, GUARDS_OUT, NO_WEIGHT, ONE_TERM, TAKING_PART
 from derive.rules.identities import IDENTITIES
 from derive.rules.known_sums import KNOWN_SUM, NAME_QUOTIENT
 from derive.rules.matrices import MATRIX_RULES
@@ -71,6 +71,8 @@ ALL_RULES: tuple[Rule, ...] = (
     ONE_VALUE,
     GUARDED_SUM,
     GUARDS_OUT,
+    NO_WEIGHT,
+    TAKING_PART,
     CONDITIONS,
     ONE_TERM,
     SPLIT_DELTA,
