@@ -222,7 +222,7 @@ def files() -> dict[str, str | None]:
 
 @pytest.mark.parametrize("batch_size", [32, 500])
 @pytest.mark.parametrize("name", ["t.npy", "named.npy", "t.csv", "t.parquet"])
-def test_streamed_examples_train_to_the_same_bits(
+def test_streamed_examples_train_to_the_same_parameters(
     name: str, batch_size: int, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pieces, "PIECE", 1000)  # many small pieces
@@ -234,7 +234,8 @@ def test_streamed_examples_train_to_the_same_bits(
         for stream in (False, True)
     ]
     memory, disk = (found.training for found in runs)
-    assert all(np.array_equal(memory.params[key], disk.params[key]) for key in memory.params)
+    for key in memory.params:  # the steps in memory fold 1/n into the learning rate: only rounding differs
+        np.testing.assert_allclose(disk.params[key], memory.params[key], rtol=1e-11, atol=1e-13)
     told = ("loss", "validation_loss", "validation_r2")  # sums that are taken in another order
     rows = [tuple(row[name] for name in told) for row in disk.history]
     assert rows == [pytest.approx(tuple(row[name] for name in told), rel=1e-12) for row in memory.history]

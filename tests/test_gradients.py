@@ -72,7 +72,7 @@ def test_local_derivatives_equal_the_complex_step_on_their_equation(name):
 
 def _moving_together(model: Model, name: str, position: tuple[int, ...]) -> set[tuple[int, ...]]:
     """The entries of a structured parameter that are one: S[i, j] and S[j, i]; none where the entry is fixed at 0."""
-    structure = model.structures.get(name)
+    structure = model.structured_parameters.get(name)
     if structure == "symmetric":
         return {position, position[::-1]}
     free = structure is None or (position[0] == position[1] if structure == "diagonal" else position[0] >= position[1])

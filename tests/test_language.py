@@ -517,7 +517,6 @@ def test_index_notation_means_what_numpy_says(left, right, meaning):
         "concatenate([A, C], axis=1)",
         "concatenate([A, A], axis=2)",
         "concatenate(A)",
-        "pad(A, 1)",
         "pad(x, -1)",
         "pad(x, 1/2)",
         "pad(x, s)",

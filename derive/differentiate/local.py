@@ -8,9 +8,9 @@ from dataclasses import replace
 from derive.derivation import Step
 from derive.differentiate.strategy import Chain, simplify
 from derive.errors import DeriveError
-from derive.expression.build import ZERO
 from derive.expression.nodes import Call, D, Expression, Ref, Where
 from derive.expression.walk import contains, operations, walk
+from derive.expression.walk import replace as put
 from derive.functions import FUNCTIONS
 from derive.rules.arithmetic import ARITHMETIC
 from derive.rules.calculus import CASES, DEFINITION_RULES, ELEMENTWISE, INVERSE_RULES, ORDER, is_constant
@@ -62,37 +62,33 @@ def _by_cases(
     structures: Mapping[str, str],
 ) -> tuple[Expression, tuple[Step, ...]]:
     """Each case for itself: in each, the output is what that case says."""
-    whole = Context(output=(output, body), ranges=ranges, shapes=shapes, structures=structures)
-    chain = Chain(D(body, wrt), whole)
-    if not chain.apply(CASES):
-        chain.apply(ARITHMETIC)
-        carry_out(chain)
-        return chain.expr, tuple(chain.steps)
+    context = Context(output=(output, body), ranges=ranges, shapes=shapes, structures=structures)
+    chain = Chain(D(body, wrt), context)
+    chain.apply(CASES)
 
-    def part(
-        case: Expression, whole: Callable[[Expression], Expression], holds: tuple[Expression, ...] = ()
-    ) -> Expression:
-        found, steps = differentiate(case, wrt, output, ranges, shapes, structures, holds)
-        if whole(D(case, wrt)) != chain.expr:
-            raise ValueError(f"{chain.expr} does not hold the derivative of {case}")
-        chain.steps += [replace(s, before=whole(s.before), after=whole(s.after)) for s in steps]
-        chain.expr = whole(found)
-        return found
+    def worked_out(case: Expression, holds: tuple[Expression, ...]) -> None:
+        """The derivative of one case, in its place."""
+        here, around = D(case, wrt), chain.expr
+        if contains(around, lambda node: node == here):
+            found, steps = differentiate(case, wrt, output, ranges, shapes, structures, holds)
+            chain.steps += [_inside(step, around, here) for step in steps]
+            chain.expr = put(around, {here: found})
 
-    otherwise: Expression = D(body.otherwise, wrt)
     if is_constant(body.otherwise, wrt):  # what is said in a line comes first
-        otherwise = part(body.otherwise, lambda e: Where(body.condition, D(body.then, wrt), e))
-    tests = tests_of(body.condition)
-    if chain.apply(TAKING_PART):
-        own = chain.expr.then.condition  # type: ignore[attr-defined]
-        part(body.then, lambda e: Where(body.condition, Where(own, e, ZERO), otherwise), (*tests, *tests_of(own)))
-        simplify(chain)
-        return chain.expr, tuple(chain.steps)
-    then = part(body.then, lambda e: Where(body.condition, e, otherwise), tests)
-    if not is_constant(body.otherwise, wrt):
-        part(body.otherwise, lambda e: Where(body.condition, then, e))
+        worked_out(body.otherwise, ())
+    chain.apply(TAKING_PART)
+    inner = (n.condition for n in walk(chain.expr) if isinstance(n, Where) and n.then == D(body.then, wrt))
+    worked_out(body.then, tuple(test for c in (body.condition, *inner) for test in tests_of(c)))
+    worked_out(body.otherwise, ())
+    chain.apply(ARITHMETIC)
+    carry_out(chain)
     simplify(chain)
     return chain.expr, tuple(chain.steps)
+
+
+def _inside(step: Step, around: Expression, here: Expression) -> Step:
+    """A step in the place of a part."""
+    return replace(step, before=put(around, {here: step.before}), after=put(around, {here: step.after}))
 
 
 def unfold(chain: Chain, body: Expression, wrt: Ref) -> None:

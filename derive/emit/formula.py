@@ -39,7 +39,7 @@ def numpy_formula(source: str, first: str = "", *, model: Model) -> str | None:
 
     >>> model = Model.parse("w: parameter; x: input; z = w*x; L: loss = exp(-z)".replace("; ", chr(10)))
     >>> numpy_formula("D(L, z)*exp(-x)*w", model=model), numpy_formula("D(w*x**2, x)", model=model)
-    ('d_z * np.exp(-x) * w', 'w * 2 * x')
+    ('d_z * np.exp(-x) * w', '2 * w * x')
     """
     if len(source) > LONGEST:
         return None

@@ -167,6 +167,8 @@ class NumpyPrinter:
         """Truth values times an array are what ``where(…, 1, 0)`` gives, many times quicker."""
         factors = e.factors
         if not all(is_indicator(f) or isinstance(f, Number) for f in factors):
+            first = next(k for k, f in enumerate(factors) if not is_indicator(f))  # a truth value takes no sign
+            factors = (factors[first], *factors[:first], *factors[first + 1 :])
             factors = tuple(f.condition if is_indicator(f) else f for f in factors)
         return " * ".join([self._at(factors[0], PRODUCT), *(self._at(f, POWER) for f in factors[1:])])
 

@@ -48,7 +48,8 @@ def _free(assumption: Assumption, naming: Naming) -> tuple[str, ...]:
     subscripts = (letter for node in inside if isinstance(node, ast.Subscript) for letter in _names(node.slice))
     calls = (node for node in inside if isinstance(node, ast.Call))
     bound = {arg.id for call in calls for arg in call.args[1:] if isinstance(arg, ast.Name)}
-    return tuple(dict.fromkeys(i for i in subscripts if i not in bound and i not in naming.everything))
+    known = {*naming.everything, *assumption.layers.values}
+    return tuple(dict.fromkeys(i for i in subscripts if i not in bound and i not in known))
 
 
 def _names(node: ast.expr) -> list[str]:
