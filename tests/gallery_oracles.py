@@ -276,6 +276,23 @@ def transformer_block(p: P, X: Any, Y: Any) -> Any:
     return half_squares(p["g2"] * normalized(first + fed, axis=2) + p["c2"] - Y)
 
 
+def gpt(p: P, x: Any, y: Any) -> Any:
+    X = p["E"][x] + p["P"]
+    examples, length = x.shape
+    past = np.tril(np.ones((length, length)))
+    for layer in (1, 2):
+        N = p[f"g1_{layer}"] * normalized(X, axis=2) + p[f"c1_{layer}"]
+        Q, K, U = (np.einsum("ntm,hmk->nhtk", N, p[f"W_{name}{layer}"]) for name in "QKV")
+        S = np.einsum("nhtk,nhsk->nhts", Q, K) / math.sqrt(K.shape[-1])
+        weights = np.exp(S - np.max(S, axis=-1, keepdims=True)) * past
+        O = np.einsum("nhts,nhsk->nhtk", weights / np.sum(weights, axis=-1, keepdims=True), U)
+        R = X + np.einsum("nhtk,hkm->ntm", O, p[f"W_O{layer}"])
+        z = (p[f"g2_{layer}"] * normalized(R, axis=2) + p[f"c2_{layer}"]) @ p[f"W1_{layer}"] + p[f"b1_{layer}"]
+        X = R + (z * norm.cdf(z)) @ p[f"W2_{layer}"] + p[f"b2_{layer}"]
+    told = log_softmax(X @ p["E"].T)
+    return -np.mean(told[np.arange(examples)[:, None], np.arange(length), y])
+
+
 # --- autoencoders
 
 
@@ -420,6 +437,7 @@ GALLERY = {
             probit_regression, ordinal_regression, focal_loss, distillation, bradley_terry, item_response, rbf_network,
             mixture_density_network, residual_mlp, maxout, batch_norm_net, layer_norm_net, rms_norm_swiglu,
             graph_convolution, deep_sets, cnn_1d, cnn_2d, lenet, resnet_block, attention, transformer_block,
+            gpt,
             denoising_autoencoder, sparse_autoencoder, contractive_autoencoder, vae, factorization_machine, word2vec, glove, bpr,
             neural_language_model, triplet, siamese, infonce, nca, policy_gradient, ppo, physics_informed,
             score_matching, meta_learning,
