@@ -6,6 +6,8 @@ gathered into products, quicker for small batches and slower for large ones, the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from derive.derivation import Derivation
@@ -181,11 +183,20 @@ class FastModule(Module):
         sizes = [f"{self.names(name)} = {code}" for name, code in self.outside(data).items()]
         return [*lines, *used_lines(sizes, "\n".join(drawn)), *drawn]
 
+    def unpack(self, data: list[Variable], used: set[str]) -> list[str]:
+        with self.by_arguments():
+            return super().unpack(data, used)
+
     def outside(self, data: list[Variable]) -> dict[str, str]:
-        """The sizes by what `loss_and_gradients` has: its arguments."""
+        with self.by_arguments():
+            return self.size_sources([v for v in data if v.role != "noise"], set())
+
+    @contextmanager
+    def by_arguments(self) -> Iterator[None]:
+        """Sizes are told by what `loss` and `loss_and_gradients` have: their arguments."""
         self.in_step = False
         try:
-            return self.size_sources([v for v in data if v.role != "noise"], set())
+            yield
         finally:
             self.in_step = True
 

@@ -16,7 +16,8 @@ from derive.check.sample import concrete
 from derive.errors import DeriveError, printable
 from derive.model import Model
 from derive.parse.files import read_text
-from derive.train.examples import Examples, default_sizes, read_examples
+from derive.train.examples import default_sizes, read_examples
+from derive.train.examples_of import Examples
 from derive.train.metrics import Kind
 from derive.train.outcome import output_kind, predict
 from derive.train.part import Part

@@ -12,7 +12,6 @@ import math
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from derive.model import Model, Variable
 from derive.parse.numbers import constant_value
 from derive.train.array_table import read_array_table
 from derive.train.assignment import assign
+from derive.train.examples_of import Examples
 from derive.train.fields import DataField
 from derive.train.library_sets import LIBRARY_SETS, library_table
 from derive.train.parquet_table import read_parquet_table
@@ -34,25 +34,9 @@ from derive.train.settings import Settings
 from derive.train.shipped import ShippedSet, shipped, shipped_sets
 from derive.train.store import MEMORY, FloatArray, Store
 from derive.train.tables import Table, read_table
+from derive.train.text_data import read_text_data, text_variables
 
 ARCHIVE_LIMIT = 2**31  # bytes of all arrays in an .npz file
-
-
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """Arrays by name, examples along axis 0; `constants` are what the data give without an example axis."""
-
-    arrays: dict[str, FloatArray]
-    features: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
-    sizes: dict[str, int] = field(default_factory=dict)
-    constants: dict[str, Any] = field(default_factory=dict)
-    source: str = ""
-    ships: ShippedSet | None = None
-    streamed: bool = False
-
-    def __len__(self) -> int:
-        return len(next(iter(self.arrays.values()), ()))
 
 
 def read_examples(
@@ -70,6 +54,11 @@ def read_examples(
     targets = () if for_prediction else model.of_role("target")
     if not inputs and not targets:
         raise DeriveError("the model has no inputs or targets, so it takes no data")
+    texts = text_variables(model)
+    if texts is not None and data.lower().endswith(".txt") and not for_prediction:
+        if target is not None or features is not None:
+            raise DeriveError("--target and --features choose columns of a table, and this is a text")
+        return read_text_data(Path(data), model, *texts, settings)
     if data.lower().endswith(".npz"):
         if target is not None or features is not None:
             message = "--target and --features choose columns of a table; the arrays of an .npz file have names"

@@ -35,8 +35,8 @@ class Metric:
 def measure(kind: Kind, output: FloatArray, target: FloatArray) -> Metric:
     """The metric of a sigmoid or a decision ("binary"), a softmax ("classes"), or any other output ("regression").
 
-    A softmax output has shape (n, classes); its target is one-hot of the same shape, or the number of the
-    class, shape (n,).  Else both have the same shape.
+    A softmax output has shape (n, classes), or (n, steps, classes); its target is one-hot of the same shape, or the
+    number of the class, shape (n,) or (n, steps).  Else both have the same shape.
 
     >>> str(measure("binary", np.array([0.9, 0.2, 0.6]), np.array([1.0, 0.0, 0.0])))
     'accuracy 0.6667'
@@ -55,10 +55,10 @@ def measure_parts(kind: Kind, parts: Parts) -> Metric:
 def _accuracy(kind: Kind, parts: Parts) -> Metric:
     hits = count = 0
     for output, target in parts:
-        if kind == "classes" and target.ndim == 2:
-            target = target.argmax(axis=1)
+        if kind == "classes" and target.ndim == output.ndim:
+            target = target.argmax(axis=-1)
         if kind == "classes":
-            output = output.argmax(axis=1)
+            output = output.argmax(axis=-1)
         _check_shapes(output, target)
         right = output == target if kind == "classes" else (output >= 0.5) == (target >= 0.5)
         hits, count = hits + int(np.sum(right)), count + right.size

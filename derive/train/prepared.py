@@ -15,7 +15,8 @@ from typing import Any
 from derive.emit.defaults import training_defaults
 from derive.errors import DeriveError
 from derive.model import Model
-from derive.train.examples import Examples, default_sizes, read_examples
+from derive.train.examples import default_sizes, read_examples
+from derive.train.examples_of import Examples
 from derive.train.metrics import check_target
 from derive.train.outcome import output_kind
 from derive.train.part import Arrays, Part, Places, part_of

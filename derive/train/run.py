@@ -31,11 +31,11 @@ from derive.train.batches import Batches, batch_size, noises
 from derive.train.boundary import boundary_svg, has_boundary
 from derive.train.curve import history_curve_svg, loss_curve_svg, trajectory_svg
 from derive.train.evaluate import Evaluator, Figures
-from derive.train.examples import Examples
+from derive.train.examples_of import Examples
 from derive.train.folder import RunFolder, open_folder
 from derive.train.history import history_csv
 from derive.train.limits import CHECKPOINT_SECONDS, Plan, check_options
-from derive.train.outcome import predict
+from derive.train.outcome import output_kind, predict
 from derive.train.part import Arrays
 from derive.train.prepared import DataOptions, Prepared, prepare
 from derive.train.rows import count
@@ -44,6 +44,7 @@ from derive.train.settings import read_settings, with_functions
 from derive.train.state import Params, State, dump_state, first_state, load_state
 from derive.train.steps import Rate
 from derive.train.surface import surface_svg
+from derive.train.text_data import written_sample
 from derive.train.training import LOSS, History, Training, Watch, train_module
 from derive.train.whole import train_whole
 from derive.update_rule import UpdateRule, rule_for
@@ -59,7 +60,7 @@ HISTORY, CURVE, METRIC_CURVE, TRAJECTORY = "history.csv", "loss.svg", "metric.sv
 CHECKPOINT = "checkpoint.npz"
 MOST_PICTURED = 20_000  # examples over which the loss is drawn
 SHOWN = 6  # scalar parameters of a model without data whose path is kept
-BOUNDARY, SURFACE = "boundary.svg", "surface.svg"
+BOUNDARY, SURFACE, SAMPLE = "boundary.svg", "surface.svg", "sample.txt"
 
 Say = Callable[[str], None]
 
@@ -167,6 +168,7 @@ def _trained(
     folder.check([CHECKPOINT] * trainer.has_checkpoints)
     folder.check([METRIC_CURVE] * trainer.has_metric() + [TRAJECTORY] * (len(pictured) == 1))
     folder.check([BOUNDARY] * has_boundary(model) + [SURFACE] * (len(pictured) == 2))
+    folder.check([SAMPLE] * trainer.writes_samples)
     start = trainer.start(folder, say)
     written = _write_derivation(folder, derivation, trainer.rule, code, trainer.source)
     training = trainer.train(start, folder)
@@ -340,6 +342,21 @@ class _Trainer:
         return {name: float(params[name]) for name in scalars}
 
     @property
+    def writes_samples(self) -> bool:
+        """Whether the data are a text, and the model says which character comes next."""
+        examples = self.prepared.examples
+        return examples is not None and bool(examples.alphabet) and output_kind(self.model) == "classes"
+
+    def sample(self, params: Params) -> str:
+        """A text that the model writes."""
+        model, examples = self.model, self.prepared.examples or Examples({})
+
+        def told(arrays: Mapping[str, Any]) -> Any:
+            return predict(self.module, model, params, arrays, self.prepared.constants)[model.outputs[0]]
+
+        return written_sample(examples, model.of_role("input")[0].name, told, self.options.seed)
+
+    @property
     def pictured(self) -> tuple[str, ...] | None:
         """The parameters of a model that has one or two scalar ones: their path on the loss can be drawn."""
         found = self.model.of_role("parameter")
@@ -428,6 +445,8 @@ def _write_pictures(folder: RunFolder, trainer: _Trainer, training: Training) ->
         case (u, v):
             drawn = surface_svg(model, (u, v), training.path, trainer.loss_at)
             pictures.append(("the path on the loss surface", SURFACE, drawn))
+    if trainer.writes_samples:
+        pictures.append(("what it writes", SAMPLE, trainer.sample(training.params)))
     return {what: folder.write(file, picture) for what, file, picture in pictures if picture is not None}
 
 
