@@ -11,14 +11,14 @@ Equations:
     L = sum((yhat[t] - y[t])**2, t)/2
 
 Gradients:
-    dL/dW_f = mean of sum(dL/dz_f[t, i]*x[t - 1, j], t, t > 0)
-    dL/dU_f = mean of sum(dL/dz_f[t, i]*f[t - 1, j], t, t > 0)
-    dL/db_f = mean of sum(dL/dz_f[t, i], t, t > 0)
+    dL/dW_f = mean of sum(outer(dL/dz_f[t], x[t - 1]), t, t > 0)
+    dL/dU_f = mean of sum(outer(dL/dz_f[t], f[t - 1]), t, t > 0)
+    dL/db_f = mean of sum(dL/dz_f[t], t, t > 0)
     dL/dW_b = mean of dL/dz_b.T @ x
-    dL/dU_b = mean of sum(dL/dz_b[t, i]*g[t + 1, j], t)
+    dL/dU_b = mean of sum(outer(dL/dz_b[t], g[t + 1]), t)
     dL/db_b = mean of sum(dL/dz_b, axis=0)
-    dL/dv_f = mean of sum(dL/dyhat[t]*f[t + 1, i], t)
-    dL/dv_b = mean of sum(dL/dyhat[t]*g[t, i], t)
+    dL/dv_f = mean of sum(dL/dyhat[t]*f[t + 1], t)
+    dL/dv_b = mean of sum(dL/dyhat[t]*g[t], t)
     dL/dc = mean of sum(dL/dyhat)
 
 Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
@@ -72,7 +72,7 @@ def loss(params, *, x, y):
     for t in reversed(range(T)):
         z_b[:, t] = x[:, t] @ W_b.T + g[:, t + 1] @ U_b.T + b_b
         g[:, t] = np.tanh(z_b[:, t])
-    yhat = np.einsum("a,bca->bc", v_f, f[:, 1 : T + 1]) + np.einsum("a,bca->bc", v_b, g[:, :T]) + c
+    yhat = f[:, 1 : T + 1] @ v_f + g[:, :T] @ v_b + c
     L = np.sum((yhat - y) ** 2, axis=1) / 2
     return float(np.mean(L))
 
@@ -105,7 +105,7 @@ def loss_and_gradients(params, *, x, y):
     for t in reversed(range(T)):
         z_b[:, t] = x[:, t] @ W_b.T + g[:, t + 1] @ U_b.T + b_b
         g[:, t] = np.tanh(z_b[:, t])
-    yhat = np.einsum("a,bca->bc", v_f, f[:, 1 : T + 1]) + np.einsum("a,bca->bc", v_b, g[:, :T]) + c
+    yhat = f[:, 1 : T + 1] @ v_f + g[:, :T] @ v_b + c
     L = np.sum((yhat - y) ** 2, axis=1) / 2
 
     # Backward pass
@@ -114,34 +114,34 @@ def loss_and_gradients(params, *, x, y):
     d_g = np.zeros((n, T + 1, m))
     d_z_b = np.zeros((n, T, m))
     for t in range(T):
-        # dL/dg[t, i] = where(t > 0, sum(dL/dz_b[t - 1, l]*U_b[l, i], l), 0) + where(t < T, dL/dyhat[t]*v_b[i], 0)
+        # dL/dg = where(t > 0, U_b.T @ dL/dz_b[t - 1], 0) + where(t < T, dL/dyhat[t]*v_b, 0)
         d_g[:, t] = (d_z_b[:, t - 1] @ U_b if t > 0 else 0) + d_yhat[:, t][:, None] * v_b
-        # dL/dz_b[t, i] = dL/dg[t, i]*(1 - g[t, i]**2)
+        # dL/dz_b = dL/dg[t]*(1 - g[t]**2)
         d_z_b[:, t] = d_g[:, t] * (1 - g[:, t] ** 2)
     d_f = np.zeros((n, T + 1, m))
     d_z_f = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
-        # dL/df[t, i] = where(t < T, sum(dL/dz_f[t + 1, l]*U_f[l, i], l), 0) + where(t > 0, dL/dyhat[t - 1]*v_f[i], 0)
+        # dL/df = where(t < T, U_f.T @ dL/dz_f[t + 1], 0) + where(t > 0, dL/dyhat[t - 1]*v_f, 0)
         d_f[:, t] = (d_z_f[:, t + 1] @ U_f if t < T else 0) + d_yhat[:, t - 1][:, None] * v_f
-        # dL/dz_f[t, i] = where(t > 0, dL/df[t, i]*(1 - f[t, i]**2), 0)
+        # dL/dz_f = where(t > 0, dL/df[t]*(1 - f[t]**2), 0)
         d_z_f[:, t] = d_f[:, t] * (1 - f[:, t] ** 2)
     grads = {
-        # dL/dW_f = mean of sum(dL/dz_f[t, i]*x[t - 1, j], t, t > 0)
-        "W_f": np.einsum("abc,abd->cd", d_z_f[:, 1 : T + 1], x) / n,
-        # dL/dU_f = mean of sum(dL/dz_f[t, i]*f[t - 1, j], t, t > 0)
-        "U_f": np.einsum("abc,abd->cd", d_z_f[:, 1 : T + 1], f[:, :T]) / n,
-        # dL/db_f = mean of sum(dL/dz_f[t, i], t, t > 0)
-        "b_f": np.sum(np.transpose(d_z_f[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
+        # dL/dW_f = mean of sum(outer(dL/dz_f[t], x[t - 1]), t, t > 0)
+        "W_f": np.tensordot(d_z_f[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_f = mean of sum(outer(dL/dz_f[t], f[t - 1]), t, t > 0)
+        "U_f": np.tensordot(d_z_f[:, 1 : T + 1], f[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_f = mean of sum(dL/dz_f[t], t, t > 0)
+        "b_f": np.sum(d_z_f[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dW_b = mean of dL/dz_b.T @ x
-        "W_b": np.einsum("abc,abd->cd", d_z_b, x) / n,
-        # dL/dU_b = mean of sum(dL/dz_b[t, i]*g[t + 1, j], t)
-        "U_b": np.einsum("abc,abd->cd", d_z_b, g[:, 1 : T + 1]) / n,
+        "W_b": np.tensordot(d_z_b, x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_b = mean of sum(outer(dL/dz_b[t], g[t + 1]), t)
+        "U_b": np.tensordot(d_z_b, g[:, 1 : T + 1], axes=((0, 1), (0, 1))) / n,
         # dL/db_b = mean of sum(dL/dz_b, axis=0)
-        "b_b": np.sum(np.transpose(d_z_b, (2, 0, 1)), axis=(1, 2)) / n,
-        # dL/dv_f = mean of sum(dL/dyhat[t]*f[t + 1, i], t)
-        "v_f": np.einsum("ab,abc->c", d_yhat, f[:, 1 : T + 1]) / n,
-        # dL/dv_b = mean of sum(dL/dyhat[t]*g[t, i], t)
-        "v_b": np.einsum("ab,abc->c", d_yhat, g[:, :T]) / n,
+        "b_b": np.sum(d_z_b, axis=(0, 1)) / n,
+        # dL/dv_f = mean of sum(dL/dyhat[t]*f[t + 1], t)
+        "v_f": np.tensordot(f[:, 1 : T + 1], d_yhat, axes=((0, 1), (0, 1))) / n,
+        # dL/dv_b = mean of sum(dL/dyhat[t]*g[t], t)
+        "v_b": np.tensordot(g[:, :T], d_yhat, axes=((0, 1), (0, 1))) / n,
         # dL/dc = mean of sum(dL/dyhat)
         "c": np.sum(d_yhat) / n,
     }
@@ -173,7 +173,7 @@ def predict(params, *, x):
     for t in reversed(range(T)):
         z_b[:, t] = x[:, t] @ W_b.T + g[:, t + 1] @ U_b.T + b_b
         g[:, t] = np.tanh(z_b[:, t])
-    yhat = np.einsum("a,bca->bc", v_f, f[:, 1 : T + 1]) + np.einsum("a,bca->bc", v_b, g[:, :T]) + c
+    yhat = f[:, 1 : T + 1] @ v_f + g[:, :T] @ v_b + c
     return yhat
 
 

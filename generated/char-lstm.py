@@ -20,19 +20,19 @@ Equations:
 
 Gradients:
     dL/dE = mean of sum(dL/de[t, k]*delta(x[t], j), t)
-    dL/dW_i = mean of sum(dL/dz_i[t, j]*e[t - 1, k], t, t > 0)
-    dL/dU_i = mean of sum(dL/dz_i[t, j]*h[t - 1, k], t, t > 0)
-    dL/db_i = mean of sum(dL/dz_i[t, j], t, t > 0)
-    dL/dW_f = mean of sum(dL/dz_f[t, j]*e[t - 1, k], t, t > 0)
-    dL/dU_f = mean of sum(dL/dz_f[t, j]*h[t - 1, k], t, t > 0)
-    dL/db_f = mean of sum(dL/dz_f[t, j], t, t > 0)
-    dL/dW_o = mean of sum(dL/dz_o[t, j]*e[t - 1, k], t, t > 0)
-    dL/dU_o = mean of sum(dL/dz_o[t, j]*h[t - 1, k], t, t > 0)
-    dL/db_o = mean of sum(dL/dz_o[t, j], t, t > 0)
-    dL/dW_g = mean of sum(dL/dz_g[t, j]*e[t - 1, k], t, t > 0)
-    dL/dU_g = mean of sum(dL/dz_g[t, j]*h[t - 1, k], t, t > 0)
-    dL/db_g = mean of sum(dL/dz_g[t, j], t, t > 0)
-    dL/dV = mean of sum(dL/ds[t, j]*h[t + 1, k], t)
+    dL/dW_i = mean of sum(outer(dL/dz_i[t], e[t - 1]), t, t > 0)
+    dL/dU_i = mean of sum(outer(dL/dz_i[t], h[t - 1]), t, t > 0)
+    dL/db_i = mean of sum(dL/dz_i[t], t, t > 0)
+    dL/dW_f = mean of sum(outer(dL/dz_f[t], e[t - 1]), t, t > 0)
+    dL/dU_f = mean of sum(outer(dL/dz_f[t], h[t - 1]), t, t > 0)
+    dL/db_f = mean of sum(dL/dz_f[t], t, t > 0)
+    dL/dW_o = mean of sum(outer(dL/dz_o[t], e[t - 1]), t, t > 0)
+    dL/dU_o = mean of sum(outer(dL/dz_o[t], h[t - 1]), t, t > 0)
+    dL/db_o = mean of sum(dL/dz_o[t], t, t > 0)
+    dL/dW_g = mean of sum(outer(dL/dz_g[t], e[t - 1]), t, t > 0)
+    dL/dU_g = mean of sum(outer(dL/dz_g[t], h[t - 1]), t, t > 0)
+    dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
+    dL/dV = mean of sum(outer(dL/ds[t], h[t + 1]), t)
     dL/db = mean of sum(dL/ds, axis=0)
 
 Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
@@ -52,8 +52,8 @@ def _sigmoid(u):
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _logsumexp(u, axis=None):
@@ -142,7 +142,7 @@ def loss(params, *, x, y):
         g[:, t] = np.tanh(z_g[:, t])
         c[:, t] = f[:, t] * c[:, t - 1] + i[:, t] * g[:, t]
         h[:, t] = o[:, t] * np.tanh(c[:, t])
-    s = np.einsum("ab,cdb->cda", V, h[:, 1 : T + 1]) + b
+    s = h[:, 1 : T + 1] @ V.T + b
     # L = mean(logsumexp(s[t]) - s[t, y[t]], t), in a stable form
     L = np.sum(_logsumexp(s, axis=2) - s[np.arange(n)[:, None], np.arange(T), y], axis=1) / T
     return float(np.mean(L))
@@ -195,7 +195,7 @@ def loss_and_gradients(params, *, x, y):
         g[:, t] = np.tanh(z_g[:, t])
         c[:, t] = f[:, t] * c[:, t - 1] + i[:, t] * g[:, t]
         h[:, t] = o[:, t] * np.tanh(c[:, t])
-    s = np.einsum("ab,cdb->cda", V, h[:, 1 : T + 1]) + b
+    s = h[:, 1 : T + 1] @ V.T + b
     # L = mean(logsumexp(s[t]) - s[t, y[t]], t), in a stable form
     L = np.sum(_logsumexp(s, axis=2) - s[np.arange(n)[:, None], np.arange(T), y], axis=1) / T
 
@@ -213,7 +213,7 @@ def loss_and_gradients(params, *, x, y):
     d_z_f = np.zeros((n, T + 1, m))
     d_z_i = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
-        # dL/dh[t, j] = where(t < T, sum(dL/dz_i[t + 1, l]*U_i[l, j], l), 0) + where(t < T, sum(dL/dz_f[t + 1, l]*U_f[l, j], l), 0) + where(t < T, sum(dL/dz_o[t + 1, l]*U_o[l, j], l), 0) + where(t < T, sum(dL/dz_g[t + 1, l]*U_g[l, j], l), 0) + where(t > 0, sum(dL/ds[t - 1, l]*V[l, j], l), 0)
+        # dL/dh = where(t < T, U_i.T @ dL/dz_i[t + 1], 0) + where(t < T, U_f.T @ dL/dz_f[t + 1], 0) + where(t < T, U_o.T @ dL/dz_o[t + 1], 0) + where(t < T, U_g.T @ dL/dz_g[t + 1], 0) + where(t > 0, V.T @ dL/ds[t - 1], 0)
         d_h[:, t] = (
             (d_z_i[:, t + 1] @ U_i if t < T else 0)
             + (d_z_f[:, t + 1] @ U_f if t < T else 0)
@@ -221,62 +221,57 @@ def loss_and_gradients(params, *, x, y):
             + (d_z_g[:, t + 1] @ U_g if t < T else 0)
             + d_s[:, t - 1] @ V
         )
-        # dL/dc[t, j] = where(t < T, dL/dc[t + 1, j]*f[t + 1, j], 0) + where(t > 0, dL/dh[t, j]*o[t, j]*(1 - tanh(c[t, j])**2), 0)
+        # dL/dc = where(t < T, dL/dc[t + 1]*f[t + 1], 0) + where(t > 0, dL/dh[t]*o[t]*(1 - tanh(c[t])**2), 0)
         d_c[:, t] = (d_c[:, t + 1] * f[:, t + 1] if t < T else 0) + d_h[:, t] * o[:, t] * _sech(c[:, t]) ** 2
-        # dL/dg[t, j] = where(t > 0, dL/dc[t, j]*i[t, j], 0)
+        # dL/dg = where(t > 0, dL/dc[t]*i[t], 0)
         d_g[:, t] = d_c[:, t] * i[:, t]
-        # dL/do[t, j] = where(t > 0, dL/dh[t, j]*tanh(c[t, j]), 0)
+        # dL/do = where(t > 0, dL/dh[t]*tanh(c[t]), 0)
         d_o[:, t] = d_h[:, t] * np.tanh(c[:, t])
-        # dL/df[t, j] = where(t > 0, dL/dc[t, j]*c[t - 1, j], 0)
+        # dL/df = where(t > 0, dL/dc[t]*c[t - 1], 0)
         d_f[:, t] = d_c[:, t] * c[:, t - 1]
-        # dL/di[t, j] = where(t > 0, dL/dc[t, j]*g[t, j], 0)
+        # dL/di = where(t > 0, dL/dc[t]*g[t], 0)
         d_i[:, t] = d_c[:, t] * g[:, t]
-        # dL/dz_g[t, j] = where(t > 0, dL/dg[t, j]*(1 - g[t, j]**2), 0)
+        # dL/dz_g = where(t > 0, dL/dg[t]*(1 - g[t]**2), 0)
         d_z_g[:, t] = d_g[:, t] * (1 - g[:, t] ** 2)
-        # dL/dz_o[t, j] = where(t > 0, dL/do[t, j]*o[t, j]*(1 - o[t, j]), 0)
+        # dL/dz_o = where(t > 0, dL/do[t]*o[t]*(1 - o[t]), 0)
         d_z_o[:, t] = d_o[:, t] * o[:, t] * (1 - o[:, t])
-        # dL/dz_f[t, j] = where(t > 0, dL/df[t, j]*f[t, j]*(1 - f[t, j]), 0)
+        # dL/dz_f = where(t > 0, dL/df[t]*f[t]*(1 - f[t]), 0)
         d_z_f[:, t] = d_f[:, t] * f[:, t] * (1 - f[:, t])
-        # dL/dz_i[t, j] = where(t > 0, dL/di[t, j]*i[t, j]*(1 - i[t, j]), 0)
+        # dL/dz_i = where(t > 0, dL/di[t]*i[t]*(1 - i[t]), 0)
         d_z_i[:, t] = d_i[:, t] * i[:, t] * (1 - i[:, t])
-    # dL/de = sum(dL/dz_i[j + 1, l]*W_i[l, k], l) + sum(dL/dz_f[j + 1, l]*W_f[l, k], l) + sum(dL/dz_o[j + 1, l]*W_o[l, k], l) + sum(dL/dz_g[j + 1, l]*W_g[l, k], l)
-    d_e = (
-        np.einsum("abc,cd->abd", d_z_i[:, 1 : T + 1], W_i)
-        + np.einsum("abc,cd->abd", d_z_f[:, 1 : T + 1], W_f)
-        + np.einsum("abc,cd->abd", d_z_o[:, 1 : T + 1], W_o)
-        + np.einsum("abc,cd->abd", d_z_g[:, 1 : T + 1], W_g)
-    )
+    # dL/de = W_i.T @ dL/dz_i[j + 1] + W_f.T @ dL/dz_f[j + 1] + W_o.T @ dL/dz_o[j + 1] + W_g.T @ dL/dz_g[j + 1]
+    d_e = d_z_i[:, 1 : T + 1] @ W_i + d_z_f[:, 1 : T + 1] @ W_f + d_z_o[:, 1 : T + 1] @ W_o + d_z_g[:, 1 : T + 1] @ W_g
     grads = {
         # dL/dE = mean of sum(dL/de[t, k]*delta(x[t], j), t)
         "E": _scatter_add(x, d_e, v) / n,
-        # dL/dW_i = mean of sum(dL/dz_i[t, j]*e[t - 1, k], t, t > 0)
-        "W_i": np.einsum("abc,abd->cd", d_z_i[:, 1 : T + 1], e) / n,
-        # dL/dU_i = mean of sum(dL/dz_i[t, j]*h[t - 1, k], t, t > 0)
-        "U_i": np.einsum("abc,abd->cd", d_z_i[:, 1 : T + 1], h[:, :T]) / n,
-        # dL/db_i = mean of sum(dL/dz_i[t, j], t, t > 0)
-        "b_i": np.sum(np.transpose(d_z_i[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
-        # dL/dW_f = mean of sum(dL/dz_f[t, j]*e[t - 1, k], t, t > 0)
-        "W_f": np.einsum("abc,abd->cd", d_z_f[:, 1 : T + 1], e) / n,
-        # dL/dU_f = mean of sum(dL/dz_f[t, j]*h[t - 1, k], t, t > 0)
-        "U_f": np.einsum("abc,abd->cd", d_z_f[:, 1 : T + 1], h[:, :T]) / n,
-        # dL/db_f = mean of sum(dL/dz_f[t, j], t, t > 0)
-        "b_f": np.sum(np.transpose(d_z_f[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
-        # dL/dW_o = mean of sum(dL/dz_o[t, j]*e[t - 1, k], t, t > 0)
-        "W_o": np.einsum("abc,abd->cd", d_z_o[:, 1 : T + 1], e) / n,
-        # dL/dU_o = mean of sum(dL/dz_o[t, j]*h[t - 1, k], t, t > 0)
-        "U_o": np.einsum("abc,abd->cd", d_z_o[:, 1 : T + 1], h[:, :T]) / n,
-        # dL/db_o = mean of sum(dL/dz_o[t, j], t, t > 0)
-        "b_o": np.sum(np.transpose(d_z_o[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
-        # dL/dW_g = mean of sum(dL/dz_g[t, j]*e[t - 1, k], t, t > 0)
-        "W_g": np.einsum("abc,abd->cd", d_z_g[:, 1 : T + 1], e) / n,
-        # dL/dU_g = mean of sum(dL/dz_g[t, j]*h[t - 1, k], t, t > 0)
-        "U_g": np.einsum("abc,abd->cd", d_z_g[:, 1 : T + 1], h[:, :T]) / n,
-        # dL/db_g = mean of sum(dL/dz_g[t, j], t, t > 0)
-        "b_g": np.sum(np.transpose(d_z_g[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
-        # dL/dV = mean of sum(dL/ds[t, j]*h[t + 1, k], t)
-        "V": np.einsum("abc,abd->cd", d_s, h[:, 1 : T + 1]) / n,
+        # dL/dW_i = mean of sum(outer(dL/dz_i[t], e[t - 1]), t, t > 0)
+        "W_i": np.tensordot(d_z_i[:, 1 : T + 1], e, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_i = mean of sum(outer(dL/dz_i[t], h[t - 1]), t, t > 0)
+        "U_i": np.tensordot(d_z_i[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_i = mean of sum(dL/dz_i[t], t, t > 0)
+        "b_i": np.sum(d_z_i[:, 1 : T + 1], axis=(0, 1)) / n,
+        # dL/dW_f = mean of sum(outer(dL/dz_f[t], e[t - 1]), t, t > 0)
+        "W_f": np.tensordot(d_z_f[:, 1 : T + 1], e, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_f = mean of sum(outer(dL/dz_f[t], h[t - 1]), t, t > 0)
+        "U_f": np.tensordot(d_z_f[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_f = mean of sum(dL/dz_f[t], t, t > 0)
+        "b_f": np.sum(d_z_f[:, 1 : T + 1], axis=(0, 1)) / n,
+        # dL/dW_o = mean of sum(outer(dL/dz_o[t], e[t - 1]), t, t > 0)
+        "W_o": np.tensordot(d_z_o[:, 1 : T + 1], e, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_o = mean of sum(outer(dL/dz_o[t], h[t - 1]), t, t > 0)
+        "U_o": np.tensordot(d_z_o[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_o = mean of sum(dL/dz_o[t], t, t > 0)
+        "b_o": np.sum(d_z_o[:, 1 : T + 1], axis=(0, 1)) / n,
+        # dL/dW_g = mean of sum(outer(dL/dz_g[t], e[t - 1]), t, t > 0)
+        "W_g": np.tensordot(d_z_g[:, 1 : T + 1], e, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_g = mean of sum(outer(dL/dz_g[t], h[t - 1]), t, t > 0)
+        "U_g": np.tensordot(d_z_g[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
+        "b_g": np.sum(d_z_g[:, 1 : T + 1], axis=(0, 1)) / n,
+        # dL/dV = mean of sum(outer(dL/ds[t], h[t + 1]), t)
+        "V": np.tensordot(d_s, h[:, 1 : T + 1], axes=((0, 1), (0, 1))) / n,
         # dL/db = mean of sum(dL/ds, axis=0)
-        "b": np.sum(np.transpose(d_s, (2, 0, 1)), axis=(1, 2)) / n,
+        "b": np.sum(d_s, axis=(0, 1)) / n,
     }
     return float(np.mean(L)), grads
 
@@ -324,7 +319,7 @@ def predict(params, *, x):
         g[:, t] = np.tanh(z_g[:, t])
         c[:, t] = f[:, t] * c[:, t - 1] + i[:, t] * g[:, t]
         h[:, t] = o[:, t] * np.tanh(c[:, t])
-    s = np.einsum("ab,cdb->cda", V, h[:, 1 : T + 1]) + b
+    s = h[:, 1 : T + 1] @ V.T + b
     p = _softmax(s, axis=-1)
     return p
 

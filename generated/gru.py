@@ -13,15 +13,15 @@ Equations:
     L = (yhat - y)**2/2
 
 Gradients:
-    dL/dW_u = mean of sum(dL/dz_u[t, i]*x[t - 1, j], t, t > 0)
-    dL/dU_u = mean of sum(dL/dz_u[t, i]*h[t - 1, j], t, t > 0)
-    dL/db_u = mean of sum(dL/dz_u[t, i], t, t > 0)
-    dL/dW_r = mean of sum(dL/dz_r[t, i]*x[t - 1, j], t, t > 0)
-    dL/dU_r = mean of sum(dL/dz_r[t, i]*h[t - 1, j], t, t > 0)
-    dL/db_r = mean of sum(dL/dz_r[t, i], t, t > 0)
-    dL/dW_g = mean of sum(dL/dz_g[t, i]*x[t - 1, j], t, t > 0)
-    dL/dU_g = mean of sum(dL/dz_g[t, i]*r[t, j]*h[t - 1, j], t, t > 0)
-    dL/db_g = mean of sum(dL/dz_g[t, i], t, t > 0)
+    dL/dW_u = mean of sum(outer(dL/dz_u[t], x[t - 1]), t, t > 0)
+    dL/dU_u = mean of sum(outer(dL/dz_u[t], h[t - 1]), t, t > 0)
+    dL/db_u = mean of sum(dL/dz_u[t], t, t > 0)
+    dL/dW_r = mean of sum(outer(dL/dz_r[t], x[t - 1]), t, t > 0)
+    dL/dU_r = mean of sum(outer(dL/dz_r[t], h[t - 1]), t, t > 0)
+    dL/db_r = mean of sum(dL/dz_r[t], t, t > 0)
+    dL/dW_g = mean of sum(outer(dL/dz_g[t], x[t - 1]), t, t > 0)
+    dL/dU_g = mean of sum(outer(dL/dz_g[t], r[t]*h[t - 1]), t, t > 0)
+    dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
     dL/dv = mean of dL/dyhat*h[T]
     dL/db = mean of dL/dyhat
 
@@ -145,7 +145,7 @@ def loss_and_gradients(params, *, x, y):
     d_z_r = np.zeros((n, T + 1, m))
     d_z_u = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
-        # dL/dh[t, i] = where(t < T, sum(dL/dz_u[t + 1, l]*U_u[l, i], l), 0) + where(t < T, sum(dL/dz_r[t + 1, l]*U_r[l, i], l), 0) + where(t < T, r[t + 1, i]*sum(dL/dz_g[t + 1, l]*U_g[l, i], l), 0) + where(t < T, dL/dh[t + 1, i]*u[t + 1, i], 0) + dL/dyhat*v[i]*delta(T, t)
+        # dL/dh = where(t < T, U_u.T @ dL/dz_u[t + 1], 0) + where(t < T, U_r.T @ dL/dz_r[t + 1], 0) + where(t < T, r[t + 1]*(U_g.T @ dL/dz_g[t + 1]), 0) + where(t < T, dL/dh[t + 1]*u[t + 1], 0) + dL/dyhat*v*delta(T, t)
         d_h[:, t] = (
             (d_z_u[:, t + 1] @ U_u if t < T else 0)
             + (d_z_r[:, t + 1] @ U_r if t < T else 0)
@@ -153,37 +153,37 @@ def loss_and_gradients(params, *, x, y):
             + (d_h[:, t + 1] * u[:, t + 1] if t < T else 0)
             + (d_yhat[:, None] * v if t == T else 0)
         )
-        # dL/dg[t, i] = where(t > 0, dL/dh[t, i]*(1 - u[t, i]), 0)
+        # dL/dg = where(t > 0, dL/dh[t]*(1 - u[t]), 0)
         d_g[:, t] = d_h[:, t] * (1 - u[:, t])
-        # dL/dz_g[t, i] = where(t > 0, dL/dg[t, i]*(1 - g[t, i]**2), 0)
+        # dL/dz_g = where(t > 0, dL/dg[t]*(1 - g[t]**2), 0)
         d_z_g[:, t] = d_g[:, t] * (1 - g[:, t] ** 2)
-        # dL/dr[t, i] = where(t > 0, h[t - 1, i]*sum(dL/dz_g[t, l]*U_g[l, i], l), 0)
+        # dL/dr = where(t > 0, h[t - 1]*(U_g.T @ dL/dz_g[t]), 0)
         d_r[:, t] = h[:, t - 1] * (d_z_g[:, t] @ U_g)
-        # dL/du[t, i] = where(t > 0, dL/dh[t, i]*(h[t - 1, i] - g[t, i]), 0)
+        # dL/du = where(t > 0, dL/dh[t]*(h[t - 1] - g[t]), 0)
         d_u[:, t] = d_h[:, t] * (h[:, t - 1] - g[:, t])
-        # dL/dz_r[t, i] = where(t > 0, dL/dr[t, i]*r[t, i]*(1 - r[t, i]), 0)
+        # dL/dz_r = where(t > 0, dL/dr[t]*r[t]*(1 - r[t]), 0)
         d_z_r[:, t] = d_r[:, t] * r[:, t] * (1 - r[:, t])
-        # dL/dz_u[t, i] = where(t > 0, dL/du[t, i]*u[t, i]*(1 - u[t, i]), 0)
+        # dL/dz_u = where(t > 0, dL/du[t]*u[t]*(1 - u[t]), 0)
         d_z_u[:, t] = d_u[:, t] * u[:, t] * (1 - u[:, t])
     grads = {
-        # dL/dW_u = mean of sum(dL/dz_u[t, i]*x[t - 1, j], t, t > 0)
-        "W_u": np.einsum("abc,abd->cd", d_z_u[:, 1 : T + 1], x) / n,
-        # dL/dU_u = mean of sum(dL/dz_u[t, i]*h[t - 1, j], t, t > 0)
-        "U_u": np.einsum("abc,abd->cd", d_z_u[:, 1 : T + 1], h[:, :T]) / n,
-        # dL/db_u = mean of sum(dL/dz_u[t, i], t, t > 0)
-        "b_u": np.sum(np.transpose(d_z_u[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
-        # dL/dW_r = mean of sum(dL/dz_r[t, i]*x[t - 1, j], t, t > 0)
-        "W_r": np.einsum("abc,abd->cd", d_z_r[:, 1 : T + 1], x) / n,
-        # dL/dU_r = mean of sum(dL/dz_r[t, i]*h[t - 1, j], t, t > 0)
-        "U_r": np.einsum("abc,abd->cd", d_z_r[:, 1 : T + 1], h[:, :T]) / n,
-        # dL/db_r = mean of sum(dL/dz_r[t, i], t, t > 0)
-        "b_r": np.sum(np.transpose(d_z_r[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
-        # dL/dW_g = mean of sum(dL/dz_g[t, i]*x[t - 1, j], t, t > 0)
-        "W_g": np.einsum("abc,abd->cd", d_z_g[:, 1 : T + 1], x) / n,
-        # dL/dU_g = mean of sum(dL/dz_g[t, i]*r[t, j]*h[t - 1, j], t, t > 0)
-        "U_g": np.einsum("abc,abd,abd->cd", d_z_g[:, 1 : T + 1], r[:, 1 : T + 1], h[:, :T], optimize=True) / n,
-        # dL/db_g = mean of sum(dL/dz_g[t, i], t, t > 0)
-        "b_g": np.sum(np.transpose(d_z_g[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
+        # dL/dW_u = mean of sum(outer(dL/dz_u[t], x[t - 1]), t, t > 0)
+        "W_u": np.tensordot(d_z_u[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_u = mean of sum(outer(dL/dz_u[t], h[t - 1]), t, t > 0)
+        "U_u": np.tensordot(d_z_u[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_u = mean of sum(dL/dz_u[t], t, t > 0)
+        "b_u": np.sum(d_z_u[:, 1 : T + 1], axis=(0, 1)) / n,
+        # dL/dW_r = mean of sum(outer(dL/dz_r[t], x[t - 1]), t, t > 0)
+        "W_r": np.tensordot(d_z_r[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_r = mean of sum(outer(dL/dz_r[t], h[t - 1]), t, t > 0)
+        "U_r": np.tensordot(d_z_r[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_r = mean of sum(dL/dz_r[t], t, t > 0)
+        "b_r": np.sum(d_z_r[:, 1 : T + 1], axis=(0, 1)) / n,
+        # dL/dW_g = mean of sum(outer(dL/dz_g[t], x[t - 1]), t, t > 0)
+        "W_g": np.tensordot(d_z_g[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_g = mean of sum(outer(dL/dz_g[t], r[t]*h[t - 1]), t, t > 0)
+        "U_g": np.tensordot(d_z_g[:, 1 : T + 1], r[:, 1 : T + 1] * h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
+        "b_g": np.sum(d_z_g[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dv = mean of dL/dyhat*h[T]
         "v": d_yhat @ h[:, T] / n,
         # dL/db = mean of dL/dyhat

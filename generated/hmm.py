@@ -24,8 +24,8 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _logsumexp(u, axis=None):
@@ -37,8 +37,8 @@ def _logsumexp(u, axis=None):
 
 def _log_softmax(u, axis):
     """log(exp(u)/sum(exp(u))) along an axis."""
-    v = u - np.max(u, axis=axis, keepdims=True)
-    return v - np.log(np.sum(np.exp(v), axis=axis, keepdims=True))
+    v = u - u.max(axis=axis, keepdims=True)
+    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
 
 
 def _scatter_add(rows, values, size):
@@ -72,7 +72,7 @@ def loss(params, *, x):
     alpha[:, 0] = u - _logsumexp(u) + W[:, x[:, 0]].T - _logsumexp(W, axis=1)
     for t in range(1, T):
         alpha[:, t] = (
-            _logsumexp(alpha[:, t - 1][:, None] + V.T - _logsumexp(V, axis=1), axis=2)
+            _logsumexp(alpha[:, t - 1][:, :, None] + V - _logsumexp(V, axis=1)[:, None], axis=1)
             + W[:, x[:, t]].T
             - _logsumexp(W, axis=1)
         )
@@ -99,7 +99,7 @@ def loss_and_gradients(params, *, x):
     alpha[:, 0] = u - _logsumexp(u) + W[:, x[:, 0]].T - _logsumexp(W, axis=1)
     for t in range(1, T):
         alpha[:, t] = (
-            _logsumexp(alpha[:, t - 1][:, None] + V.T - _logsumexp(V, axis=1), axis=2)
+            _logsumexp(alpha[:, t - 1][:, :, None] + V - _logsumexp(V, axis=1)[:, None], axis=1)
             + W[:, x[:, t]].T
             - _logsumexp(W, axis=1)
         )
@@ -109,12 +109,12 @@ def loss_and_gradients(params, *, x):
     # Backward pass
     d_alpha = np.zeros((n, T, K))
     for t in reversed(range(1, T)):
-        # dL/dalpha[t, j] = where(t < T - 1, sum(dL/dalpha[t + 1, l]*exp(alpha[t, j] + log_A[j, l])/sum(exp(alpha[t, p] + log_A[p, l]), p), l), 0) - exp(alpha[T - 1, j])*delta(T - 1, t)/sum(exp(alpha[T - 1, m]), m)
+        # dL/dalpha = where(t < T - 1, exp(alpha[t] + log_A.T).T @ (dL/dalpha[t + 1]/sum(exp(alpha[t] + log_A.T), axis=1)), 0) - exp(alpha[T - 1])*delta(T - 1, t)/sum(exp(alpha[T - 1]))
         d_alpha[:, t] = (
             (np.einsum("ab,acb->ac", d_alpha[:, t + 1], _softmax(alpha[:, t][:, :, None] + log_A, axis=-2)) if t < T - 1 else 0)
             + (-_softmax(alpha[:, T - 1], axis=-1) if t == T - 1 else 0)
         )
-    # dL/dalpha[t, j] = where(t < T - 1, sum(dL/dalpha[t + 1, l]*exp(alpha[t, j] + log_A[j, l])/sum(exp(alpha[t, p] + log_A[p, l]), p), l), 0) - exp(alpha[T - 1, j])*delta(T - 1, t)/sum(exp(alpha[T - 1, m]), m)
+    # dL/dalpha = where(t < T - 1, exp(alpha[t] + log_A.T).T @ (dL/dalpha[t + 1]/sum(exp(alpha[t] + log_A.T), axis=1)), 0) - exp(alpha[T - 1])*delta(T - 1, t)/sum(exp(alpha[T - 1]))
     d_alpha[:, 0] = (
         (np.einsum("ab,acb->ac", d_alpha[:, 1], _softmax(alpha[:, 0][:, :, None] + log_A, axis=-2)) if 0 < T - 1 else 0)
         + (-_softmax(alpha[:, T - 1], axis=-1) if 0 == T - 1 else 0)

@@ -23,8 +23,8 @@ import numpy as np
 
 def _softmax(u, axis):
     """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - np.max(u, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _logsumexp(u, axis=None):
@@ -54,10 +54,10 @@ def loss(params, *, x, y):
     K = W.shape[0]
     T = x.shape[1]
     alpha = np.zeros((n, T, K))
-    s = np.einsum("ab,cdb->cda", W, x)
+    s = x @ W.T
     alpha[:, 0] = s[:, 0]
     for t in range(1, T):
-        alpha[:, t] = _logsumexp(alpha[:, t - 1][:, None] + A.T, axis=2) + s[:, t]
+        alpha[:, t] = _logsumexp(alpha[:, t - 1][:, :, None] + A, axis=1) + s[:, t]
     log_Z = _logsumexp(alpha[:, T - 1], axis=1)
     score = np.sum(s[np.arange(n)[:, None], np.arange(T), y], axis=1) + np.sum(A[y[:, : T - 1], y[:, 1:T]], axis=1)
     L = log_Z - score
@@ -77,10 +77,10 @@ def loss_and_gradients(params, *, x, y):
 
     # Forward pass
     alpha = np.zeros((n, T, K))
-    s = np.einsum("ab,cdb->cda", W, x)
+    s = x @ W.T
     alpha[:, 0] = s[:, 0]
     for t in range(1, T):
-        alpha[:, t] = _logsumexp(alpha[:, t - 1][:, None] + A.T, axis=2) + s[:, t]
+        alpha[:, t] = _logsumexp(alpha[:, t - 1][:, :, None] + A, axis=1) + s[:, t]
     log_Z = _logsumexp(alpha[:, T - 1], axis=1)
     score = np.sum(s[np.arange(n)[:, None], np.arange(T), y], axis=1) + np.sum(A[y[:, : T - 1], y[:, 1:T]], axis=1)
     L = log_Z - score
@@ -90,12 +90,12 @@ def loss_and_gradients(params, *, x, y):
     d_score = np.broadcast_to(-1, (n,))
     d_alpha = np.zeros((n, T, K))
     for t in reversed(range(1, T)):
-        # dL/dalpha[t, j] = where(t < T - 1, sum(dL/dalpha[t + 1, l]*exp(alpha[t, j] + A[j, l])/sum(exp(alpha[t, p] + A[p, l]), p), l), 0) + exp(alpha[T - 1, j])*delta(T - 1, t)/sum(exp(alpha[T - 1, m]), m)
+        # dL/dalpha = where(t < T - 1, exp(alpha[t] + A.T).T @ (dL/dalpha[t + 1]/sum(exp(alpha[t] + A.T), axis=1)), 0) + exp(alpha[T - 1])*delta(T - 1, t)/sum(exp(alpha[T - 1]))
         d_alpha[:, t] = (
             (np.einsum("ab,acb->ac", d_alpha[:, t + 1], _softmax(alpha[:, t][:, :, None] + A, axis=-2)) if t < T - 1 else 0)
             + (_softmax(alpha[:, T - 1], axis=-1) if t == T - 1 else 0)
         )
-    # dL/dalpha[t, j] = where(t < T - 1, sum(dL/dalpha[t + 1, l]*exp(alpha[t, j] + A[j, l])/sum(exp(alpha[t, p] + A[p, l]), p), l), 0) + exp(alpha[T - 1, j])*delta(T - 1, t)/sum(exp(alpha[T - 1, m]), m)
+    # dL/dalpha = where(t < T - 1, exp(alpha[t] + A.T).T @ (dL/dalpha[t + 1]/sum(exp(alpha[t] + A.T), axis=1)), 0) + exp(alpha[T - 1])*delta(T - 1, t)/sum(exp(alpha[T - 1]))
     d_alpha[:, 0] = (
         (np.einsum("ab,acb->ac", d_alpha[:, 1], _softmax(alpha[:, 0][:, :, None] + A, axis=-2)) if 0 < T - 1 else 0)
         + (_softmax(alpha[:, T - 1], axis=-1) if 0 == T - 1 else 0)
@@ -104,15 +104,15 @@ def loss_and_gradients(params, *, x, y):
     d_s = (
         np.where((np.arange(T) > 0)[:, None], d_alpha, 0)
         + d_alpha[:, 0][:, None] * np.where(0 == np.arange(T), 1, 0)[:, None]
-        + d_score[:, None, None] * np.where(y[:, :, None] == np.arange(K), 1, 0)
+        + d_score[:, None, None] * (y[:, :, None] == np.arange(K))
     )
     grads = {
         # dL/dW = mean of dL/ds.T @ x
-        "W": np.einsum("abc,abd->cd", d_s, x) / n,
+        "W": np.tensordot(d_s, x, axes=((0, 1), (0, 1))) / n,
         # dL/dA = mean of sum(dL/dalpha[t, j]*exp(alpha[t - 1, i] + A[i, j])/sum(exp(alpha[t - 1, p] + A[p, j]), p), t, t > 0) - sum(delta(y[m - 1], i)*delta(y[m], j), m, m > 0)
         "A": (
             np.einsum("abc,abdc->dc", d_alpha[:, 1:T], _softmax(alpha[:, : T - 1][:, :, :, None] + A, axis=-2)) / n
-            - np.sum(np.where(y[:, : T - 1] == np.arange(K)[:, None, None], 1, 0)[:, None] * np.where(y[:, 1:T] == np.arange(K)[:, None, None], 1, 0), axis=(2, 3)) / n
+            - np.sum(np.where(y[:, : T - 1] == np.arange(K)[:, None, None], 1, 0)[:, None] * (y[:, 1:T] == np.arange(K)[:, None, None]), axis=(2, 3)) / n
         ),
     }
     return float(np.mean(L)), grads

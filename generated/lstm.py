@@ -17,18 +17,18 @@ Equations:
     L = (yhat - y)**2/2
 
 Gradients:
-    dL/dW_i = mean of sum(dL/dz_i[t, j]*x[t - 1, k], t, t > 0)
-    dL/dU_i = mean of sum(dL/dz_i[t, j]*h[t - 1, k], t, t > 0)
-    dL/db_i = mean of sum(dL/dz_i[t, j], t, t > 0)
-    dL/dW_f = mean of sum(dL/dz_f[t, j]*x[t - 1, k], t, t > 0)
-    dL/dU_f = mean of sum(dL/dz_f[t, j]*h[t - 1, k], t, t > 0)
-    dL/db_f = mean of sum(dL/dz_f[t, j], t, t > 0)
-    dL/dW_o = mean of sum(dL/dz_o[t, j]*x[t - 1, k], t, t > 0)
-    dL/dU_o = mean of sum(dL/dz_o[t, j]*h[t - 1, k], t, t > 0)
-    dL/db_o = mean of sum(dL/dz_o[t, j], t, t > 0)
-    dL/dW_g = mean of sum(dL/dz_g[t, j]*x[t - 1, k], t, t > 0)
-    dL/dU_g = mean of sum(dL/dz_g[t, j]*h[t - 1, k], t, t > 0)
-    dL/db_g = mean of sum(dL/dz_g[t, j], t, t > 0)
+    dL/dW_i = mean of sum(outer(dL/dz_i[t], x[t - 1]), t, t > 0)
+    dL/dU_i = mean of sum(outer(dL/dz_i[t], h[t - 1]), t, t > 0)
+    dL/db_i = mean of sum(dL/dz_i[t], t, t > 0)
+    dL/dW_f = mean of sum(outer(dL/dz_f[t], x[t - 1]), t, t > 0)
+    dL/dU_f = mean of sum(outer(dL/dz_f[t], h[t - 1]), t, t > 0)
+    dL/db_f = mean of sum(dL/dz_f[t], t, t > 0)
+    dL/dW_o = mean of sum(outer(dL/dz_o[t], x[t - 1]), t, t > 0)
+    dL/dU_o = mean of sum(outer(dL/dz_o[t], h[t - 1]), t, t > 0)
+    dL/db_o = mean of sum(dL/dz_o[t], t, t > 0)
+    dL/dW_g = mean of sum(outer(dL/dz_g[t], x[t - 1]), t, t > 0)
+    dL/dU_g = mean of sum(outer(dL/dz_g[t], h[t - 1]), t, t > 0)
+    dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
     dL/dv = mean of dL/dyhat*h[T]
     dL/db = mean of dL/dyhat
 
@@ -182,7 +182,7 @@ def loss_and_gradients(params, *, x, y):
     d_z_f = np.zeros((n, T + 1, m))
     d_z_i = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
-        # dL/dh[t, j] = where(t < T, sum(dL/dz_i[t + 1, l]*U_i[l, j], l), 0) + where(t < T, sum(dL/dz_f[t + 1, l]*U_f[l, j], l), 0) + where(t < T, sum(dL/dz_o[t + 1, l]*U_o[l, j], l), 0) + where(t < T, sum(dL/dz_g[t + 1, l]*U_g[l, j], l), 0) + dL/dyhat*v[j]*delta(T, t)
+        # dL/dh = where(t < T, U_i.T @ dL/dz_i[t + 1], 0) + where(t < T, U_f.T @ dL/dz_f[t + 1], 0) + where(t < T, U_o.T @ dL/dz_o[t + 1], 0) + where(t < T, U_g.T @ dL/dz_g[t + 1], 0) + dL/dyhat*v*delta(T, t)
         d_h[:, t] = (
             (d_z_i[:, t + 1] @ U_i if t < T else 0)
             + (d_z_f[:, t + 1] @ U_f if t < T else 0)
@@ -190,49 +190,49 @@ def loss_and_gradients(params, *, x, y):
             + (d_z_g[:, t + 1] @ U_g if t < T else 0)
             + (d_yhat[:, None] * v if t == T else 0)
         )
-        # dL/dc[t, j] = where(t < T, dL/dc[t + 1, j]*f[t + 1, j], 0) + where(t > 0, dL/dh[t, j]*o[t, j]*(1 - tanh(c[t, j])**2), 0)
+        # dL/dc = where(t < T, dL/dc[t + 1]*f[t + 1], 0) + where(t > 0, dL/dh[t]*o[t]*(1 - tanh(c[t])**2), 0)
         d_c[:, t] = (d_c[:, t + 1] * f[:, t + 1] if t < T else 0) + d_h[:, t] * o[:, t] * _sech(c[:, t]) ** 2
-        # dL/dg[t, j] = where(t > 0, dL/dc[t, j]*i[t, j], 0)
+        # dL/dg = where(t > 0, dL/dc[t]*i[t], 0)
         d_g[:, t] = d_c[:, t] * i[:, t]
-        # dL/do[t, j] = where(t > 0, dL/dh[t, j]*tanh(c[t, j]), 0)
+        # dL/do = where(t > 0, dL/dh[t]*tanh(c[t]), 0)
         d_o[:, t] = d_h[:, t] * np.tanh(c[:, t])
-        # dL/df[t, j] = where(t > 0, dL/dc[t, j]*c[t - 1, j], 0)
+        # dL/df = where(t > 0, dL/dc[t]*c[t - 1], 0)
         d_f[:, t] = d_c[:, t] * c[:, t - 1]
-        # dL/di[t, j] = where(t > 0, dL/dc[t, j]*g[t, j], 0)
+        # dL/di = where(t > 0, dL/dc[t]*g[t], 0)
         d_i[:, t] = d_c[:, t] * g[:, t]
-        # dL/dz_g[t, j] = where(t > 0, dL/dg[t, j]*(1 - g[t, j]**2), 0)
+        # dL/dz_g = where(t > 0, dL/dg[t]*(1 - g[t]**2), 0)
         d_z_g[:, t] = d_g[:, t] * (1 - g[:, t] ** 2)
-        # dL/dz_o[t, j] = where(t > 0, dL/do[t, j]*o[t, j]*(1 - o[t, j]), 0)
+        # dL/dz_o = where(t > 0, dL/do[t]*o[t]*(1 - o[t]), 0)
         d_z_o[:, t] = d_o[:, t] * o[:, t] * (1 - o[:, t])
-        # dL/dz_f[t, j] = where(t > 0, dL/df[t, j]*f[t, j]*(1 - f[t, j]), 0)
+        # dL/dz_f = where(t > 0, dL/df[t]*f[t]*(1 - f[t]), 0)
         d_z_f[:, t] = d_f[:, t] * f[:, t] * (1 - f[:, t])
-        # dL/dz_i[t, j] = where(t > 0, dL/di[t, j]*i[t, j]*(1 - i[t, j]), 0)
+        # dL/dz_i = where(t > 0, dL/di[t]*i[t]*(1 - i[t]), 0)
         d_z_i[:, t] = d_i[:, t] * i[:, t] * (1 - i[:, t])
     grads = {
-        # dL/dW_i = mean of sum(dL/dz_i[t, j]*x[t - 1, k], t, t > 0)
-        "W_i": np.einsum("abc,abd->cd", d_z_i[:, 1 : T + 1], x) / n,
-        # dL/dU_i = mean of sum(dL/dz_i[t, j]*h[t - 1, k], t, t > 0)
-        "U_i": np.einsum("abc,abd->cd", d_z_i[:, 1 : T + 1], h[:, :T]) / n,
-        # dL/db_i = mean of sum(dL/dz_i[t, j], t, t > 0)
-        "b_i": np.sum(np.transpose(d_z_i[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
-        # dL/dW_f = mean of sum(dL/dz_f[t, j]*x[t - 1, k], t, t > 0)
-        "W_f": np.einsum("abc,abd->cd", d_z_f[:, 1 : T + 1], x) / n,
-        # dL/dU_f = mean of sum(dL/dz_f[t, j]*h[t - 1, k], t, t > 0)
-        "U_f": np.einsum("abc,abd->cd", d_z_f[:, 1 : T + 1], h[:, :T]) / n,
-        # dL/db_f = mean of sum(dL/dz_f[t, j], t, t > 0)
-        "b_f": np.sum(np.transpose(d_z_f[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
-        # dL/dW_o = mean of sum(dL/dz_o[t, j]*x[t - 1, k], t, t > 0)
-        "W_o": np.einsum("abc,abd->cd", d_z_o[:, 1 : T + 1], x) / n,
-        # dL/dU_o = mean of sum(dL/dz_o[t, j]*h[t - 1, k], t, t > 0)
-        "U_o": np.einsum("abc,abd->cd", d_z_o[:, 1 : T + 1], h[:, :T]) / n,
-        # dL/db_o = mean of sum(dL/dz_o[t, j], t, t > 0)
-        "b_o": np.sum(np.transpose(d_z_o[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
-        # dL/dW_g = mean of sum(dL/dz_g[t, j]*x[t - 1, k], t, t > 0)
-        "W_g": np.einsum("abc,abd->cd", d_z_g[:, 1 : T + 1], x) / n,
-        # dL/dU_g = mean of sum(dL/dz_g[t, j]*h[t - 1, k], t, t > 0)
-        "U_g": np.einsum("abc,abd->cd", d_z_g[:, 1 : T + 1], h[:, :T]) / n,
-        # dL/db_g = mean of sum(dL/dz_g[t, j], t, t > 0)
-        "b_g": np.sum(np.transpose(d_z_g[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
+        # dL/dW_i = mean of sum(outer(dL/dz_i[t], x[t - 1]), t, t > 0)
+        "W_i": np.tensordot(d_z_i[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_i = mean of sum(outer(dL/dz_i[t], h[t - 1]), t, t > 0)
+        "U_i": np.tensordot(d_z_i[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_i = mean of sum(dL/dz_i[t], t, t > 0)
+        "b_i": np.sum(d_z_i[:, 1 : T + 1], axis=(0, 1)) / n,
+        # dL/dW_f = mean of sum(outer(dL/dz_f[t], x[t - 1]), t, t > 0)
+        "W_f": np.tensordot(d_z_f[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_f = mean of sum(outer(dL/dz_f[t], h[t - 1]), t, t > 0)
+        "U_f": np.tensordot(d_z_f[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_f = mean of sum(dL/dz_f[t], t, t > 0)
+        "b_f": np.sum(d_z_f[:, 1 : T + 1], axis=(0, 1)) / n,
+        # dL/dW_o = mean of sum(outer(dL/dz_o[t], x[t - 1]), t, t > 0)
+        "W_o": np.tensordot(d_z_o[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_o = mean of sum(outer(dL/dz_o[t], h[t - 1]), t, t > 0)
+        "U_o": np.tensordot(d_z_o[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_o = mean of sum(dL/dz_o[t], t, t > 0)
+        "b_o": np.sum(d_z_o[:, 1 : T + 1], axis=(0, 1)) / n,
+        # dL/dW_g = mean of sum(outer(dL/dz_g[t], x[t - 1]), t, t > 0)
+        "W_g": np.tensordot(d_z_g[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_g = mean of sum(outer(dL/dz_g[t], h[t - 1]), t, t > 0)
+        "U_g": np.tensordot(d_z_g[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
+        "b_g": np.sum(d_z_g[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dv = mean of dL/dyhat*h[T]
         "v": d_yhat @ h[:, T] / n,
         # dL/db = mean of dL/dyhat

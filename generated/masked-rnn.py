@@ -10,9 +10,9 @@ Equations:
     L = -y*log(p) - (1 - y)*log(1 - p)
 
 Gradients:
-    dL/dW = mean of sum(dL/dz[t, i]*x[t - 1, j], t, t > 0)
-    dL/dU = mean of sum(dL/dz[t, i]*h[t - 1, j], t, t > 0)
-    dL/db = mean of sum(dL/dz[t, i], t, t > 0)
+    dL/dW = mean of sum(outer(dL/dz[t], x[t - 1]), t, t > 0)
+    dL/dU = mean of sum(outer(dL/dz[t], h[t - 1]), t, t > 0)
+    dL/db = mean of sum(dL/dz[t], t, t > 0)
     dL/dv = mean of dL/ds*h[T]
     dL/dc = mean of dL/ds
 
@@ -108,23 +108,23 @@ def loss_and_gradients(params, *, x, mask, y):
     d_g = np.zeros((n, T + 1, m))
     d_z = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
-        # dL/dh[t, i] = where(t < T, sum(dL/dz[t + 1, l]*U[l, i], l), 0) + where(t < T, dL/dh[t + 1, i]*(1 - mask[t]), 0) + dL/ds*v[i]*delta(T, t)
+        # dL/dh = where(t < T, U.T @ dL/dz[t + 1], 0) + where(t < T, dL/dh[t + 1]*(1 - mask[t]), 0) + dL/ds*v*delta(T, t)
         d_h[:, t] = (
             (d_z[:, t + 1] @ U if t < T else 0)
             + (d_h[:, t + 1] * (1 - mask[:, t])[:, None] if t < T else 0)
             + (d_s[:, None] * v if t == T else 0)
         )
-        # dL/dg[t, i] = where(t > 0, dL/dh[t, i]*mask[t - 1], 0)
+        # dL/dg = where(t > 0, dL/dh[t]*mask[t - 1], 0)
         d_g[:, t] = d_h[:, t] * mask[:, t - 1][:, None]
-        # dL/dz[t, i] = where(t > 0, dL/dg[t, i]*(1 - g[t, i]**2), 0)
+        # dL/dz = where(t > 0, dL/dg[t]*(1 - g[t]**2), 0)
         d_z[:, t] = d_g[:, t] * (1 - g[:, t] ** 2)
     grads = {
-        # dL/dW = mean of sum(dL/dz[t, i]*x[t - 1, j], t, t > 0)
-        "W": np.einsum("abc,abd->cd", d_z[:, 1 : T + 1], x) / n,
-        # dL/dU = mean of sum(dL/dz[t, i]*h[t - 1, j], t, t > 0)
-        "U": np.einsum("abc,abd->cd", d_z[:, 1 : T + 1], h[:, :T]) / n,
-        # dL/db = mean of sum(dL/dz[t, i], t, t > 0)
-        "b": np.sum(np.transpose(d_z[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
+        # dL/dW = mean of sum(outer(dL/dz[t], x[t - 1]), t, t > 0)
+        "W": np.tensordot(d_z[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU = mean of sum(outer(dL/dz[t], h[t - 1]), t, t > 0)
+        "U": np.tensordot(d_z[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db = mean of sum(dL/dz[t], t, t > 0)
+        "b": np.sum(d_z[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dv = mean of dL/ds*h[T]
         "v": d_s @ h[:, T] / n,
         # dL/dc = mean of dL/ds

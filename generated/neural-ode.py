@@ -9,8 +9,8 @@ Equations:
     L = sum((yhat - y)**2)/2
 
 Gradients:
-    dL/dW = mean of sum(dL/du[k, i]*z[k - 1, j], k, k > 0)
-    dL/db = mean of sum(dL/du[k, i], k, k > 0)
+    dL/dW = mean of sum(outer(dL/du[k], z[k - 1]), k, k > 0)
+    dL/db = mean of sum(dL/du[k], k, k > 0)
     dL/dV = mean of sum(dL/dz[k, i]*a[k, j], k, k > 0)/K
     dL/dc = mean of sum(dL/dz[k, i], k, k > 0)/K
 
@@ -91,23 +91,23 @@ def loss_and_gradients(params, *, x, y):
     d_a = np.zeros((n, K + 1, m))
     d_u = np.zeros((n, K + 1, m))
     for k in reversed(range(1, K + 1)):
-        # dL/dz[k, i] = where(k < K, sum(dL/du[k + 1, m_0]*W[m_0, i], m_0), 0) + where(k < K, dL/dz[k + 1, i], 0) + dL/dyhat[i]*delta(K, k)
+        # dL/dz = where(k < K, W.T @ dL/du[k + 1], 0) + where(k < K, dL/dz[k + 1], 0) + dL/dyhat*delta(K, k)
         d_z[:, k] = (d_u[:, k + 1] @ W if k < K else 0) + (d_z[:, k + 1] if k < K else 0) + (d_yhat if k == K else 0)
-        # dL/da[k, i] = where(k > 0, sum(dL/dz[k, m_0]*V[m_0, i], m_0)/K, 0)
+        # dL/da = where(k > 0, V.T @ dL/dz[k]/K, 0)
         d_a[:, k] = d_z[:, k] @ V / K
-        # dL/du[k, i] = where(k > 0, dL/da[k, i]*(1 - a[k, i]**2), 0)
+        # dL/du = where(k > 0, dL/da[k]*(1 - a[k]**2), 0)
         d_u[:, k] = d_a[:, k] * (1 - a[:, k] ** 2)
-    # dL/dz[k, i] = where(k < K, sum(dL/du[k + 1, m_0]*W[m_0, i], m_0), 0) + where(k < K, dL/dz[k + 1, i], 0) + dL/dyhat[i]*delta(K, k)
+    # dL/dz = where(k < K, W.T @ dL/du[k + 1], 0) + where(k < K, dL/dz[k + 1], 0) + dL/dyhat*delta(K, k)
     d_z[:, 0] = d_u[:, 1] @ W + d_z[:, 1] + 0
     grads = {
-        # dL/dW = mean of sum(dL/du[k, i]*z[k - 1, j], k, k > 0)
-        "W": np.einsum("abc,abd->cd", d_u[:, 1 : K + 1], z[:, :K]) / n,
-        # dL/db = mean of sum(dL/du[k, i], k, k > 0)
-        "b": np.sum(np.transpose(d_u[:, 1 : K + 1], (2, 0, 1)), axis=(1, 2)) / n,
+        # dL/dW = mean of sum(outer(dL/du[k], z[k - 1]), k, k > 0)
+        "W": np.tensordot(d_u[:, 1 : K + 1], z[:, :K], axes=((0, 1), (0, 1))) / n,
+        # dL/db = mean of sum(dL/du[k], k, k > 0)
+        "b": np.sum(d_u[:, 1 : K + 1], axis=(0, 1)) / n,
         # dL/dV = mean of sum(dL/dz[k, i]*a[k, j], k, k > 0)/K
-        "V": np.einsum("abc,abd->cd", d_z[:, 1 : K + 1], a[:, 1 : K + 1]) / K / n,
+        "V": np.tensordot(d_z[:, 1 : K + 1], a[:, 1 : K + 1], axes=((0, 1), (0, 1))) / K / n,
         # dL/dc = mean of sum(dL/dz[k, i], k, k > 0)/K
-        "c": np.sum(np.transpose(d_z[:, 1 : K + 1], (2, 0, 1)), axis=(1, 2)) / K / n,
+        "c": np.sum(d_z[:, 1 : K + 1], axis=(0, 1)) / K / n,
     }
     return float(np.mean(L)), grads
 

@@ -8,10 +8,10 @@ Equations:
     L = sum((yhat[t] - y[t])**2, t)/2
 
 Gradients:
-    dL/dW = mean of sum(dL/dz[t, i]*x[t - 1, j], t, t > 0)
-    dL/dU = mean of sum(dL/dz[t, i]*h[t - 1, j], t, t > 0)
-    dL/db = mean of sum(dL/dz[t, i], t, t > 0)
-    dL/dv = mean of sum(dL/dyhat[t]*h[t + 1, i], t)
+    dL/dW = mean of sum(outer(dL/dz[t], x[t - 1]), t, t > 0)
+    dL/dU = mean of sum(outer(dL/dz[t], h[t - 1]), t, t > 0)
+    dL/db = mean of sum(dL/dz[t], t, t > 0)
+    dL/dv = mean of sum(dL/dyhat[t]*h[t + 1], t)
     dL/dc = mean of sum(dL/dyhat)
 
 Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
@@ -52,7 +52,7 @@ def loss(params, *, x, y):
     for t in range(1, T + 1):
         z[:, t] = x[:, t - 1] @ W.T + h[:, t - 1] @ U.T + b
         h[:, t] = np.tanh(z[:, t])
-    yhat = np.einsum("a,bca->bc", v, h[:, 1 : T + 1]) + c
+    yhat = h[:, 1 : T + 1] @ v + c
     L = np.sum((yhat - y) ** 2, axis=1) / 2
     return float(np.mean(L))
 
@@ -76,7 +76,7 @@ def loss_and_gradients(params, *, x, y):
     for t in range(1, T + 1):
         z[:, t] = x[:, t - 1] @ W.T + h[:, t - 1] @ U.T + b
         h[:, t] = np.tanh(z[:, t])
-    yhat = np.einsum("a,bca->bc", v, h[:, 1 : T + 1]) + c
+    yhat = h[:, 1 : T + 1] @ v + c
     L = np.sum((yhat - y) ** 2, axis=1) / 2
 
     # Backward pass
@@ -85,19 +85,19 @@ def loss_and_gradients(params, *, x, y):
     d_h = np.zeros((n, T + 1, m))
     d_z = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
-        # dL/dh[t, i] = where(t < T, sum(dL/dz[t + 1, l]*U[l, i], l), 0) + where(t > 0, dL/dyhat[t - 1]*v[i], 0)
+        # dL/dh = where(t < T, U.T @ dL/dz[t + 1], 0) + where(t > 0, dL/dyhat[t - 1]*v, 0)
         d_h[:, t] = (d_z[:, t + 1] @ U if t < T else 0) + d_yhat[:, t - 1][:, None] * v
-        # dL/dz[t, i] = where(t > 0, dL/dh[t, i]*(1 - h[t, i]**2), 0)
+        # dL/dz = where(t > 0, dL/dh[t]*(1 - h[t]**2), 0)
         d_z[:, t] = d_h[:, t] * (1 - h[:, t] ** 2)
     grads = {
-        # dL/dW = mean of sum(dL/dz[t, i]*x[t - 1, j], t, t > 0)
-        "W": np.einsum("abc,abd->cd", d_z[:, 1 : T + 1], x) / n,
-        # dL/dU = mean of sum(dL/dz[t, i]*h[t - 1, j], t, t > 0)
-        "U": np.einsum("abc,abd->cd", d_z[:, 1 : T + 1], h[:, :T]) / n,
-        # dL/db = mean of sum(dL/dz[t, i], t, t > 0)
-        "b": np.sum(np.transpose(d_z[:, 1 : T + 1], (2, 0, 1)), axis=(1, 2)) / n,
-        # dL/dv = mean of sum(dL/dyhat[t]*h[t + 1, i], t)
-        "v": np.einsum("ab,abc->c", d_yhat, h[:, 1 : T + 1]) / n,
+        # dL/dW = mean of sum(outer(dL/dz[t], x[t - 1]), t, t > 0)
+        "W": np.tensordot(d_z[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU = mean of sum(outer(dL/dz[t], h[t - 1]), t, t > 0)
+        "U": np.tensordot(d_z[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db = mean of sum(dL/dz[t], t, t > 0)
+        "b": np.sum(d_z[:, 1 : T + 1], axis=(0, 1)) / n,
+        # dL/dv = mean of sum(dL/dyhat[t]*h[t + 1], t)
+        "v": np.tensordot(h[:, 1 : T + 1], d_yhat, axes=((0, 1), (0, 1))) / n,
         # dL/dc = mean of sum(dL/dyhat)
         "c": np.sum(d_yhat) / n,
     }
@@ -120,7 +120,7 @@ def predict(params, *, x):
     for t in range(1, T + 1):
         z[:, t] = x[:, t - 1] @ W.T + h[:, t - 1] @ U.T + b
         h[:, t] = np.tanh(z[:, t])
-    yhat = np.einsum("a,bca->bc", v, h[:, 1 : T + 1]) + c
+    yhat = h[:, 1 : T + 1] @ v + c
     return yhat
 
 
