@@ -145,9 +145,10 @@ class _Recurrence:
         return None
 
     def of_entry(self, entry: EntryRead, m: Member, rests: Mapping[str, Shape]) -> Elaborated:
-        a, d = self.around, m.definition
+        a = self.around
         shapes = {**a.shapes, **{name: (OPEN, *rest) for name, rest in rests.items()}}
-        return Elaborated.of(entry.written, shapes, a.bodies, entry.indices, d.place, a.whole, a.steps)
+        place = entry.position.place or m.definition.place
+        return Elaborated.of(entry.written, shapes, a.bodies, entry.indices, place, a.whole, a.steps)
 
     def agreed(self, start: Mapping[str, Shape | None]) -> dict[str, Shape]:
         """The shapes with which every rule gives what the others take it to give."""
