@@ -511,26 +511,29 @@ def neural_ode(p: P, x: Any, y: Any, K: int = 10) -> Any:
 
 
 def garch(p: P, r: Any) -> Any:
-    v, total = np.mean(r**2), 0.0
-    for now in r:
-        total = total + np.log(v) + now**2 / v
-        v = p["omega"] + p["alpha"] * now**2 + p["beta"] * v
-    return total / 2
+    def of_one(r: Any) -> Any:
+        v, total = np.mean(r**2), 0.0
+        for now in r:
+            total = total + np.log(v) + now**2 / v
+            v = p["omega"] + p["alpha"] * now**2 + p["beta"] * v
+        return total / 2
+
+    return sum(map(of_one, r)) / len(r)
 
 
 def arma(p: P, y: Any) -> Any:
-    error, total = 0.0, 0.0
-    for before, now in itertools.pairwise(y):
+    error, total = np.zeros(len(y)), 0.0
+    for before, now in itertools.pairwise(sequence_of(y)):
         error = now - p["c"] - p["phi"] * before - p["theta"] * error
         total = total + error**2
-    return total / 2
+    return np.mean(total) / 2
 
 
 def kalman_filter(p: P, y: Any) -> Any:
     """The density of all observations at once: normal, with the covariances of a random walk."""
-    steps = np.arange(1, len(y) + 1)
-    K = 10 + np.exp(p["q"]) * np.minimum(steps[:, None], steps) + np.exp(p["r"]) * np.eye(len(y))
-    return (np.linalg.slogdet(K)[1] + y @ np.linalg.solve(K, y)) / 2
+    steps = np.arange(1, y.shape[1] + 1)
+    K = 10 + np.exp(p["q"]) * np.minimum(steps[:, None], steps) + np.exp(p["r"]) * np.eye(y.shape[1])
+    return (np.linalg.slogdet(K)[1] + np.mean(np.sum(y * np.linalg.solve(K, y.T).T, axis=1))) / 2
 
 
 GALLERY = {

@@ -222,7 +222,7 @@ def _determinant(matrices: Array) -> Array:
 def _regular(matrices: Array) -> tuple[Array, NDArray[np.bool_]]:
     """The matrices, the unit matrix in place of those that are singular, nearly, or not computed yet; which are not."""
     unit = np.eye(matrices.shape[-1], dtype=complex)
-    finite = np.isfinite(matrices).all(axis=(-2, -1))
+    finite = np.asarray(np.isfinite(matrices).all(axis=(-2, -1)))
     known = np.where(finite[..., None, None], matrices, unit)
     regular = finite & (np.linalg.cond(known) < WORST_CONDITION)
     return np.where(regular[..., None, None], known, unit), regular
