@@ -274,6 +274,11 @@ class Model:
         """The nodes of recurrences: their entries follow from other entries of themselves."""
         return frozenset(name for cycle in self._cycles for name in cycle)
 
+    @property
+    def stepwise(self) -> bool:
+        """Whether entries of an array are computed one after the other: of a recurrence, or such as are given apart."""
+        return bool(self.recurrent) or any(e.first or e.entries for e in self.equations)
+
     def cycle(self, name: str) -> frozenset[str]:
         """The nodes of the recurrence that a node is part of; none where it is part of none."""
         return next((cycle for cycle in self._cycles if name in cycle), frozenset())

@@ -6,6 +6,7 @@ Examples lie along axis 0.  The constants have the models' defaults.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -426,6 +427,131 @@ def meta_learning(p: P, x: Any, y: Any, t: Any, r: Any, alpha: float = 0.1) -> A
     return np.mean((np.array([after(*row) for row in zip(x, y, t, strict=True)]) - r) ** 2) / 2
 
 
+# --- sequences: the unrolled formulas, a list of states over time
+
+
+def sequence_of(x: Any) -> list[Any]:
+    """What is given of a batch at each step."""
+    return [x[:, t] for t in range(x.shape[1])]
+
+
+def rnn(p: P, x: Any, y: Any) -> Any:
+    h, error = np.zeros((len(x), len(p["b"]))), 0.0
+    for now, wanted in zip(sequence_of(x), sequence_of(y), strict=True):
+        h = np.tanh(now @ p["W"].T + h @ p["U"].T + p["b"])
+        error = error + (h @ p["v"] + p["c"] - wanted) ** 2
+    return np.mean(error) / 2
+
+
+def masked_rnn(p: P, x: Any, mask: Any, y: Any) -> Any:
+    h = np.zeros((len(x), len(p["b"])))
+    for now, keep in zip(sequence_of(x), sequence_of(mask), strict=True):
+        g = np.tanh(now @ p["W"].T + h @ p["U"].T + p["b"])
+        h = keep[:, None] * g + (1 - keep[:, None]) * h
+    return np.mean(binary(h @ p["v"] + p["c"], y))
+
+
+def lstm_states(p: P, inputs: list[Any]) -> list[Any]:
+    h = c = np.zeros((len(inputs[0]), len(p["b_i"])))
+    found = []
+    for now in inputs:
+        z = {k: now @ p[f"W_{k}"].T + h @ p[f"U_{k}"].T + p[f"b_{k}"] for k in "ifog"}
+        c = sigmoid(z["f"]) * c + sigmoid(z["i"]) * np.tanh(z["g"])
+        h = sigmoid(z["o"]) * np.tanh(c)
+        found.append(h)
+    return found
+
+
+def lstm(p: P, x: Any, y: Any) -> Any:
+    return half_squares(lstm_states(p, sequence_of(x))[-1] @ p["v"] + p["b"] - y)
+
+
+def char_lstm(p: P, x: Any, y: Any) -> Any:
+    states = lstm_states(p, [p["E"][now] for now in sequence_of(x)])
+    log_p = [log_softmax(h @ p["V"].T + p["b"]) for h in states]
+    rows = np.arange(len(x))
+    return -sum(np.mean(q[rows, now]) for q, now in zip(log_p, sequence_of(y), strict=True)) / len(states)
+
+
+def gru(p: P, x: Any, y: Any) -> Any:
+    h = np.zeros((len(x), len(p["b_u"])))
+    for now in sequence_of(x):
+        u = sigmoid(now @ p["W_u"].T + h @ p["U_u"].T + p["b_u"])
+        r = sigmoid(now @ p["W_r"].T + h @ p["U_r"].T + p["b_r"])
+        h = u * h + (1 - u) * np.tanh(now @ p["W_g"].T + (r * h) @ p["U_g"].T + p["b_g"])
+    return half_squares(h @ p["v"] + p["b"] - y)
+
+
+def bidirectional_rnn(p: P, x: Any, y: Any) -> Any:
+    def states(side: str, inputs: list[Any]) -> list[Any]:
+        found = [np.zeros((len(x), len(p["b_f"])))]
+        for now in inputs:
+            found.append(np.tanh(now @ p[f"W_{side}"].T + found[-1] @ p[f"U_{side}"].T + p[f"b_{side}"]))
+        return found[1:]
+
+    before, after = states("f", sequence_of(x)), states("b", sequence_of(x)[::-1])[::-1]
+    predicted = [f @ p["v_f"] + g @ p["v_b"] + p["c"] for f, g in zip(before, after, strict=True)]
+    return half_squares(np.stack(predicted, axis=1) - y)
+
+
+def hmm(p: P, x: Any) -> Any:
+    """The products of probabilities themselves: the sequences are short."""
+    start, move, emit = (np.exp(log_softmax(p[name])) for name in "uVW")
+    total = 0.0
+    for sequence in x:
+        alpha = start * emit[:, sequence[0]]
+        for seen in sequence[1:]:
+            alpha = alpha @ move * emit[:, seen]
+        total = total - np.log(np.sum(alpha))
+    return total / len(x)
+
+
+def linear_chain_crf(p: P, x: Any, y: Any) -> Any:
+    """All labellings, one by one."""
+
+    def score(s: Any, labels: Any) -> Any:
+        moves = sum(p["A"][i, j] for i, j in itertools.pairwise(labels))
+        return sum(s[t, k] for t, k in enumerate(labels)) + moves
+
+    total = 0.0
+    for features, labels in zip(x, y, strict=True):
+        s = features @ p["W"].T
+        every = [score(s, other) for other in itertools.product(range(len(p["A"])), repeat=len(labels))]
+        total = total + logsumexp(np.array(every)) - score(s, labels)
+    return total / len(x)
+
+
+def neural_ode(p: P, x: Any, y: Any, K: int = 10) -> Any:
+    for _ in range(K):
+        x = x + (np.tanh(x @ p["W"].T + p["b"]) @ p["V"].T + p["c"]) / K
+    return half_squares(x - y)
+
+
+def garch(p: P, r: Any) -> Any:
+    def of_one(r: Any) -> Any:
+        v, total = np.mean(r**2), 0.0
+        for now in r:
+            total = total + np.log(v) + now**2 / v
+            v = p["omega"] + p["alpha"] * now**2 + p["beta"] * v
+        return total / 2
+
+    return sum(map(of_one, r)) / len(r)
+
+
+def arma(p: P, y: Any) -> Any:
+    error, total = np.zeros(len(y)), 0.0
+    for before, now in itertools.pairwise(sequence_of(y)):
+        error = now - p["c"] - p["phi"] * before - p["theta"] * error
+        total = total + error**2
+    return np.mean(total) / 2
+
+
+def kalman_filter(p: P, y: Any) -> Any:
+    """The density of all observations at once: normal, with the covariances of a random walk."""
+    steps = np.arange(1, y.shape[1] + 1)
+    K = 10 + np.exp(p["q"]) * np.minimum(steps[:, None], steps) + np.exp(p["r"]) * np.eye(y.shape[1])
+    return (np.linalg.slogdet(K)[1] + np.mean(np.sum(y * np.linalg.solve(K, y.T).T, axis=1))) / 2
+
 
 GALLERY = {
     name.replace("_", "-"): loss
@@ -440,7 +566,8 @@ GALLERY = {
             gpt,
             denoising_autoencoder, sparse_autoencoder, contractive_autoencoder, vae, factorization_machine, word2vec, glove, bpr,
             neural_language_model, triplet, siamese, infonce, nca, policy_gradient, ppo, physics_informed,
-            score_matching, meta_learning,
+            score_matching, meta_learning, rnn, masked_rnn, lstm, char_lstm, gru, bidirectional_rnn, hmm, linear_chain_crf,
+            neural_ode, garch, arma, kalman_filter,
         )
     }.items()
 }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from derive.arrays.contraction import WHOLE
 from derive.arrays.layout import Laid, Layout, NoArrayForm
-from derive.expression.nodes import Call, ComponentTensor, Expression, Index, Item, Number
+from derive.expression.nodes import Call, ComponentTensor, Expression, Index, Item, Number, Ref
 from derive.expression.walk import free_indices, fresh, index_names
 from derive.rules.matrices import entry
 
@@ -17,8 +17,7 @@ def of_matrix(layout: Layout, e: Call, order: tuple[str, ...]) -> Laid:
     row = fresh(taken, "p")
     column = fresh({**taken, row: None}, "q")
     outer = layout.sizes
-    if isinstance(matrix, ComponentTensor):
-        layout.sizes = outer | dict(zip((row, column), matrix.ranges, strict=False))
+    layout.sizes = outer | dict(zip((row, column), _sizes(layout, matrix), strict=False))
     try:
         inner = layout.lay(entry(matrix, Index(row), Index(column)), (*order, row, column))
     finally:
@@ -28,6 +27,16 @@ def of_matrix(layout: Layout, e: Call, order: tuple[str, ...]) -> Laid:
     if inner.axes[-2:] != (row, column) or (len(inner.axes) > 2 and not layout.in_code):
         raise NoArrayForm
     return Laid(Call(e.function, (inner.expr,)), inner.axes[:-2])
+
+
+def _sizes(layout: Layout, matrix: Expression) -> tuple[Expression, ...]:
+    """The number of rows and that of columns, as far as they are known."""
+    match matrix:
+        case ComponentTensor():
+            return matrix.ranges
+        case Ref():
+            return (layout.shapes or {}).get(matrix.name, ())[-2:]
+    return ()
 
 
 def _repeated(layout: Layout, inner: Laid, last: tuple[str, str], matrix: Expression) -> Laid:

@@ -210,13 +210,22 @@ WORST_CONDITION = 1e10  # of a matrix that counts as regular
 
 def _inverse(matrices: Array) -> Array:
     """Inverses; NaN where a matrix is singular, or nearly."""
-    regular = np.linalg.cond(matrices) < WORST_CONDITION
-    unit = np.eye(matrices.shape[-1], dtype=complex)
-    return np.where(regular[..., None, None], np.linalg.inv(np.where(regular[..., None, None], matrices, unit)), np.nan)
+    known, regular = _regular(matrices)
+    return np.where(regular[..., None, None], np.linalg.inv(known), np.nan)
 
 
 def _determinant(matrices: Array) -> Array:
-    return np.where(np.linalg.cond(matrices) < WORST_CONDITION, np.linalg.det(matrices), np.nan + 0j)
+    known, regular = _regular(matrices)
+    return np.where(regular, np.linalg.det(known), np.nan + 0j)
+
+
+def _regular(matrices: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """The matrices, the unit matrix in place of those that are singular, nearly, or not computed yet; which are not."""
+    unit = np.eye(matrices.shape[-1], dtype=complex)
+    finite = np.asarray(np.isfinite(matrices).all(axis=(-2, -1)))
+    known = np.where(finite[..., None, None], matrices, unit)
+    regular = finite & (np.linalg.cond(known) < WORST_CONDITION)
+    return np.where(regular[..., None, None], known, unit), regular
 
 
 @cache

@@ -7,7 +7,7 @@ their own mean.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count as count_from
@@ -25,6 +25,7 @@ from derive.expression.nodes import Call, D, Expression, Index, MatMul, Neg, Red
 from derive.expression.parts import terms_of
 from derive.expression.walk import bottom_up, children, contains, index_names, names, walk
 from derive.model import Model, Shape
+from derive.prove.lengths import of_any_length
 from derive.prove.named import Hole, elementwise, name_axes, scalar
 from derive.prove.numeric import DIGITS, Evaluator
 from derive.prove.primitives import Undefined
@@ -258,15 +259,23 @@ def _prove(single: Expression, batch: Expression, model: Model, n: str, count: s
     )
 
     def compute() -> str:
-        if not _equal_on_random_examples(single, batch, model, count, axes):
-            raise ProofError(f"the passage to the batch could not be established: {single}  →  {batch}")
-        return "numeric"
+        as_given = single, batch, Setting(shapes=model.shapes)
+        general = of_any_length(*as_given)
+        for one, whole, setting in (as_given,) if general is None else (general, as_given):
+            if _equal_on_random_examples(one, whole, model, setting.shapes, count, axes):
+                return "numeric"
+        raise ProofError(f"the passage to the batch could not be established: {single}  →  {batch}")
 
     return _PROVED.get(key, compute)
 
 
 def _equal_on_random_examples(
-    single: Expression, batch: Expression, model: Model, count: str, axes: tuple[str, ...]
+    single: Expression,
+    batch: Expression,
+    model: Model,
+    lengths: Mapping[str, Shape],
+    count: str,
+    axes: tuple[str, ...],
 ) -> bool:
     generator = random.Random(3)
     used = [name for name in dict.fromkeys((*names(single), *names(batch))) if name != count]
@@ -274,7 +283,7 @@ def _equal_on_random_examples(
     compared = 0
     with mpmath.workdps(DIGITS):
         for attempt in range(60):
-            sizes, shapes = _concrete_shapes(model, used, cut=not any(map(has_shifted_subscripts, (single, batch))))
+            sizes, shapes = _concrete_shapes(lengths, used, cut=not any(map(has_shifted_subscripts, (single, batch))))
             values: dict[str, Any] = {
                 name: _draw(((EXAMPLES,) if name in model.per_example else ()) + shapes[name], generator, attempt + 1)
                 for name in used
@@ -322,15 +331,15 @@ def _close(left: Any, right: Any) -> bool:
     return bool(abs(left - right) <= mpmath.mpf(10) ** -30 * max(1, abs(right)))
 
 
-def _concrete_shapes(model: Model, used: list[str], cut: bool) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
+def _concrete_shapes(
+    lengths: Mapping[str, Shape], used: list[str], cut: bool
+) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
     """A prime for each size, and the shapes that follow; what is long in the model is shorter here, where it may be."""
-    wanted = [size for name in used for size in model.shapes.get(name, ())]
+    wanted = [size for name in used for size in lengths.get(name, ())]
     sizes = numbers_for(tuple(dict.fromkeys(s for size in wanted for s in names(size))), wanted, swapped=False)
     probe = Evaluator(Setting(), {s: mpmath.mpf(v) for s, v in sizes.items()}, {})
     most = max((11 if cut else LONGEST_UNCUT, *sizes.values()))
-    return sizes, {
-        name: tuple(min(int(probe.number(size)), most) for size in model.shapes.get(name, ())) for name in used
-    }
+    return sizes, {name: tuple(min(int(probe.number(size)), most) for size in lengths.get(name, ())) for name in used}
 
 
 def _whole(value: Any, generator: random.Random) -> Any:

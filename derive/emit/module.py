@@ -59,7 +59,7 @@ def generate(
 
         return estimator_source(derivation, rule, dtype)
     _check_fits(rule, derivation.model)
-    if style == "fast" and not derivation.model.recurrent:  # the steps of a recurrence are readable code in both
+    if style == "fast" and not derivation.model.stepwise:  # the steps of a recurrence are readable code in both
         from derive.emit.fast import FastModule
 
         source = FastModule(derivation, dtype, rule).source()

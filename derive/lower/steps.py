@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from derive.errors import DeriveError
 from derive.expression.build import ONE, ZERO, add, div, mul, neg, number
 from derive.expression.nodes import (
     Call,
@@ -29,9 +30,11 @@ from derive.expression.parts import flat_factors
 from derive.expression.walk import bottom_up, free_indices, names, rename_indices, walk
 from derive.lower.program import Loop
 from derive.model import GIVEN, Equation, Model, Shape
+from derive.parse.numbers import constant_value
+from derive.parse.order import lag
 from derive.parse.sizes import collected
 from derive.rules.arithmetic import tidy
-from derive.rules.guards import CONDITIONS, Known, solved, tests_of
+from derive.rules.guards import CONDITIONS, Known, joined, solved, tests_of
 from derive.rules.rule import Context
 from derive.rules.sums import is_delta
 
@@ -66,7 +69,10 @@ def forward_steps(group: Sequence[Equation], model: Model) -> Iterator[tuple[Equ
     loop = _loop(group)
     for k in _outside(group, loop):
         yield from ((e, Step(e.entries[k].position)) for e in group if k < len(e.entries))
+    beyond = _beyond(group, loop)
+    yield from reversed(beyond) if loop.backwards else ()
     yield from ((e, Step(Ref(loop.index), loop)) for e in group)
+    yield from () if loop.backwards else beyond
 
 
 def backward_steps(group: Sequence[Equation], model: Model) -> Iterator[tuple[Equation, Step]]:
@@ -74,7 +80,10 @@ def backward_steps(group: Sequence[Equation], model: Model) -> Iterator[tuple[Eq
     loop = _loop(group)
     loop = replace(loop, backwards=not loop.backwards, of=tuple(f"∂{name}" for name in loop.of))
     backwards = tuple(reversed(group))
+    beyond = _beyond(backwards, loop)
+    yield from reversed(beyond) if loop.backwards else ()
     yield from ((e, Step(Ref(loop.index), loop)) for e in backwards)
+    yield from () if loop.backwards else beyond
     varying = {*model.parameters, *model.by_name, *(v.name for v in model.variables.values() if v.role in GIVEN)}
     for k in _outside(group, loop) if not loop.backwards else reversed(_outside(group, loop)):
         for e in backwards:
@@ -92,11 +101,46 @@ def _outside(group: Sequence[Equation], loop: Loop) -> range:
 
 
 def _loop(group: Sequence[Equation]) -> Loop:
-    """From the first step that a rule computes to the last."""
-    is_backward = any(e.entries and not isinstance(e.entries[0].position, Number) for e in group)
-    stops = [collected(add(e.shape[0], neg(number(len(e.entries))))) if is_backward else e.shape[0] for e in group]
+    """From the first step that a rule computes to the last, so that what a step asks for is there."""
+    is_backward = _asks_for_later(group)
+    stop = _stop(min(group, key=lambda e: _more(_stop(e, is_backward), _stop(group[0], is_backward))), is_backward)
     start = number(min(e.first for e in group))
-    return Loop(group[0].indices[0], start, stops[0], is_backward, tuple(e.name for e in group))
+    return Loop(group[0].indices[0], start, stop, is_backward, tuple(e.name for e in group))
+
+
+def _stop(e: Equation, is_backward: bool) -> Expression:
+    """Before which step a rule ends."""
+    return collected(add(e.shape[0], neg(number(len(e.entries))))) if is_backward else e.shape[0]
+
+
+def _more(stop: Expression, other: Expression) -> int:
+    """By how many steps a rule is longer than another of its recurrence."""
+    by = constant_value(collected(add(stop, neg(other))))
+    if by is None:
+        raise DeriveError("the steps of a recurrence are of different number, and no loop is known for them")
+    return int(by)
+
+
+def _beyond(group: Sequence[Equation], loop: Loop) -> list[tuple[Equation, Step]]:
+    """The steps that the longer rules have behind the loop's last, as adjoints inside of a model do."""
+    found = []
+    is_backward = _asks_for_later(group)
+    more = {e.name: _more(_stop(e, is_backward), loop.stop) for e in group}
+    for k in range(max(more.values())):
+        at = collected(add(loop.stop, number(k)))
+        found += [(e, Step(at)) for e in group if more[e.name] > k]
+    return found
+
+
+def _asks_for_later(group: Sequence[Equation]) -> bool:
+    """Whether the steps need later ones: ``g[t + 1]`` in the rule of g[t]."""
+    own = {e.name for e in group}
+    return any(
+        (lag(node, e.indices[0]) or 0) > 0
+        for e in group
+        for node in walk(e.body)
+        if isinstance(node, Ref) and node.name in own
+    )
 
 
 def at_step(
@@ -136,8 +180,13 @@ def decided(body: Expression, shapes: Mapping[str, Shape]) -> Expression:
     known = Known.of(_context({}, shapes))
 
     def chosen(e: Expression) -> Expression:
-        holds = known.decided(e.condition) if isinstance(e, Where) and _is_scalar(e.condition) else None
-        return e if holds is None or not isinstance(e, Where) else e.then if holds else e.otherwise
+        if not isinstance(e, Where) or not _is_scalar(e.condition):
+            return e
+        holds = {test: known.decided(test) for test in tests_of(e.condition)}
+        if False in holds.values():
+            return e.otherwise
+        left = joined(tuple(test for test, known in holds.items() if known is None))
+        return e.then if left is None else Where(left, e.then, e.otherwise)
 
     return bottom_up(found, chosen)
 

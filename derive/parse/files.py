@@ -13,7 +13,7 @@ from derive.resources import model_dir
 
 GROUPS = (
     "Basics", "Regression", "Kernels", "Classification", "Networks", "Convolution", "Attention", "Autoencoders",
-    "Embeddings", "Metric learning", "Reinforcement learning", "Derivatives",
+    "Embeddings", "Metric learning", "Reinforcement learning", "Derivatives", "Sequences", "Time series",
 )  # fmt: skip
 
 

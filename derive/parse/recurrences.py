@@ -145,9 +145,10 @@ class _Recurrence:
         return None
 
     def of_entry(self, entry: EntryRead, m: Member, rests: Mapping[str, Shape]) -> Elaborated:
-        a, d = self.around, m.definition
+        a = self.around
         shapes = {**a.shapes, **{name: (OPEN, *rest) for name, rest in rests.items()}}
-        return Elaborated.of(entry.written, shapes, a.bodies, entry.indices, d.place, a.whole, a.steps)
+        place = entry.position.place or m.definition.place
+        return Elaborated.of(entry.written, shapes, a.bodies, entry.indices, place, a.whole, a.steps)
 
     def agreed(self, start: Mapping[str, Shape | None]) -> dict[str, Shape]:
         """The shapes with which every rule gives what the others take it to give."""
@@ -233,6 +234,7 @@ class _Recurrence:
             body = _forward(rule.body, self.at_positions(m, indices, rest), m.index, first)
         shape = (length, *rest)
         check_entries(shape, d.place)
+        _check_length(m, length)
         if len(shape) > limits.RANK:
             raise DeriveError(f"an array has at most {limits.RANK} axes", d.place)
         check_below_zero(body, d.place)
@@ -256,6 +258,14 @@ class _Recurrence:
             letters = dict(zip(own, map(Index, indices[1:]), strict=False))
             found.append(rename_indices(read.body, letters))
         return found
+
+
+def _check_length(m: Member, length: Expression) -> None:
+    """All entries that are given have a place, as far as the length is known."""
+    known = constant_value(length)
+    if known is not None and known < len(m.entries):
+        message = f"'{m.name}' has the length {known}, and {len(m.entries)} entries are given"
+        raise DeriveError(message, m.entries[-1].position.place or m.definition.place)
 
 
 def _forward(rule: Expression, entries: list[Expression], index: str, first: int) -> Expression:

@@ -11,6 +11,7 @@ from derive.expression.nodes import Call, D, Expression, Index, MatMul, Reduce, 
 from derive.expression.walk import contains, walk
 from derive.prove.congruence import Pair, differences, generalised, speaks_for_itself
 from derive.prove.edges import edges, edges_in
+from derive.prove.lengths import of_any_length
 from derive.prove.setting import ProofError, Setting
 from derive.prove.symbolic import prove_symbolically
 
@@ -37,6 +38,9 @@ def judge(before: Expression, after: Expression, setting: Setting | None = None)
     setting = setting or Setting()
     if before == after:
         return Verdict("symbolic")
+    general = of_any_length(before, after, setting)
+    if general is not None and (found := judge(*general)).proof is not None:
+        return found
     if setting.adjoints and _keeps_adjoints(before, after, setting):
         found = _for_any_adjoints(before, after, replace(setting, adjoints={}))
         if found.proof is not None:

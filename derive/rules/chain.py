@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from derive.expression.build import ZERO, add, mul
-from derive.expression.nodes import D, Expression, Index, Reduce, Ref
+from derive.expression.nodes import Call, D, Expression, Index, Reduce, Ref
 from derive.expression.walk import bound_apart, fresh, index_names, names, rename_indices, transform
 from derive.rules.rule import Context, Rule, at_every_place
 
@@ -16,9 +16,11 @@ def _chain(e: Expression, context: Context) -> Expression | None:
     if not isinstance(e, D) or e.body != Ref(context.loss) or e.wrt.name not in context.consumers:
         return None
     terms: list[Expression] = []
+    steps = any(consumer.name == e.wrt.name for consumer in context.consumers[e.wrt.name])  # of a recurrence
     for consumer in context.consumers[e.wrt.name]:
         if consumer.body is not None:
-            terms.append(D(consumer.body, e.wrt))
+            own = _own_entry(consumer.body, e.wrt) if steps else None
+            terms.append(own or D(consumer.body, e.wrt))
             continue
         taken = {**index_names(e), **names(e), consumer.name: None}
         letters = []
@@ -29,6 +31,14 @@ def _chain(e: Expression, context: Context) -> Expression | None:
         term = mul(D(e.body, element), D(element, e.wrt))
         terms.append(Reduce("sum", term, tuple(letters), None, consumer.sizes) if letters else term)
     return add(*terms)
+
+
+def _own_entry(body: Expression, wrt: Ref) -> Expression | None:
+    """Of a loss that is one entry of a recurrence, 1 or 0: ``D(h[T], h[t])`` would be asked of the rule of h."""
+    if not isinstance(body, Ref) or body.name != wrt.name:
+        return None
+    deltas = (Call("delta", pair) for pair in zip(body.indices, wrt.indices, strict=True))
+    return mul(*deltas)
 
 
 def _found(node: Expression, context: Context, of_loss: bool, taken: dict[str, None]) -> Expression | None:

@@ -1,0 +1,314 @@
+"""A gated recurrent unit: one gate keeps the state, another one forgets it where the next is proposed
+
+Equations:
+    h[0] = zeros(m)
+    z_u[t] = W_u @ x[t - 1] + U_u @ h[t - 1] + b_u
+    z_r[t] = W_r @ x[t - 1] + U_r @ h[t - 1] + b_r
+    u[t] = sigmoid(z_u[t])
+    r[t] = sigmoid(z_r[t])
+    z_g[t] = W_g @ x[t - 1] + U_g @ (r[t]*h[t - 1]) + b_g
+    g[t] = tanh(z_g[t])
+    h[t] = u[t]*h[t - 1] + (1 - u[t])*g[t]
+    yhat = v @ h[T] + b
+    L = (yhat - y)**2/2
+
+Gradients:
+    dL/dW_u = mean of sum(outer(dL/dz_u[t], x[t - 1]), t, t > 0)
+    dL/dU_u = mean of sum(outer(dL/dz_u[t], h[t - 1]), t, t > 0)
+    dL/db_u = mean of sum(dL/dz_u[t], t, t > 0)
+    dL/dW_r = mean of sum(outer(dL/dz_r[t], x[t - 1]), t, t > 0)
+    dL/dU_r = mean of sum(outer(dL/dz_r[t], h[t - 1]), t, t > 0)
+    dL/db_r = mean of sum(dL/dz_r[t], t, t > 0)
+    dL/dW_g = mean of sum(outer(dL/dz_g[t], x[t - 1]), t, t > 0)
+    dL/dU_g = mean of sum(outer(dL/dz_g[t], r[t]*h[t - 1]), t, t > 0)
+    dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
+    dL/dv = mean of dL/dyhat*h[T]
+    dL/db = mean of dL/dyhat
+
+Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
+"""
+
+import csv
+import sys
+
+import numpy as np
+
+
+@np.errstate(over="ignore")  # where the exponential is infinite, the quotient is 0
+def _sigmoid(u):
+    """1/(1 + exp(-u))"""
+    return 1 / (1 + np.exp(-u))
+
+
+def init(seed=0, *, T=10, d=3, m=16):
+    """The parameters before training."""
+    rng = np.random.default_rng(seed)
+    return {
+        "W_u": rng.normal(0, np.sqrt(2 / (m + d)), (m, d)),
+        "U_u": rng.normal(0, np.sqrt(2 / (m + m)), (m, m)),
+        "b_u": np.zeros(m),
+        "W_r": rng.normal(0, np.sqrt(2 / (m + d)), (m, d)),
+        "U_r": rng.normal(0, np.sqrt(2 / (m + m)), (m, m)),
+        "b_r": np.zeros(m),
+        "W_g": rng.normal(0, np.sqrt(2 / (m + d)), (m, d)),
+        "U_g": rng.normal(0, np.sqrt(2 / (m + m)), (m, m)),
+        "b_g": np.zeros(m),
+        "v": rng.normal(0, np.sqrt(2 / (m + 1)), m),
+        "b": 0.0,
+    }
+
+
+def loss(params, *, x, y):
+    """The mean of the loss over the examples."""
+    W_u = params["W_u"]
+    U_u = params["U_u"]
+    b_u = params["b_u"]
+    W_r = params["W_r"]
+    U_r = params["U_r"]
+    b_r = params["b_r"]
+    W_g = params["W_g"]
+    U_g = params["U_g"]
+    b_g = params["b_g"]
+    v = params["v"]
+    b = params["b"]
+    x = np.asarray(x, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
+    n = len(x)
+    m = W_u.shape[0]
+    T = x.shape[1]
+    h = np.zeros((n, T + 1, m))
+    z_u = np.zeros((n, T + 1, m))
+    z_r = np.zeros((n, T + 1, m))
+    u = np.zeros((n, T + 1, m))
+    r = np.zeros((n, T + 1, m))
+    z_g = np.zeros((n, T + 1, m))
+    g = np.zeros((n, T + 1, m))
+    for t in range(1, T + 1):
+        z_u[:, t] = x[:, t - 1] @ W_u.T + h[:, t - 1] @ U_u.T + b_u
+        z_r[:, t] = x[:, t - 1] @ W_r.T + h[:, t - 1] @ U_r.T + b_r
+        u[:, t] = _sigmoid(z_u[:, t])
+        r[:, t] = _sigmoid(z_r[:, t])
+        z_g[:, t] = x[:, t - 1] @ W_g.T + r[:, t] * h[:, t - 1] @ U_g.T + b_g
+        g[:, t] = np.tanh(z_g[:, t])
+        h[:, t] = u[:, t] * h[:, t - 1] + (1 - u[:, t]) * g[:, t]
+    yhat = h[:, T] @ v + b
+    L = (yhat - y) ** 2 / 2
+    return float(np.mean(L))
+
+
+def loss_and_gradients(params, *, x, y):
+    """The loss, and its gradient with respect to each parameter."""
+    W_u = params["W_u"]
+    U_u = params["U_u"]
+    b_u = params["b_u"]
+    W_r = params["W_r"]
+    U_r = params["U_r"]
+    b_r = params["b_r"]
+    W_g = params["W_g"]
+    U_g = params["U_g"]
+    b_g = params["b_g"]
+    v = params["v"]
+    b = params["b"]
+    x = np.asarray(x, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
+    n = len(x)
+    m = W_u.shape[0]
+    T = x.shape[1]
+
+    # Forward pass
+    h = np.zeros((n, T + 1, m))
+    z_u = np.zeros((n, T + 1, m))
+    z_r = np.zeros((n, T + 1, m))
+    u = np.zeros((n, T + 1, m))
+    r = np.zeros((n, T + 1, m))
+    z_g = np.zeros((n, T + 1, m))
+    g = np.zeros((n, T + 1, m))
+    for t in range(1, T + 1):
+        z_u[:, t] = x[:, t - 1] @ W_u.T + h[:, t - 1] @ U_u.T + b_u
+        z_r[:, t] = x[:, t - 1] @ W_r.T + h[:, t - 1] @ U_r.T + b_r
+        u[:, t] = _sigmoid(z_u[:, t])
+        r[:, t] = _sigmoid(z_r[:, t])
+        z_g[:, t] = x[:, t - 1] @ W_g.T + r[:, t] * h[:, t - 1] @ U_g.T + b_g
+        g[:, t] = np.tanh(z_g[:, t])
+        h[:, t] = u[:, t] * h[:, t - 1] + (1 - u[:, t]) * g[:, t]
+    yhat = h[:, T] @ v + b
+    L = (yhat - y) ** 2 / 2
+
+    # Backward pass
+    # dL/dyhat = yhat - y
+    d_yhat = yhat - y
+    d_h = np.zeros((n, T + 1, m))
+    d_g = np.zeros((n, T + 1, m))
+    d_z_g = np.zeros((n, T + 1, m))
+    d_r = np.zeros((n, T + 1, m))
+    d_u = np.zeros((n, T + 1, m))
+    d_z_r = np.zeros((n, T + 1, m))
+    d_z_u = np.zeros((n, T + 1, m))
+    for t in reversed(range(1, T + 1)):
+        # dL/dh = where(t < T, U_u.T @ dL/dz_u[t + 1], 0) + where(t < T, U_r.T @ dL/dz_r[t + 1], 0) + where(t < T, r[t + 1]*(U_g.T @ dL/dz_g[t + 1]), 0) + where(t < T, dL/dh[t + 1]*u[t + 1], 0) + dL/dyhat*v*delta(T, t)
+        d_h[:, t] = (
+            (d_z_u[:, t + 1] @ U_u if t < T else 0)
+            + (d_z_r[:, t + 1] @ U_r if t < T else 0)
+            + (r[:, t + 1] * (d_z_g[:, t + 1] @ U_g) if t < T else 0)
+            + (d_h[:, t + 1] * u[:, t + 1] if t < T else 0)
+            + (d_yhat[:, None] * v if t == T else 0)
+        )
+        # dL/dg = where(t > 0, dL/dh[t]*(1 - u[t]), 0)
+        d_g[:, t] = d_h[:, t] * (1 - u[:, t])
+        # dL/dz_g = where(t > 0, dL/dg[t]*(1 - g[t]**2), 0)
+        d_z_g[:, t] = d_g[:, t] * (1 - g[:, t] ** 2)
+        # dL/dr = where(t > 0, h[t - 1]*(U_g.T @ dL/dz_g[t]), 0)
+        d_r[:, t] = h[:, t - 1] * (d_z_g[:, t] @ U_g)
+        # dL/du = where(t > 0, dL/dh[t]*(h[t - 1] - g[t]), 0)
+        d_u[:, t] = d_h[:, t] * (h[:, t - 1] - g[:, t])
+        # dL/dz_r = where(t > 0, dL/dr[t]*r[t]*(1 - r[t]), 0)
+        d_z_r[:, t] = d_r[:, t] * r[:, t] * (1 - r[:, t])
+        # dL/dz_u = where(t > 0, dL/du[t]*u[t]*(1 - u[t]), 0)
+        d_z_u[:, t] = d_u[:, t] * u[:, t] * (1 - u[:, t])
+    grads = {
+        # dL/dW_u = mean of sum(outer(dL/dz_u[t], x[t - 1]), t, t > 0)
+        "W_u": np.tensordot(d_z_u[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_u = mean of sum(outer(dL/dz_u[t], h[t - 1]), t, t > 0)
+        "U_u": np.tensordot(d_z_u[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_u = mean of sum(dL/dz_u[t], t, t > 0)
+        "b_u": np.sum(d_z_u[:, 1 : T + 1], axis=(0, 1)) / n,
+        # dL/dW_r = mean of sum(outer(dL/dz_r[t], x[t - 1]), t, t > 0)
+        "W_r": np.tensordot(d_z_r[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_r = mean of sum(outer(dL/dz_r[t], h[t - 1]), t, t > 0)
+        "U_r": np.tensordot(d_z_r[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_r = mean of sum(dL/dz_r[t], t, t > 0)
+        "b_r": np.sum(d_z_r[:, 1 : T + 1], axis=(0, 1)) / n,
+        # dL/dW_g = mean of sum(outer(dL/dz_g[t], x[t - 1]), t, t > 0)
+        "W_g": np.tensordot(d_z_g[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        # dL/dU_g = mean of sum(outer(dL/dz_g[t], r[t]*h[t - 1]), t, t > 0)
+        "U_g": np.tensordot(d_z_g[:, 1 : T + 1], r[:, 1 : T + 1] * h[:, :T], axes=((0, 1), (0, 1))) / n,
+        # dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
+        "b_g": np.sum(d_z_g[:, 1 : T + 1], axis=(0, 1)) / n,
+        # dL/dv = mean of dL/dyhat*h[T]
+        "v": d_yhat @ h[:, T] / n,
+        # dL/db = mean of dL/dyhat
+        "b": np.sum(d_yhat) / n,
+    }
+    return float(np.mean(L)), grads
+
+
+def predict(params, *, x):
+    """The output yhat of the model."""
+    W_u = params["W_u"]
+    U_u = params["U_u"]
+    b_u = params["b_u"]
+    W_r = params["W_r"]
+    U_r = params["U_r"]
+    b_r = params["b_r"]
+    W_g = params["W_g"]
+    U_g = params["U_g"]
+    b_g = params["b_g"]
+    v = params["v"]
+    b = params["b"]
+    x = np.asarray(x, dtype=np.float64)
+    n = len(x)
+    m = W_u.shape[0]
+    T = x.shape[1]
+    h = np.zeros((n, T + 1, m))
+    z_u = np.zeros((n, T + 1, m))
+    z_r = np.zeros((n, T + 1, m))
+    u = np.zeros((n, T + 1, m))
+    r = np.zeros((n, T + 1, m))
+    z_g = np.zeros((n, T + 1, m))
+    g = np.zeros((n, T + 1, m))
+    for t in range(1, T + 1):
+        z_u[:, t] = x[:, t - 1] @ W_u.T + h[:, t - 1] @ U_u.T + b_u
+        z_r[:, t] = x[:, t - 1] @ W_r.T + h[:, t - 1] @ U_r.T + b_r
+        u[:, t] = _sigmoid(z_u[:, t])
+        r[:, t] = _sigmoid(z_r[:, t])
+        z_g[:, t] = x[:, t - 1] @ W_g.T + r[:, t] * h[:, t - 1] @ U_g.T + b_g
+        g[:, t] = np.tanh(z_g[:, t])
+        h[:, t] = u[:, t] * h[:, t - 1] + (1 - u[:, t]) * g[:, t]
+    yhat = h[:, T] @ v + b
+    return yhat
+
+
+def update(params, grads, state=None, lr=0.1):
+    """One step of gradient descent, in place; it keeps no `state`.
+
+    Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
+    """
+    for name, g in grads.items():
+        # theta[t] = theta[t - 1] - eta*g[t]
+        params[name] = params[name] - lr * g
+
+
+def train(
+    data,
+    epochs=200,
+    lr=0.1,
+    batch_size=None,
+    seed=0,
+    tolerance=0.0,
+    params=None,
+    callback=None,
+    **options,
+):
+    """Gradient descent over the examples in `data`, a dictionary of arrays.
+
+    `batch_size` None takes all examples in every step, shuffled by `seed` otherwise.
+    Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
+    ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    `options` are the constants and sizes of the model.
+    Returns the parameters and the history, a list of dictionaries.
+    """
+    for name in options:
+        if name not in () + ("T", "d", "m"):
+            raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
+    constants = {name: options[name] for name in () if name in options}
+    sizes = {"T": np.shape(data["x"])[1], "d": np.shape(data["x"])[2]}
+    sizes |= {name: options[name] for name in ("T", "d", "m") if name in options}
+    count = len(data["x"])
+    params = init(seed, **sizes) if params is None else dict(params)
+    state = {}
+    history = []
+    rng = np.random.default_rng(seed)
+    rows = [np.arange(count)]
+    for epoch in range(1, epochs + 1):
+        if batch_size is not None and batch_size < count:
+            order = rng.permutation(count)
+            rows = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+        total = 0.0
+        for batch in rows:
+            part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
+            value, grads = loss_and_gradients(params, **part, **constants)
+            update(params, grads, state, lr)
+            total += value * len(batch) / count
+        history.append({"epoch": epoch, "loss": total})
+        if callback is not None and callback(epoch, total, params):
+            break
+        if tolerance > 0 and epoch > 1 and abs(history[-2]["loss"] - total) < tolerance:
+            break
+    return params, history
+
+
+def read_csv(path):
+    """The columns of a CSV file as the data of `train`; a vector takes its numbered columns, or the rest."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        header, *lines = [line for line in csv.reader(file) if line]
+    table = dict(zip(header, np.array(lines, dtype=float).T))
+    data = {name: table.pop(name) for name in ("y",) if name in table}
+    missing = [name for name in ("x", "y") if name not in data]
+    for name in missing:
+        columns = [column for column in table if column.rsplit("_", 1)[0] == name]
+        if not columns and len(missing) == 1:
+            columns = list(table)
+        if not columns:
+            raise SystemExit(f"{path}: no column for {name}; there are {', '.join(header)}")
+        data[name] = np.stack([table[column] for column in columns], axis=1)
+    return data
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(f"usage: python {sys.argv[0]} DATA.csv")
+    trained, history = train(read_csv(sys.argv[1]))
+    print(f"loss {history[0]['loss']:.6g} → {history[-1]['loss']:.6g} after {len(history)} epochs")
+    for name, value in trained.items():
+        print(f"{name} = {value}")

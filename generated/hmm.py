@@ -1,0 +1,222 @@
+"""A hidden Markov model: the likelihood of what is seen, by the forward algorithm in logarithms
+
+Equations:
+    log_pi = log_softmax(u)
+    log_A = log_softmax(V, axis=1)
+    log_B = log_softmax(W, axis=1)
+    alpha[0] = log_pi[j] + log_B[j, x[0]]
+    alpha[t] = logsumexp(alpha[t - 1, i] + log_A[i, j], i) + log_B[j, x[t]]
+    L = -logsumexp(alpha[T - 1])
+
+Gradients:
+    dL/du = dL/dlog_pi - exp(u)*sum(dL/dlog_pi)/sum(exp(u))
+    dL/dV = dL/dlog_A - exp(V)*sum(dL/dlog_A, axis=1, keepdims=True)/sum(exp(V), axis=1, keepdims=True)
+    dL/dW = dL/dlog_B - exp(W)*sum(dL/dlog_B, axis=1, keepdims=True)/sum(exp(W), axis=1, keepdims=True)
+
+Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
+"""
+
+import csv
+import sys
+
+import numpy as np
+
+
+def _softmax(u, axis):
+    """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
+    e = np.exp(u - u.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def _logsumexp(u, axis=None):
+    """log(sum(exp(u))) along an axis, the maximum taken off first."""
+    top = np.max(u, axis=axis, keepdims=True)
+    total = np.log(np.sum(np.exp(u - top), axis=axis, keepdims=True)) + top
+    return np.squeeze(total, axis=axis)
+
+
+def _log_softmax(u, axis):
+    """log(exp(u)/sum(exp(u))) along an axis."""
+    v = u - u.max(axis=axis, keepdims=True)
+    return v - np.log(np.exp(v).sum(axis=axis, keepdims=True))
+
+
+def _scatter_add(rows, values, size):
+    """An array of so many rows: each of the values added to the row that is given for it."""
+    total = np.zeros((size, *np.shape(values)[np.ndim(rows) :]), dtype=np.result_type(values, np.float32))
+    np.add.at(total, rows, values)
+    return total
+
+
+def init(seed=0, *, K=3, M=5, T=10):
+    """The parameters before training."""
+    rng = np.random.default_rng(seed)
+    return {
+        "u": rng.normal(0, np.sqrt(2 / (K + 1)), K),
+        "V": rng.normal(0, np.sqrt(2 / (K + K)), (K, K)),
+        "W": rng.normal(0, np.sqrt(2 / (K + M)), (K, M)),
+    }
+
+
+@np.errstate(all="ignore")  # np.where computes the branch that is not taken too
+def loss(params, *, x):
+    """The mean of the loss over the examples."""
+    u = params["u"]
+    V = params["V"]
+    W = params["W"]
+    x = np.asarray(x, dtype=int)
+    n = len(x)
+    K = u.shape[0]
+    T = x.shape[1]
+    alpha = np.zeros((n, T, K))
+    alpha[:, 0] = u - _logsumexp(u) + W[:, x[:, 0]].T - _logsumexp(W, axis=1)
+    for t in range(1, T):
+        alpha[:, t] = (
+            _logsumexp(alpha[:, t - 1][:, :, None] + V - _logsumexp(V, axis=1)[:, None], axis=1)
+            + W[:, x[:, t]].T
+            - _logsumexp(W, axis=1)
+        )
+    # L = -logsumexp(alpha[T - 1]), in a stable form
+    L = -_logsumexp(alpha[:, T - 1], axis=1)
+    return float(np.mean(L))
+
+
+@np.errstate(all="ignore")  # np.where computes the branch that is not taken too
+def loss_and_gradients(params, *, x):
+    """The loss, and its gradient with respect to each parameter."""
+    u = params["u"]
+    V = params["V"]
+    W = params["W"]
+    x = np.asarray(x, dtype=int)
+    n = len(x)
+    K = u.shape[0]
+    M = W.shape[1]
+    T = x.shape[1]
+
+    # Forward pass
+    alpha = np.zeros((n, T, K))
+    log_A = _log_softmax(V, axis=-1)
+    alpha[:, 0] = u - _logsumexp(u) + W[:, x[:, 0]].T - _logsumexp(W, axis=1)
+    for t in range(1, T):
+        alpha[:, t] = (
+            _logsumexp(alpha[:, t - 1][:, :, None] + V - _logsumexp(V, axis=1)[:, None], axis=1)
+            + W[:, x[:, t]].T
+            - _logsumexp(W, axis=1)
+        )
+    # L = -logsumexp(alpha[T - 1]), in a stable form
+    L = -_logsumexp(alpha[:, T - 1], axis=1)
+
+    # Backward pass
+    d_alpha = np.zeros((n, T, K))
+    for t in reversed(range(1, T)):
+        # dL/dalpha = where(t < T - 1, exp(alpha[t] + log_A.T).T @ (dL/dalpha[t + 1]/sum(exp(alpha[t] + log_A.T), axis=1)), 0) - exp(alpha[T - 1])*delta(T - 1, t)/sum(exp(alpha[T - 1]))
+        d_alpha[:, t] = (
+            (np.einsum("ab,acb->ac", d_alpha[:, t + 1], _softmax(alpha[:, t][:, :, None] + log_A, axis=-2)) if t < T - 1 else 0)
+            + (-_softmax(alpha[:, T - 1], axis=-1) if t == T - 1 else 0)
+        )
+    # dL/dalpha = where(t < T - 1, exp(alpha[t] + log_A.T).T @ (dL/dalpha[t + 1]/sum(exp(alpha[t] + log_A.T), axis=1)), 0) - exp(alpha[T - 1])*delta(T - 1, t)/sum(exp(alpha[T - 1]))
+    d_alpha[:, 0] = (
+        (np.einsum("ab,acb->ac", d_alpha[:, 1], _softmax(alpha[:, 0][:, :, None] + log_A, axis=-2)) if 0 < T - 1 else 0)
+        + (-_softmax(alpha[:, T - 1], axis=-1) if 0 == T - 1 else 0)
+    )
+    # dL/dlog_B = mean of sum(dL/dalpha[t, i]*delta(x[t], j), t, t > 0) + dL/dalpha[0, i]*delta(x[0], j)
+    d_log_B = _scatter_add(x[:, 1:T], d_alpha[:, 1:T], M).T / n + _scatter_add(x[:, 0], d_alpha[:, 0], M).T / n
+    # dL/dlog_A = mean of sum(dL/dalpha[t, j]*exp(alpha[t - 1, i] + log_A[i, j])/sum(exp(alpha[t - 1, p] + log_A[p, j]), p), t, t > 0)
+    d_log_A = np.einsum("abc,abdc->dc", d_alpha[:, 1:T], _softmax(alpha[:, : T - 1][:, :, :, None] + log_A, axis=-2)) / n
+    # dL/dlog_pi = mean of dL/dalpha[0]
+    d_log_pi = np.sum(d_alpha[:, 0], axis=0) / n
+    grads = {
+        # dL/du = dL/dlog_pi - exp(u)*sum(dL/dlog_pi)/sum(exp(u))
+        "u": d_log_pi - _softmax(u, axis=-1) * np.sum(d_log_pi),
+        # dL/dV = dL/dlog_A - exp(V)*sum(dL/dlog_A, axis=1, keepdims=True)/sum(exp(V), axis=1, keepdims=True)
+        "V": d_log_A - _softmax(V, axis=-1) * np.sum(d_log_A, axis=1)[:, None],
+        # dL/dW = dL/dlog_B - exp(W)*sum(dL/dlog_B, axis=1, keepdims=True)/sum(exp(W), axis=1, keepdims=True)
+        "W": d_log_B - _softmax(W, axis=-1) * np.sum(d_log_B, axis=1)[:, None],
+    }
+    return float(np.mean(L)), grads
+
+
+def update(params, grads, state=None, lr=0.1):
+    """One step of gradient descent, in place; it keeps no `state`.
+
+    Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
+    """
+    for name, g in grads.items():
+        # theta[t] = theta[t - 1] - eta*g[t]
+        params[name] = params[name] - lr * g
+
+
+def train(
+    data,
+    epochs=200,
+    lr=0.1,
+    batch_size=None,
+    seed=0,
+    tolerance=0.0,
+    params=None,
+    callback=None,
+    **options,
+):
+    """Gradient descent over the examples in `data`, a dictionary of arrays.
+
+    `batch_size` None takes all examples in every step, shuffled by `seed` otherwise.
+    Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
+    ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    `options` are the constants and sizes of the model.
+    Returns the parameters and the history, a list of dictionaries.
+    """
+    for name in options:
+        if name not in () + ("K", "M", "T"):
+            raise TypeError(f"train() has no option {name!r}")
+    data = dict(data)
+    constants = {name: options[name] for name in () if name in options}
+    sizes = {"T": np.shape(data["x"])[1]}
+    sizes |= {name: options[name] for name in ("K", "M", "T") if name in options}
+    count = len(data["x"])
+    params = init(seed, **sizes) if params is None else dict(params)
+    state = {}
+    history = []
+    rng = np.random.default_rng(seed)
+    rows = [np.arange(count)]
+    for epoch in range(1, epochs + 1):
+        if batch_size is not None and batch_size < count:
+            order = rng.permutation(count)
+            rows = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+        total = 0.0
+        for batch in rows:
+            part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
+            value, grads = loss_and_gradients(params, **part, **constants)
+            update(params, grads, state, lr)
+            total += value * len(batch) / count
+        history.append({"epoch": epoch, "loss": total})
+        if callback is not None and callback(epoch, total, params):
+            break
+        if tolerance > 0 and epoch > 1 and abs(history[-2]["loss"] - total) < tolerance:
+            break
+    return params, history
+
+
+def read_csv(path):
+    """The columns of a CSV file as the data of `train`; a vector takes its numbered columns, or the rest."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        header, *lines = [line for line in csv.reader(file) if line]
+    table = dict(zip(header, np.array(lines, dtype=float).T))
+    data = {name: table.pop(name) for name in () if name in table}
+    missing = [name for name in ("x",) if name not in data]
+    for name in missing:
+        columns = [column for column in table if column.rsplit("_", 1)[0] == name]
+        if not columns and len(missing) == 1:
+            columns = list(table)
+        if not columns:
+            raise SystemExit(f"{path}: no column for {name}; there are {', '.join(header)}")
+        data[name] = np.stack([table[column] for column in columns], axis=1)
+    return data
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(f"usage: python {sys.argv[0]} DATA.csv")
+    trained, history = train(read_csv(sys.argv[1]))
+    print(f"loss {history[0]['loss']:.6g} → {history[-1]['loss']:.6g} after {len(history)} epochs")
+    for name, value in trained.items():
+        print(f"{name} = {value}")
