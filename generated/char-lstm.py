@@ -213,12 +213,9 @@ def loss_and_gradients(params, *, x, y):
     d_z_f = np.zeros((n, T + 1, m))
     d_z_i = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
-        # dL/dh = where(t < T, U_i.T @ dL/dz_i[t + 1], 0) + where(t < T, U_f.T @ dL/dz_f[t + 1], 0) + where(t < T, U_o.T @ dL/dz_o[t + 1], 0) + where(t < T, U_g.T @ dL/dz_g[t + 1], 0) + where(t > 0, V.T @ dL/ds[t - 1], 0)
+        # dL/dh = where(t < T, U_i.T @ dL/dz_i[t + 1] + U_f.T @ dL/dz_f[t + 1] + U_o.T @ dL/dz_o[t + 1] + U_g.T @ dL/dz_g[t + 1], 0) + where(t > 0, V.T @ dL/ds[t - 1], 0)
         d_h[:, t] = (
-            (d_z_i[:, t + 1] @ U_i if t < T else 0)
-            + (d_z_f[:, t + 1] @ U_f if t < T else 0)
-            + (d_z_o[:, t + 1] @ U_o if t < T else 0)
-            + (d_z_g[:, t + 1] @ U_g if t < T else 0)
+            (d_z_i[:, t + 1] @ U_i + d_z_f[:, t + 1] @ U_f + d_z_o[:, t + 1] @ U_o + d_z_g[:, t + 1] @ U_g if t < T else 0)
             + d_s[:, t - 1] @ V
         )
         # dL/dc = where(t < T, dL/dc[t + 1]*f[t + 1], 0) + where(t > 0, dL/dh[t]*o[t]*(1 - tanh(c[t])**2), 0)
@@ -233,11 +230,11 @@ def loss_and_gradients(params, *, x, y):
         d_i[:, t] = d_c[:, t] * g[:, t]
         # dL/dz_g = where(t > 0, dL/dg[t]*(1 - g[t]**2), 0)
         d_z_g[:, t] = d_g[:, t] * (1 - g[:, t] ** 2)
-        # dL/dz_o = where(t > 0, dL/do[t]*o[t]*(1 - o[t]), 0)
+        # dL/dz_o = dL/do*o*(1 - o)
         d_z_o[:, t] = d_o[:, t] * o[:, t] * (1 - o[:, t])
-        # dL/dz_f = where(t > 0, dL/df[t]*f[t]*(1 - f[t]), 0)
+        # dL/dz_f = dL/df*f*(1 - f)
         d_z_f[:, t] = d_f[:, t] * f[:, t] * (1 - f[:, t])
-        # dL/dz_i = where(t > 0, dL/di[t]*i[t]*(1 - i[t]), 0)
+        # dL/dz_i = dL/di*i*(1 - i)
         d_z_i[:, t] = d_i[:, t] * i[:, t] * (1 - i[:, t])
     # dL/de = W_i.T @ dL/dz_i[j + 1] + W_f.T @ dL/dz_f[j + 1] + W_o.T @ dL/dz_o[j + 1] + W_g.T @ dL/dz_g[j + 1]
     d_e = d_z_i[:, 1 : T + 1] @ W_i + d_z_f[:, 1 : T + 1] @ W_f + d_z_o[:, 1 : T + 1] @ W_o + d_z_g[:, 1 : T + 1] @ W_g

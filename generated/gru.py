@@ -145,12 +145,9 @@ def loss_and_gradients(params, *, x, y):
     d_z_r = np.zeros((n, T + 1, m))
     d_z_u = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
-        # dL/dh = where(t < T, U_u.T @ dL/dz_u[t + 1], 0) + where(t < T, U_r.T @ dL/dz_r[t + 1], 0) + where(t < T, r[t + 1]*(U_g.T @ dL/dz_g[t + 1]), 0) + where(t < T, dL/dh[t + 1]*u[t + 1], 0) + dL/dyhat*v*delta(T, t)
+        # dL/dh = where(t < T, U_u.T @ dL/dz_u[t + 1] + U_r.T @ dL/dz_r[t + 1] + r[t + 1]*(U_g.T @ dL/dz_g[t + 1]) + dL/dh[t + 1]*u[t + 1], 0) + dL/dyhat*v*delta(T, t)
         d_h[:, t] = (
-            (d_z_u[:, t + 1] @ U_u if t < T else 0)
-            + (d_z_r[:, t + 1] @ U_r if t < T else 0)
-            + (r[:, t + 1] * (d_z_g[:, t + 1] @ U_g) if t < T else 0)
-            + (d_h[:, t + 1] * u[:, t + 1] if t < T else 0)
+            (d_z_u[:, t + 1] @ U_u + d_z_r[:, t + 1] @ U_r + r[:, t + 1] * (d_z_g[:, t + 1] @ U_g) + d_h[:, t + 1] * u[:, t + 1] if t < T else 0)
             + (d_yhat[:, None] * v if t == T else 0)
         )
         # dL/dg = where(t > 0, dL/dh[t]*(1 - u[t]), 0)
@@ -161,9 +158,9 @@ def loss_and_gradients(params, *, x, y):
         d_r[:, t] = h[:, t - 1] * (d_z_g[:, t] @ U_g)
         # dL/du = where(t > 0, dL/dh[t]*(h[t - 1] - g[t]), 0)
         d_u[:, t] = d_h[:, t] * (h[:, t - 1] - g[:, t])
-        # dL/dz_r = where(t > 0, dL/dr[t]*r[t]*(1 - r[t]), 0)
+        # dL/dz_r = dL/dr*r*(1 - r)
         d_z_r[:, t] = d_r[:, t] * r[:, t] * (1 - r[:, t])
-        # dL/dz_u = where(t > 0, dL/du[t]*u[t]*(1 - u[t]), 0)
+        # dL/dz_u = dL/du*u*(1 - u)
         d_z_u[:, t] = d_u[:, t] * u[:, t] * (1 - u[:, t])
     grads = {
         # dL/dW_u = mean of sum(outer(dL/dz_u[t], x[t - 1]), t, t > 0)

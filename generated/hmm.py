@@ -122,7 +122,7 @@ def loss_and_gradients(params, *, x):
     # dL/dlog_B = mean of sum(dL/dalpha[t, i]*delta(x[t], j), t, t > 0) + dL/dalpha[0, i]*delta(x[0], j)
     d_log_B = _scatter_add(x[:, 1:T], d_alpha[:, 1:T], M).T / n + _scatter_add(x[:, 0], d_alpha[:, 0], M).T / n
     # dL/dlog_A = mean of sum(dL/dalpha[t, j]*exp(alpha[t - 1, i] + log_A[i, j])/sum(exp(alpha[t - 1, p] + log_A[p, j]), p), t, t > 0)
-    d_log_A = np.einsum("abc,abdc->dc", d_alpha[:, 1:T], _softmax(alpha[:, : T - 1][:, :, :, None] + log_A, axis=-2)) / n
+    d_log_A = np.einsum("abc,abdc->dc", d_alpha[:, 1:T], _softmax(alpha[:, : T - 1][:, :, :, None] + log_A, axis=-2), optimize=True) / n
     # dL/dlog_pi = mean of dL/dalpha[0]
     d_log_pi = np.sum(d_alpha[:, 0], axis=0) / n
     grads = {

@@ -111,7 +111,7 @@ def loss_and_gradients(params, *, x, y):
         "W": np.tensordot(d_s, x, axes=((0, 1), (0, 1))) / n,
         # dL/dA = mean of sum(dL/dalpha[t, j]*exp(alpha[t - 1, i] + A[i, j])/sum(exp(alpha[t - 1, p] + A[p, j]), p), t, t > 0) - sum(delta(y[m - 1], i)*delta(y[m], j), m, m > 0)
         "A": (
-            np.einsum("abc,abdc->dc", d_alpha[:, 1:T], _softmax(alpha[:, : T - 1][:, :, :, None] + A, axis=-2)) / n
+            np.einsum("abc,abdc->dc", d_alpha[:, 1:T], _softmax(alpha[:, : T - 1][:, :, :, None] + A, axis=-2), optimize=True) / n
             - np.sum(np.where(y[:, : T - 1] == np.arange(K)[:, None, None], 1, 0)[:, None] * (y[:, 1:T] == np.arange(K)[:, None, None]), axis=(2, 3)) / n
         ),
     }

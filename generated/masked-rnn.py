@@ -108,10 +108,9 @@ def loss_and_gradients(params, *, x, mask, y):
     d_g = np.zeros((n, T + 1, m))
     d_z = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
-        # dL/dh = where(t < T, U.T @ dL/dz[t + 1], 0) + where(t < T, dL/dh[t + 1]*(1 - mask[t]), 0) + dL/ds*v*delta(T, t)
+        # dL/dh = where(t < T, U.T @ dL/dz[t + 1] + dL/dh[t + 1]*(1 - mask[t]), 0) + dL/ds*v*delta(T, t)
         d_h[:, t] = (
-            (d_z[:, t + 1] @ U if t < T else 0)
-            + (d_h[:, t + 1] * (1 - mask[:, t])[:, None] if t < T else 0)
+            (d_z[:, t + 1] @ U + d_h[:, t + 1] * (1 - mask[:, t])[:, None] if t < T else 0)
             + (d_s[:, None] * v if t == T else 0)
         )
         # dL/dg = where(t > 0, dL/dh[t]*mask[t - 1], 0)

@@ -60,10 +60,10 @@ def loss_and_gradients(params, *, x, c):
     # Backward pass
     # dL/de = (sum(e[i, q], q, c[i] == c[q])/sum(e[i, r_0], r_0)**2 - where(c[i] == c[j], 1/sum(e[i, s], s), 0))/n
     d_e = ((np.sum(np.where(c[:, None] == c, e, 0), axis=1) / np.sum(e, axis=1) ** 2)[:, None] - np.where(c[:, None] == c, (1 / np.sum(e, axis=1))[:, None], 0)) / n
-    # dL/dz = 2*sum(dL/de[k_0, i]*e[i, k_0]*(z[k_0, j] - z[i, j]), k_0, k_0 != i) - 2*sum(dL/de[i, l]*e[i, l]*(z[i, j] - z[l, j]), l, i != l)
+    # dL/dz = 2*((dL/de.T*e - diag(sum(dL/de.T*e, axis=1)) - (diag(sum(dL/de*e, axis=1)) - dL/de*e)) @ z)
     d_z = (
-        2 * np.sum(np.where((np.arange(n) != np.arange(n)[:, None])[:, None], d_e.T[:, None] * e[:, None] * (z.T - z[:, :, None]), 0), axis=2)
-        - 2 * np.sum(np.where((np.arange(n)[:, None] != np.arange(n))[:, :, None], d_e[:, :, None] * e[:, :, None] * (z[:, None] - z), 0), axis=1)
+        2 * np.einsum("ab,ba,acb->bc", d_e, e, z[:, :, None] - z.T, optimize=True)
+        - 2 * np.einsum("ab,ab,acb->ac", d_e, e, z[:, :, None] - z.T, optimize=True)
     )
     grads = {
         # dL/dA = dL/dz.T @ x

@@ -91,13 +91,13 @@ def loss_and_gradients(params, *, x, y):
     d_a = np.zeros((n, K + 1, m))
     d_u = np.zeros((n, K + 1, m))
     for k in reversed(range(1, K + 1)):
-        # dL/dz = where(k < K, W.T @ dL/du[k + 1], 0) + where(k < K, dL/dz[k + 1], 0) + dL/dyhat*delta(K, k)
-        d_z[:, k] = (d_u[:, k + 1] @ W if k < K else 0) + (d_z[:, k + 1] if k < K else 0) + (d_yhat if k == K else 0)
+        # dL/dz = where(k < K, W.T @ dL/du[k + 1] + dL/dz[k + 1], 0) + dL/dyhat*delta(K, k)
+        d_z[:, k] = (d_u[:, k + 1] @ W + d_z[:, k + 1] if k < K else 0) + (d_yhat if k == K else 0)
         # dL/da = where(k > 0, V.T @ dL/dz[k]/K, 0)
         d_a[:, k] = d_z[:, k] @ V / K
         # dL/du = where(k > 0, dL/da[k]*(1 - a[k]**2), 0)
         d_u[:, k] = d_a[:, k] * (1 - a[:, k] ** 2)
-    # dL/dz = where(k < K, W.T @ dL/du[k + 1], 0) + where(k < K, dL/dz[k + 1], 0) + dL/dyhat*delta(K, k)
+    # dL/dz = where(k < K, W.T @ dL/du[k + 1] + dL/dz[k + 1], 0) + dL/dyhat*delta(K, k)
     d_z[:, 0] = d_u[:, 1] @ W + d_z[:, 1] + 0
     grads = {
         # dL/dW = mean of sum(outer(dL/du[k], z[k - 1]), k, k > 0)

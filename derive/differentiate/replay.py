@@ -15,6 +15,7 @@ from derive.differentiate.hessian import SLOPES, TOTAL, hessian
 from derive.errors import DeriveError
 from derive.expression.nodes import Expression, Index, Ref, Where
 from derive.model import Model
+from derive.rules.guards import tests_of
 from derive.rules.known_sums import says_a_sum
 from derive.rules.notation import ARRAY_NOTATION
 from derive.rules.rule import Consumer, Context, Fact
@@ -49,6 +50,8 @@ def _inside_of_cases(
         (case,) = changed
         if context.output is not None and isinstance(context.output[1], Where):
             context = replace(context, output=(context.output[0], getattr(context.output[1], case)))
+        if case == "then":
+            context = replace(context, holds=(*context.holds, *tests_of(before.condition)))
         yield from _inside_of_cases(getattr(before, case), getattr(after, case), context)
 
 
