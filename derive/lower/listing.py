@@ -32,11 +32,14 @@ def listing(program: Program) -> str:
 def _line(s: Statement) -> str:
     shape = print_shape(s.shape) if s.shape else ""
     place = f"   → {s.buffer}" if s.buffer not in (None, s.name) else ""
-    return f"{s.name}{shape} = {s.value}{place}"
+    step = "" if s.at is None else f"[{s.at}]"
+    return f"{s.name}{step}{shape} = {s.value}{place}"
 
 
 def explained(program: Program) -> str:
     """The program as it is lowered, and after each pass that changed it."""
+    if program.model.stepwise:
+        return f"program, carried out step by step as it is\n{listing(program)}\n"
     return "\n\n".join([f"program\n{listing(program)}", *_after_passes(program)]) + "\n"
 
 
