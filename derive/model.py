@@ -119,6 +119,7 @@ class Model:
     functions: Mapping[str, Body] = field(default_factory=dict)  # the author's own, by name
     inner: tuple[Inner, ...] = ()  # derivatives inside the model, whose adjoints are equations
     spellings: Mapping[str, Spelling] = field(default_factory=dict)  # names that the author spells, by name
+    states: Mapping[str, str] = field(default_factory=dict)  # the equations of next values, with the state of each
 
     @classmethod
     def parse(cls, text: str, name: str = "model", *, implicit: bool = False) -> Model:
@@ -302,6 +303,11 @@ class Model:
     @property
     def parameters(self) -> tuple[str, ...]:
         return tuple(v.name for v in self.of_role("parameter"))
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """What is kept from step to step, in the dictionary `params` of generated code: parameters, then states."""
+        return (*self.parameters, *(v.name for v in self.of_role("state")))
 
     def equation(self, name: str) -> Equation:
         if name not in self.by_name:

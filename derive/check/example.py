@@ -33,7 +33,8 @@ def example_numbers(model: Model) -> Numbers | None:
     if given is None or sum(np.size(value) for value in given.values()) > MOST:
         return None
     found = evaluate(model, given)
-    shown = [n for n in found if n not in model.variables or model.variables[n].role not in HIDDEN]
+    hidden = {*model.states, *(v.name for v in model.of_role(*HIDDEN))}
+    shown = [n for n in found if n not in hidden]
     adjoints = {name: complex_step_gradient(model, given, name) for name in shown if _reaches(model, name)}
     values = {name: _value(found[name]) for name in shown}
     return Numbers(values, {n: _value(g) for n, g in adjoints.items()}, _along(model, given, adjoints))

@@ -63,16 +63,21 @@ def compare_at(model: Model, module: ModuleType, drawn: Sample) -> Comparison:
 
 
 def errors(model: Model, module: ModuleType, drawn: Sample) -> dict[str, float]:
-    """The relative error of the loss and of each gradient; NaN or infinite where the code's value is."""
+    """The relative error of the loss, each gradient, each state's next value; infinite where the code's value is."""
     data = drawn.data if drawn.examples[0] else {}
     with np.errstate(all="ignore"):
         loss, grads = module.loss_and_gradients(dict(drawn.parameters), **data, **drawn.constants)
     points = [drawn.values(example) for example in drawn.examples]
-    true_loss = np.mean([evaluate(model, values)[model.loss] for values in points])
-    found = {model.loss: _relative(np.asarray(loss), true_loss, 0.0)}
+    nodes = [evaluate(model, values) for values in points]
+    found = {model.loss: _relative(np.asarray(loss), np.mean([each[model.loss] for each in nodes]), 0.0)}
+    if model.states:
+        states = module.next_states(dict(drawn.parameters), **data, **drawn.constants)
+        for equation, name in model.states.items():
+            found[name] = _relative(np.asarray(states[name]), np.mean([each[equation] for each in nodes], axis=0), 0.0)
     true = {
         name: np.mean([complex_step_gradient(model, values, name) for values in points], axis=0)
         for name in drawn.parameters
+        if name in model.parameters
     }
     largest = max((float(np.max(np.abs(gradient), initial=0.0)) for gradient in true.values()), default=0.0)
     for name, gradient in true.items():

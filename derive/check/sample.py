@@ -21,6 +21,7 @@ from derive.expression.build import number
 from derive.expression.nodes import Binder, Compare, Expression, Index, Number, Ref
 from derive.expression.walk import free_indices, names, rename_indices, walk
 from derive.model import GIVEN, Model, Variable
+from derive.parse.numbers import number_value
 from derive.prove.sizes import numbers_for
 
 Values = dict[str, NDArray[np.float64]]
@@ -88,17 +89,18 @@ def _sample(model: Model, rng: np.random.Generator, examples: int, tries: int, l
         sizes = _sizes(model, swapped=attempt % 2 == 1)
         if model.examples is not None:
             sizes[model.examples], examples = max(examples, 2), 1
-        drawn = {v.name: _draw(v, sizes, rng, attempt) for v in shared if v.role == "parameter" or v.value is None}
+        drawn = {v.name: _draw(v, sizes, rng, attempt) for v in shared if v.name in model.kept or v.value is None}
         if not _made_true(model, drawn, {}, sizes, frozenset(drawn)):
             continue
+        told = {**sizes, **_scalars(model, drawn)}
         found: list[Values] = []
         for _ in range(tries if given else 1):
-            example = {v.name: _draw(v, sizes, rng, attempt + len(found)) for v in given}
+            example = {v.name: _draw(v, told, rng, attempt + len(found)) for v in given}
             allowed = _made_true(model, drawn, example, sizes, frozenset(example))
             if allowed and _is_defined(model, {**sizes, **drawn, **example}, least):
                 found.append(example)
             if len(found) == (examples if given else 1):
-                parameters = {name: drawn[name] for name in drawn if name in model.parameters}
+                parameters = {name: drawn[name] for name in drawn if name in model.kept}
                 constants = {name: drawn[name] for name in drawn if name not in parameters}
                 return Sample(parameters, constants, sizes, tuple(found), model.examples is not None)
     return None
@@ -124,7 +126,7 @@ def concrete(shape: Sequence[Any], sizes: Mapping[str, int]) -> tuple[int, ...]:
     return tuple(round(float(evaluate_expression(size, sizes))) for size in shape)
 
 
-def _draw(v: Variable, sizes: Mapping[str, int], rng: np.random.Generator, attempt: int) -> NDArray[np.float64]:
+def _draw(v: Variable, sizes: Mapping[str, Any], rng: np.random.Generator, attempt: int) -> NDArray[np.float64]:
     shape = concrete(v.shape, sizes)
     if v.kind == "integer":
         return np.asarray(rng.integers(0, round(_argument(v, sizes)), shape), dtype=float)
@@ -134,6 +136,12 @@ def _draw(v: Variable, sizes: Mapping[str, int], rng: np.random.Generator, attem
         return np.asarray(rng.random(shape) if v.kind == "uniform" else rng.standard_normal(shape))
     low, high = _RANGES[attempt % len(_RANGES)]
     return _with_structure(v, np.asarray(rng.uniform(low, high, shape)))
+
+
+def _scalars(model: Model, drawn: Values) -> dict[str, Any]:
+    """The constants that the argument of a distribution may name."""
+    valued = {v.name: number_value(v.value) for v in model.of_role("constant") if v.value is not None}
+    return {**valued, **{v.name: drawn[v.name] for v in model.of_role("constant") if v.name in drawn and not v.shape}}
 
 
 def _with_structure(v: Variable, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -149,13 +157,16 @@ def _with_structure(v: Variable, drawn: NDArray[np.float64]) -> NDArray[np.float
     return drawn
 
 
-def _argument(v: Variable, sizes: Mapping[str, int]) -> float:
+def _argument(v: Variable, sizes: Mapping[str, Any]) -> float:
     return float(evaluate_expression(v.kind_argument, sizes)) if v.kind_argument is not None else 0.5
 
 
 def _is_defined(model: Model, values: Mapping[str, Any], least: float) -> bool:
-    """Whether the loss is finite, the assumptions hold, and no signal has faded below `least` on its way."""
+    """Whether the loss is finite and the assumptions hold; where there is a `least`, also whether every quantity is
+    finite and no signal has faded below that on its way."""
     found = evaluate(model, values)
+    if least and not all(np.isfinite(found[equation.name]).all() for equation in model.equations):
+        return False
     if any(0 < np.max(np.abs(found[equation.name]), initial=0.0) < least for equation in model.equations):
         return False
     return bool(np.isfinite(found[model.loss]).all()) and all(

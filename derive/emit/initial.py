@@ -18,9 +18,10 @@ from derive.parse.numbers import number_value
 
 
 def initial_values(model: Model, name: Callable[[str], str], dtype: str) -> list[dict[str, str]]:
-    """For each parameter the code of its initial value; ``rng`` is a seeded generator."""
+    """For each parameter and state the code of its initial value; ``rng`` is a seeded generator."""
     printer = NumpyPrinter(name)
-    return [{"name": v.name, "code": _value(v, model, printer, dtype)} for v in model.of_role("parameter")]
+    kept = (model.variables[name] for name in model.kept)
+    return [{"name": v.name, "code": _value(v, model, printer, dtype)} for v in kept]
 
 
 def _value(v: Variable, model: Model, printer: NumpyPrinter, dtype: str) -> str:
@@ -31,7 +32,7 @@ def _value(v: Variable, model: Model, printer: NumpyPrinter, dtype: str) -> str:
     if v.value is not None:
         start = repr(number_value(v.value) or 0.0)
         return f"np.full({shape}, {start}{_dtype(dtype)})" if v.shape else start
-    kind = v.kind or ("zeros" if is_bias(v.name, model) else "glorot")
+    kind = v.kind or ("zeros" if v.role == "state" or is_bias(v.name, model) else "glorot")
     if kind in ("zeros", "ones"):
         return f"np.{kind}({shape}{_dtype(dtype)})" if v.shape else {"zeros": "0.0", "ones": "1.0"}[kind]
     if (not v.shape and kind in ("glorot", "he")) or (kind == "normal" and v.kind_argument is None and not v.shape):

@@ -59,7 +59,8 @@ def generate(
 
         return estimator_source(derivation, rule, dtype)
     _check_fits(rule, derivation.model)
-    if style == "fast" and not derivation.model.stepwise:  # the steps of a recurrence are readable code in both
+    if style == "fast" and not derivation.model.stepwise and not derivation.model.states:
+        # the steps of a recurrence and the next values of states are readable code in both
         from derive.emit.fast import FastModule
 
         source = FastModule(derivation, dtype, rule).source()
@@ -74,8 +75,9 @@ def _check_fits(rule: UpdateRule, model: Model) -> None:
     if rule.optimizer.equations:
         return
     title = rule.optimizer.title
-    if model.of_role("noise"):
-        raise DeriveError(f"{title} needs a loss that is the same each time, and this model draws noise")
+    for role, what in (("noise", "draws noise"), ("state", "has a state")):
+        if model.of_role(role):
+            raise DeriveError(f"{title} needs a loss that is the same each time, and this model {what}")
     symmetric = [name for name, structure in model.structures.items() if structure == "symmetric"]
     if symmetric:
         raise DeriveError(f"{title} needs parameters whose entries are all free; '{symmetric[0]}' is symmetric")
@@ -118,6 +120,7 @@ class Module:
         outputs = model.outputs
         predicted = program.needed(*outputs)
         used = {n for s in predicted for n in s.read}
+        stepped = program.needed(*model.states)
         forward = program.needed(model.loss)
         backward_names = {n for s in (*program.backward, *program.gradients) for n in s.read}
         both = program.needed(model.loss, *backward_names)
@@ -152,6 +155,9 @@ class Module:
             "predict_unpack": self.unpack(inputs, used),
             "predict_lines": self.lines(predicted),
             "outputs": [self.names(name) for name in outputs],
+            "states": [{"name": s, "code": self.next_value(e)} for e, s in model.states.items()],
+            "states_lines": self.lines(stepped),
+            "states_unpack": self.unpack(data, {n for s in stepped for n in s.read}),
             "is_mean": model.loss in model.per_example,
             "data_names": [v.name for v in data if v.role != "noise"],
             "bound_sizes": self.bound_sizes(),
@@ -255,7 +261,7 @@ class Module:
     def unpack(self, data: list[Variable], used: set[str]) -> list[str]:
         """Lines that bring parameters, renamed data, sizes and the number of examples into scope."""
         model = self.model
-        lines = [f'{self.names(p)} = params["{p}"]' for p in model.parameters if p in used]
+        lines = [f'{self.names(p)} = params["{p}"]' for p in model.kept if p in used]
         for v in (*data, *self.constants()):
             python = self.names(v.name)
             if python != v.name:
@@ -324,10 +330,10 @@ class Module:
         """For each size, an array's dimension that tells it (of an array in scope if there is one), or its value."""
         model = self.model
         found: dict[str, str] = {}
-        arrays = (*model.of_role("parameter"), *model.of_role("constant"), *data)
+        arrays = (*model.of_role("parameter", "state"), *model.of_role("constant"), *data)
         axes: list[tuple[Expression, str]] = []
         for v in sorted(arrays, key=lambda v: v.name not in used):
-            offset = 0 if v.role in ("parameter", "constant") else 1
+            offset = 0 if v.role in ("parameter", "state", "constant") else 1
             for axis, size in enumerate(model.entry_shape(v)):
                 axes.append((size, f"{self.shape_of(v, v.name in used)}[{axis + offset}]"))
         for size, length in axes:
@@ -356,7 +362,7 @@ class Module:
         """The code for an array's shape; what no line uses has not been made an array."""
         if in_scope:
             return f"{self.names(v.name)}.shape"
-        return f'params["{v.name}"].shape' if v.role == "parameter" else f"np.shape({self.names(v.name)})"
+        return f'params["{v.name}"].shape' if v.name in self.model.kept else f"np.shape({self.names(v.name)})"
 
     def bound_sizes(self) -> list[str]:
         """How `train` learns the sizes from the data: the lengths of axes, else what ``integer(size)`` needs."""
@@ -428,6 +434,11 @@ class Module:
     def mean_loss(self) -> str:
         loss = self.names(self.model.loss)
         return f"float(np.mean({loss}))" if self.model.loss in self.model.per_example else f"float({loss})"
+
+    def next_value(self, equation: str) -> str:
+        """The code for the next value of a state: of one example's, the mean over the examples, as the loss's is."""
+        value = self.names(equation)
+        return f"np.mean({value}, axis=0)" if equation in self.model.per_example else value
 
     def needs_quiet(self) -> bool:
         """Whether a case distinction has a branch that may overflow or leave its domain where it is not taken."""

@@ -117,6 +117,7 @@ class _Words:
 
 _AFTER_EQUALS = {
     "parameter": _Words("start", INITIAL, structures=STRUCTURES, more=", or a number"),
+    "state": _Words("start", INITIAL, more=", or a number"),
     "noise": _Words("kind", DISTRIBUTIONS, default="normal"),
 }
 _OF_DATA = _Words("kind", DATA)
@@ -137,7 +138,7 @@ def _kind(d: Declaration, naming: Naming) -> tuple[str | None, Expression | None
         if word == "integer":
             return word, _size(args[0], d.layers, naming), None
         return word, naming.read(args[0], layers=d.layers) if args else None, None
-    start = naming.read(d.value, layers=d.layers) if d.role == "parameter" else None
+    start = naming.read(d.value, layers=d.layers) if d.role in ("parameter", "state") else None
     if start is not None and number_value(start) is not None:
         return None, None, start
     hint = f"one of {', '.join((*words.known, *words.structures))}{words.more}"

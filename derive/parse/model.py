@@ -31,6 +31,7 @@ from derive.parse.recurrences import EntryRead, Member, Surroundings
 from derive.parse.scope import Body, Steps
 from derive.parse.sizes import collected, polynomial, print_shape
 from derive.parse.source import Source
+from derive.parse.states import check_next_values, never_updated, next_values
 from derive.parse.statements import Declaration, Definition, FunctionText, IndexRange, Statements, read_statements
 from derive.parse.whole import Bounds, bounds, is_whole, up_to
 
@@ -58,6 +59,7 @@ class _Resolver:
         if implicit:
             declare_the_rest(self.statements, self.source)
         self.naming = Naming(self.source, self.statements)
+        self.states = next_values(self.statements)
 
     def model(self) -> Model:
         s = self.statements
@@ -97,8 +99,11 @@ class _Resolver:
             ),
             inner=tuple(gradients.inner),
             spellings=self.spellings({*shapes}),
+            states=self.states,
         )
-        object.__setattr__(model, "warnings", tuple(unused_parameters(model)))
+        check_next_values(equations, self.states, variables)
+        warnings = (*unused_parameters(model), *never_updated(self.states, variables))
+        object.__setattr__(model, "warnings", warnings)
         return model
 
     def empty(self, variables: Mapping[str, Variable]) -> Model:

@@ -19,7 +19,6 @@ from derive.parse.spelling import HINT, is_spelling, read_spelling, text_of
 
 ROLES = ("input", "target", "parameter", "constant", "noise", "state", "size", "examples", "index")
 EQUATION_ROLES = ("loss", "output")
-LATER = {"state": "a state updated beside the gradient"}
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 NUMBERED = ("size", "constant")  # ``m[0]: size`` stands outside of loops; ``w[3]: parameter`` seems to mean a shape
 RESERVED = ("D", "assume", "inf", "range")
@@ -169,7 +168,7 @@ class _StatementReader:
         self.source = source
         self.sizes = sizes
         self.layers = layers
-        self.changing = ("parameter", "state") if stepwise else ()  # the roles of what equations give a next value
+        self.changing = ("parameter", "state") if stepwise else ("state",)  # what equations give a next value
         self.result = Statements(layers=layers)
         self.count = 0
 
@@ -365,12 +364,11 @@ class _StatementReader:
                 self.place(role_node),
                 did_you_mean(role, (*ROLES, *EQUATION_ROLES)) or f"one of {', '.join((*ROLES, *EQUATION_ROLES))}",
             )
-        if role in LATER and role not in self.changing:
-            raise DeriveError(f"the role '{role}' ({LATER[role]}) is not supported yet", self.place(role_node))
         if left != Left(name):
             parts = [ast.unparse(p) for p in subscripts_of(node.target)]  # type: ignore[arg-type]
             raise DeriveError("a shape stands after the role", place, f"write `{name}: {role}[{', '.join(parts)}]`")
-        self.twice(name, place)
+        if role not in self.changing or name in self.result.declarations or name not in self.result.definitions:
+            self.twice(name, place)
         self.result.declarations[name] = Declaration(name, role, shape, node.value, place, self.layers)
 
     def index_range(self, node: ast.AnnAssign, place: Place) -> None:

@@ -11,7 +11,7 @@ from derive.expression.nodes import D, Expression, Index, Ref
 from derive.expression.walk import names, walk
 from derive.model import Equation, Model
 from derive.render.graph_layout import Graph, GraphEdge, GraphNode
-from derive.render.names import label
+from derive.render.names import label, latex_name
 from derive.render.notation import Notation
 
 SUBTITLE = 16  # letters of an equation that are shown beneath its name
@@ -30,7 +30,7 @@ def model_graph(model: Model, bold: bool = False) -> Graph:
     leaves = [v for v in model.variables.values() if v.role not in _HIDDEN]
     nodes = [GraphNode(v.name, label(v.name), notation.latex(Ref(v.name)), _leaf_role(v.role)) for v in leaves]
     nodes += [
-        GraphNode(e.name, label(e.name), notation.latex(Ref(e.name)), e.role or "node", _subtitle(e.written, notation))
+        GraphNode(e.name, *_called(e, model, notation), e.role or "node", _subtitle(e.written, notation))
         for e in model.equations
     ]
     known = {node.id for node in nodes}
@@ -41,6 +41,13 @@ def model_graph(model: Model, bold: bool = False) -> Graph:
     inner = [(step, e) for step, e in pairs if step.name in model.by_name or len(pairs) <= len(model.equations)]
     shown = inner if len(inner) <= LABELLED else []
     return Graph(tuple(nodes), tuple(_edge(step, e, notation, (step, e) in shown) for step, e in pairs))
+
+
+def _called(e: Equation, model: Model, notation: Notation) -> tuple[str, str]:
+    """A node's label, and in LaTeX; the next value of a state m is called m⁺."""
+    if (state := model.states.get(e.name)) is not None:
+        return f"{label(state)}⁺", latex_name(state, superscript="+", spelling=model.spellings.get(state))
+    return label(e.name), notation.latex(Ref(e.name))
 
 
 def _read_by(e: Equation, model: Model) -> list[Ref]:

@@ -9,6 +9,7 @@ from derive.render.document import Algorithm, Block, Equation, Group, Inlines, M
 from derive.render.latex import LATEX
 from derive.render.model_graph import written_lines
 from derive.render.prose import joined
+from derive.render.report_model import next_value
 from derive.render.report_steps import brackets_in_results
 from derive.render.report_updates import training_step, update_lines
 from derive.render.story import Story, adjoint_of
@@ -29,13 +30,18 @@ def algorithm(story: Story) -> list[Block]:
         return []
     deltas = needed(story.derivation, found)
     forward = [
-        Equation(story.math(left), story.math(right)) for e in model.equations for left, right in written_lines(e)
+        Equation(story.math(left), story.math(right))
+        for e in model.equations
+        if e.name not in model.states
+        for left, right in written_lines(e)
     ]
+    states = tuple(next_value(story, e) for e in model.equations if e.name in model.states)
     backward = [*(delta_line(story, a) for a in deltas), *(_gradient(story, a) for a in found)]
     groups = [
         Group(words["forward pass"], tuple(forward)),
         Group(words["backward pass"], tuple(backward)),
         *([Group(words["parameter update"], update_lines(story))] if story.rule.optimizer.equations else []),
+        *([Group(words["states"], states)] if states else []),
     ]
     after: list[Block] = [Paragraph(story.say("same parameters"))]
     if any(contains(a.compact, is_delta) for a in (*deltas, *found)) and not brackets_in_results(story):

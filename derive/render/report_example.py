@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite, isnan
 from typing import TypeAlias
 
 from derive.expression.nodes import D, Expression, Ref
@@ -149,7 +150,12 @@ def number(value: float, language: str) -> Math:
 
     >>> number(-0.12345, "en").text, number(12345.0, "en").text, number(1e-7, "en").text
     ('−0.123', '12300', '1·10^-7')
+    >>> number(float("nan"), "en").text, number(float("-inf"), "en").text
+    ('–', '−∞')
     """
+    if not isfinite(value):
+        sign = "-" if value < 0 else ""
+        return Math("-", "–") if isnan(value) else Math(rf"{sign}\infty", f"{sign.replace('-', '−')}∞")
     mantissa, exponent = f"{value:.{DIGITS - 1}e}".split("e")
     if float(mantissa) == 0:
         return Math("0", "0")

@@ -105,6 +105,8 @@ def symbols(story: Story) -> tuple[Symbol, ...]:
             about = joined([says(story.words[v.role]), _shape(story, v), _value(story, v)])
             found.append(Symbol(v.name, story.notation.latex(Ref(v.name)), about, None, f"step-{v.name}"))
     for e in model.equations:
+        if e.name in model.states:
+            continue
         about = joined([says(story.words[e.role or "quantity"]), shape_of(story, e.shape)])
         lines = [(story.math(left), story.math(right)) for left, right in written_lines(e)]
         defined = Math(
@@ -160,11 +162,20 @@ def equation_lines(story: Story, e: ModelEquation) -> list[Equation]:
     found = [Equation(story.math(left), story.math(right)) for left, right in entries]
     left, right = map(story.math, rule)
     note = joined([part for part in (role, steps_of(story, e)) if part])
+    if e.name in story.model.states:
+        return [next_value(story, e, note=says(story.words["state"]), anchor=story.equation_anchor(e.name))]
     found.append(Equation(left, right, note=note, anchor=story.equation_anchor(e.name)))
     if story.detail != "brief" and _differs(e.written, e.body):
         element = story.notation.element(e.name, e.indices)
         found.append(Equation(story.math(element), story.math(e.body), note=says(story.words["index form"])))
     return found
+
+
+def next_value(story: Story, e: ModelEquation, note: Inlines = (), anchor: str = "") -> Equation:
+    """``m ← (1 − r)·m + r·mean(x)``: what a state is after a step."""
+    ((left, right),) = written_lines(e)
+    state = Ref(story.model.states[e.name], left.indices)
+    return Equation(story.math(state), story.math(right), "←", note=note, anchor=anchor)
 
 
 def steps_of(story: Story, e: ModelEquation) -> Inlines:

@@ -45,7 +45,7 @@ def predict_file(folder: str | Path, data: str) -> str:
     sizes = {**default_sizes(model), **(preparation.sizes or {})}
     if unknown := [v.name for v in model.of_role("size") if v.name not in sizes]:
         raise DeriveError(f"{printable(folder / PREPARATION)} does not know the size '{unknown[0]}'")
-    shapes = {v.name: concrete(v.shape, sizes) for v in model.of_role("parameter")}
+    shapes = {v.name: concrete(v.shape, sizes) for v in model.of_role("parameter", "state")}
     params = load_parameters(folder / PARAMETERS, shapes)
     constants = dict(preparation.constants or {})
     features = None if data.lower().endswith(".npz") else preparation.features or None

@@ -120,11 +120,20 @@ class PlainSteps:
         first = (number - 1) * self.batches.count + 1
         for step, (part, share) in enumerate(self.batches.epoch(self.rng), start=first):
             value, grads = self.module.loss_and_gradients(self.now, **part, **self.constants)
+            states = self.next_states(part)
             if self.rate is not None:
                 rate = {"lr": self.rate(step)}
             self.module.update(self.now, grads, self.kept, **rate)
+            self.now |= states
             total += value * share
         return float(total)
+
+    def next_states(self, part: Mapping[str, Any]) -> Params:
+        """What the model's states are after a step, of the parameters before it."""
+        if not hasattr(self.module, "next_states"):
+            return {}
+        found = self.module.next_states(self.now, **part, **self.constants)
+        return {name: np.asarray(value, dtype=np.asarray(self.now[name]).dtype)[()] for name, value in found.items()}
 
 
 def copied(params: Params) -> Params:
