@@ -1,4 +1,4 @@
-"""Batch normalization in training: the examples meet in their mean and variance
+"""Batch normalization: the batch's own mean and variance in training, running ones in prediction
 
 Equations:
     z1 = x @ W1.T
@@ -10,6 +10,10 @@ Equations:
     z2 = a1 @ w2 + b2
     p = sigmoid(z2)
     L = -sum(y*log(p) + (1 - y)*log(1 - p))/n
+    u_run = (z1 - mu_run)/sqrt(v_run + epsilon)
+    p_run = sigmoid(relu(gamma*u_run + beta) @ w2 + b2)
+    next_mu_run = (1 - m)*mu_run + m*mu
+    next_v_run = (1 - m)*v_run + m*v*n/(n - 1)
 
 Gradients:
     dL/dW1 = dL/dz1.T @ x
@@ -47,10 +51,12 @@ def init(seed=0, *, d=64, h=64):
         "beta": np.zeros(h),
         "w2": rng.normal(0, np.sqrt(2 / (h + 1)), h),
         "b2": 0.0,
+        "mu_run": np.zeros(h),
+        "v_run": np.ones(h),
     }
 
 
-def loss(params, *, x, y, epsilon=1e-05):
+def loss(params, *, x, y, epsilon=1e-05, m=0.1):
     """The loss."""
     W1 = params["W1"]
     gamma = params["gamma"]
@@ -72,7 +78,7 @@ def loss(params, *, x, y, epsilon=1e-05):
     return float(L)
 
 
-def loss_and_gradients(params, *, x, y, epsilon=1e-05):
+def loss_and_gradients(params, *, x, y, epsilon=1e-05, m=0.1):
     """The loss, and its gradient with respect to each parameter."""
     W1 = params["W1"]
     gamma = params["gamma"]
@@ -125,24 +131,38 @@ def loss_and_gradients(params, *, x, y, epsilon=1e-05):
     return float(L), grads
 
 
-def predict(params, *, x, epsilon=1e-05):
-    """The output p of the model."""
+def predict(params, *, x, epsilon=1e-05, m=0.1):
+    """The output p_run of the model."""
     W1 = params["W1"]
     gamma = params["gamma"]
     beta = params["beta"]
     w2 = params["w2"]
     b2 = params["b2"]
+    mu_run = params["mu_run"]
+    v_run = params["v_run"]
+    x = np.asarray(x, dtype=np.float64)
+    z1 = x @ W1.T
+    u_run = (z1 - mu_run) / np.sqrt(v_run + epsilon)
+    p_run = _sigmoid(np.maximum(gamma * u_run + beta, 0) @ w2 + b2)
+    return p_run
+
+
+def next_states(params, *, x, y, epsilon=1e-05, m=0.1):
+    """What the states are after a step with these examples: taken up beside the update of the parameters."""
+    W1 = params["W1"]
+    mu_run = params["mu_run"]
+    v_run = params["v_run"]
     x = np.asarray(x, dtype=np.float64)
     n = len(x)
     z1 = x @ W1.T
     mu = np.sum(z1, axis=0) / n
     v = np.sum((z1 - mu) ** 2, axis=0) / n
-    u = (z1 - mu) / np.sqrt(v + epsilon)
-    s = gamma * u + beta
-    a1 = np.maximum(s, 0)
-    z2 = a1 @ w2 + b2
-    p = _sigmoid(z2)
-    return p
+    next_mu_run = (1 - m) * mu_run + m * mu
+    next_v_run = (1 - m) * v_run + m * v * n / (n - 1)
+    return {
+        "mu_run": next_mu_run,
+        "v_run": next_v_run,
+    }
 
 
 def update(params, grads, state=None, lr=0.5):
@@ -175,10 +195,10 @@ def train(
     Returns the parameters and the history, a list of dictionaries.
     """
     for name in options:
-        if name not in ("epsilon",) + ("d", "h"):
+        if name not in ("epsilon", "m") + ("d", "h"):
             raise TypeError(f"train() has no option {name!r}")
     data = dict(data)
-    constants = {name: options[name] for name in ("epsilon",) if name in options}
+    constants = {name: options[name] for name in ("epsilon", "m") if name in options}
     sizes = {"d": np.shape(data["x"])[1]}
     sizes |= {name: options[name] for name in ("d", "h") if name in options}
     count = len(data["x"])
@@ -195,7 +215,9 @@ def train(
         for batch in rows:
             part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
             value, grads = loss_and_gradients(params, **part, **constants)
+            states = next_states(params, **part, **constants)
             update(params, grads, state, lr)
+            params |= states
             total += value * len(batch) / count
         history.append({"epoch": epoch, "loss": total})
         if callback is not None and callback(epoch, total, params):

@@ -161,7 +161,8 @@ def train(
         total = 0.0
         for batch in rows:
             part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
-            part = {"m": (rng.random(size=(len(batch), sizes["d"])) < 0.7).astype(float)} | part
+            if "m" not in part:
+                part = part | {"m": (rng.random(size=(len(batch), sizes["d"])) < 0.7).astype(float)}
             value, grads = loss_and_gradients(params, **part, **constants)
             update(params, grads, state, lr)
             total += value * len(batch) / count

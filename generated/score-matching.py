@@ -158,7 +158,8 @@ def train(
         total = 0.0
         for batch in rows:
             part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
-            part = {"eps": rng.normal(size=(len(batch), sizes["d"]))} | part
+            if "eps" not in part:
+                part = part | {"eps": rng.normal(size=(len(batch), sizes["d"]))}
             value, grads = loss_and_gradients(params, **part, **constants)
             update(params, grads, state, lr)
             total += value * len(batch) / count

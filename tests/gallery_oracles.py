@@ -191,6 +191,21 @@ def batch_norm_net(p: P, x: Any, y: Any) -> Any:
     return np.mean(binary(a @ p["w2"] + p["b2"], y))
 
 
+def dropout(p: P, x: Any, y: Any, r: Any, q: float = 0.8) -> Any:
+    a = relu(x @ p["W1"].T + p["b1"])
+    return np.mean(binary((r * a / q) @ p["w2"] + p["b2"], y))
+
+
+def group_norm(p: P, x: Any, y: Any) -> Any:
+    groups, members = p["gamma"].shape
+    z = convolved(x, p["K"].reshape(groups * members, *p["K"].shape[2:]), np.zeros(groups * members), 0)
+    examples, _, high, wide = z.shape
+    flat = normalized(z.reshape(examples, groups, members * high * wide), axis=2)
+    u = flat.reshape(examples, groups, members, high, wide)
+    a = relu(p["gamma"][:, :, None, None] * u + p["beta"][:, :, None, None])
+    return half_squares(np.sum(p["w"] * np.mean(a, axis=(3, 4)), axis=(1, 2)) + p["b"] - y)
+
+
 def layer_norm_net(p: P, x: Any, y: Any) -> Any:
     a = relu(p["gamma"] * normalized(x @ p["W1"].T, axis=1) + p["beta"])
     return mean_entropy(a @ p["W2"].T + p["b2"], y)
@@ -230,7 +245,8 @@ def cnn_2d(p: P, x: Any, y: Any) -> Any:
 
 def convolved(x: Any, kernel: Any, bias: Any, margin: int) -> Any:
     """Of images (examples, channels, rows, columns), by shifted images, `margin` zeros around them."""
-    size, (high, wide) = kernel.shape[-1], x.shape[2:]
+    size = kernel.shape[-1]
+    high, wide = (length + 2 * margin - size + 1 for length in x.shape[2:])
     around = np.pad(x, ((0, 0), (0, 0), (margin, margin), (margin, margin)), mode="constant")
     shifted = [
         np.einsum("oc,nchw->nohw", kernel[:, :, i, j], around[:, :, i : i + high, j : j + wide])
@@ -269,6 +285,31 @@ def heads(p: P, X: Any) -> Any:
 
 def attention(p: P, X: Any, Y: Any) -> Any:
     return half_squares(heads(p, X) - Y)
+
+
+def turned(u: Any) -> Any:
+    """Each pair (u[j], u[j + r]) as a complex number, times exp(i t 10000^(-j/r))."""
+    length, r = u.shape[1], u.shape[2] // 2
+    angle = np.arange(length)[:, None] * 10000.0 ** (-np.arange(r) / r)
+    cosine, sine = np.cos(angle), np.sin(angle)
+    first, second = u[:, :, :r], u[:, :, r:]
+    return np.concatenate([first * cosine - second * sine, first * sine + second * cosine], axis=2)
+
+
+def rotary_attention(p: P, X: Any, Y: Any) -> Any:
+    Q, K = turned(X @ p["W_Q"]), turned(X @ p["W_K"])
+    S = np.einsum("ntk,nsk->nts", Q, K) / math.sqrt(Q.shape[2])
+    weights = np.exp(S - np.max(S, axis=2, keepdims=True)) * np.tril(np.ones(S.shape[1:]))
+    return half_squares(weights / np.sum(weights, axis=2, keepdims=True) @ (X @ p["W_V"]) - Y)
+
+
+def cross_attention(p: P, X: Any, Z: Any, M: Any, Y: Any) -> Any:
+    Q = np.einsum("ntm,hmk->nhtk", X, p["W_Q"])
+    K, V = (np.einsum("nsm,hmk->nhsk", Z, p[name]) for name in ("W_K", "W_V"))
+    S = np.einsum("nhtk,nhsk->nhts", Q, K) / math.sqrt(Q.shape[3])
+    weights = np.exp(S - np.max(S, axis=3, keepdims=True)) * (M > 0)[:, None, None, :]
+    O = np.einsum("nhts,nhsk->nhtk", weights / np.sum(weights, axis=3, keepdims=True), V)
+    return half_squares(np.einsum("nhtk,hkm->ntm", O, p["W_O"]) - Y)
 
 
 def transformer_block(p: P, X: Any, Y: Any) -> Any:
@@ -561,9 +602,9 @@ GALLERY = {
             huber_regression, quantile_regression, elastic_net, gamma_regression, negative_binomial_regression,
             beta_regression, tobit, von_mises_regression, student_t_regression, cox, kernel_ridge, gaussian_process,
             probit_regression, ordinal_regression, focal_loss, distillation, bradley_terry, item_response, rbf_network,
-            mixture_density_network, residual_mlp, maxout, batch_norm_net, layer_norm_net, rms_norm_swiglu,
-            graph_convolution, deep_sets, cnn_1d, cnn_2d, lenet, resnet_block, attention, transformer_block,
-            gpt,
+            mixture_density_network, residual_mlp, maxout, batch_norm_net, dropout, layer_norm_net, group_norm, rms_norm_swiglu,
+            graph_convolution, deep_sets, cnn_1d, cnn_2d, lenet, resnet_block, attention, cross_attention, rotary_attention,
+            transformer_block, gpt,
             denoising_autoencoder, sparse_autoencoder, contractive_autoencoder, vae, factorization_machine, word2vec, glove, bpr,
             neural_language_model, triplet, siamese, infonce, nca, policy_gradient, ppo, physics_informed,
             score_matching, meta_learning, rnn, masked_rnn, lstm, char_lstm, gru, bidirectional_rnn, hmm, linear_chain_crf,

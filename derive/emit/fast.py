@@ -14,10 +14,12 @@ from derive.derivation import Derivation
 from derive.emit.brackets import bracketed
 from derive.emit.flat_update import rule_update
 from derive.emit.module import Module, tuple_code
+from derive.emit.numpy_code import NumpyPrinter
 from derive.emit.step import Step, used_lines
 from derive.emit.update import UpdateCode
 from derive.expression.walk import names
 from derive.lower.passes.table import FOR_LARGE_BATCHES, optimised
+from derive.lower.states import with_next_states
 from derive.model import Variable
 from derive.update_rule import UpdateRule
 
@@ -28,15 +30,17 @@ SMALL = 1024  # examples, up to which calls cost more than what they compute
 
 class FastModule(Module):
     template = "fast.py.j2"
+    constants_in_train = "self.work.constants"
     own = ("step", "report", "total", "constants", "theta", "gradient", "work", "count")
 
     def __init__(self, derivation: Derivation, dtype: str, rule: UpdateRule) -> None:
         super().__init__(derivation, dtype, rule)
         self.in_step = True  # whether sizes are told by the arguments of the function that makes a step
-        self.optimised = optimised(self.program)
+        whole = with_next_states(self.program)
+        self.optimised = optimised(whole)
         self.given = [v for v in self.model.of_role("input", "target", "noise") if v.name in self.read()]
         self.examples = self.count or (self.names(self.model.examples) if self.model.examples else self.names.new("n"))
-        programs = [optimised(self.program, FOR_LARGE_BATCHES)] if self.optimised.gathered else []
+        programs = [optimised(whole, FOR_LARGE_BATCHES)] if self.optimised.gathered else []
         self.steps = [Step(p, self.names, dtype, self.given) for p in (*programs, self.optimised)]
 
     def read(self) -> set[str]:
@@ -64,7 +68,9 @@ class FastModule(Module):
             "steps": [self.step_fields(step) for step in self.steps],
             "rows": [self.matrix_fields(name, rows) for name, rows in self.steps[-1].rows.items()],
             "parameter_names": tuple_code(self.parameter_order()),
-            "original_names": tuple_code(list(self.model.parameters)),
+            "original_names": tuple_code(list(self.model.kept)),
+            "trained_names": tuple_code(list(self.model.parameters)),
+            "state_names": tuple_code(list(self.model.states.values())),
             "given": [{"name": v.name, "code": self.array(v)} for v in self.given],
             "given_names": tuple_code([v.name for v in self.given]),
             "checks": self.checks(),
@@ -127,12 +133,12 @@ class FastModule(Module):
         }
 
     def parameter_order(self) -> list[str]:
-        """In memory: those that lie side by side first."""
+        """In memory: those that lie side by side first, states last."""
         gathered = [p for group in self.optimised.gathered for p in group]
-        return [*gathered, *(p for p in self.model.parameters if p not in gathered)]
+        return [*gathered, *(p for p in self.model.kept if p not in gathered)]
 
     def constant(self, v: Variable) -> str:
-        return f'constants["{v.name}"]' if v.value is None else f'constants.get("{v.name}", {self.default(v)})'
+        return f"constants{self.entry(v)}"
 
     def size_lines(self) -> list[str]:
         """The sizes that the arrays have."""
@@ -142,14 +148,15 @@ class FastModule(Module):
     def shape_of(self, v: Variable, in_scope: bool) -> str:
         if not self.in_step:
             return super().shape_of(v, in_scope)
-        if v.role == "parameter":
+        if v.name in self.model.kept:
             return f'params["{v.name}"].shape'
         return f'np.shape(constants["{v.name}"])' if v.role == "constant" else f'data["{v.name}"].shape'
 
     # Blocks of examples.
 
     def is_blocked(self) -> bool:
-        return self.count != "" and self.model.loss in self.model.per_example and bool(self.given)
+        each = self.count != "" and self.model.loss in self.model.per_example
+        return each and bool(self.given) and not self.model.states
 
     def per_example(self) -> str:
         return " + ".join(self.printer.code(size) for size in self.steps[0].sizes_per_example()) or "1"
@@ -177,8 +184,7 @@ class FastModule(Module):
         drawn: list[str] = []
         for v in noise:
             python = self.names(v.name)
-            shape = [f"len({self.names(data[0].name)})", *(self.printer.code(n) for n in self.model.entry_shape(v))]
-            code = self.random_numbers(v, "np.random.default_rng()", shape)
+            code = self.draw(v, "np.random.default_rng()", f"len({self.names(data[0].name)})")
             drawn.append(f"{python} = {code} if {python} is None else {python}")
         sizes = [f"{self.names(name)} = {code}" for name, code in self.outside(data).items()]
         return [*lines, *used_lines(sizes, "\n".join(drawn)), *drawn]
@@ -209,8 +215,6 @@ class FastModule(Module):
         return f"rng.{self.generator(v)}({kind}out={place})"
 
     def noise_shape(self, v: Variable) -> str:
-        sizes = [
-            f'sizes["{size}"]' if str(size) in self.model.variables else self.printer.code(size)
-            for size in self.model.entry_shape(v)
-        ]
+        printer = NumpyPrinter(self.in_train)
+        sizes = [printer.code(size) for size in self.model.entry_shape(v)]
         return ", ".join(["count", *sizes]) if sizes else "count,"

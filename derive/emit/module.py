@@ -59,8 +59,7 @@ def generate(
 
         return estimator_source(derivation, rule, dtype)
     _check_fits(rule, derivation.model)
-    if style == "fast" and not derivation.model.stepwise and not derivation.model.states:
-        # the steps of a recurrence and the next values of states are readable code in both
+    if style == "fast" and not derivation.model.stepwise:  # the steps of a recurrence are readable code in both
         from derive.emit.fast import FastModule
 
         source = FastModule(derivation, dtype, rule).source()
@@ -296,27 +295,39 @@ class Module:
         """The code for what comes through ``**data``."""
         if v.role == "noise":
             return f'data.get("{v.name}")'
-        return f'data["{v.name}"]' if v.value is None else f'data.get("{v.name}", {self.default(v)})'
+        return f"data{self.entry(v)}"
+
+    def entry(self, v: Variable) -> str:
+        """How it is looked up in a dictionary, which may leave out what has a value."""
+        return f'["{v.name}"]' if v.value is None else f'.get("{v.name}", {self.default(v)})'
 
     def draw(self, v: Variable, rng: str, count: str) -> str:
         """The code that draws a noise for `count` examples."""
-        return self.random_numbers(v, rng, [count, *(self.printer.code(size) for size in self.model.entry_shape(v))])
+        shape = [self.printer.code(size) for size in self.model.entry_shape(v)]
+        return self.random_numbers(v, rng, [count, *shape], self.printer)
 
     def drawn(self, v: Variable) -> dict[str, str]:
         """How `train` draws a noise for a minibatch, from its own seeded generator."""
-        shape = [
-            f'sizes["{size}"]' if str(size) in self.model.variables else self.printer.code(size)
-            for size in self.model.entry_shape(v)
-        ]
-        return {"name": v.name, "code": self.random_numbers(v, "rng", ["len(batch)", *shape])}
+        printer = NumpyPrinter(self.in_train)
+        shape = [printer.code(size) for size in self.model.entry_shape(v)]
+        return {"name": v.name, "code": self.random_numbers(v, "rng", ["len(batch)", *shape], printer)}
 
-    def random_numbers(self, v: Variable, rng: str, shape: list[str]) -> str:
+    constants_in_train = "constants"  # the dictionary of those that the user gave
+
+    def in_train(self, name: str) -> str:
+        """A size or a constant, where each is an entry of a dictionary."""
+        v = self.model.variables[name]
+        if v.role == "size":
+            return f'sizes["{name}"]'
+        return f"{self.constants_in_train}{self.entry(v)}"
+
+    def random_numbers(self, v: Variable, rng: str, shape: list[str], printer: NumpyPrinter) -> str:
         """The code that draws an array of this shape from a noise's distribution."""
         size = f"size=({', '.join(shape)}{',' if len(shape) == 1 else ''})"
         exact = self.dtype == "float64"
         if v.kind == "bernoulli" and v.kind_argument is not None:
             kind = "float" if exact else f"np.{self.dtype}"
-            return f"({rng}.random({size}) < {self.printer.code(v.kind_argument)}).astype({kind})"
+            return f"({rng}.random({size}) < {printer.code(v.kind_argument)}).astype({kind})"
         if v.kind != "uniform" and exact:
             return f"{rng}.normal({size})"
         return f"{rng}.{self.generator(v)}({size}{'' if exact else f', dtype=np.{self.dtype}'})"

@@ -63,7 +63,7 @@ class Step:
         """Parameters, sizes, constants, buffers, and what the step binds besides."""
         model = self.program.model
         alone = self._read_alone()
-        parameters = [f'{self.names(p)} = params["{p}"]' for p in model.parameters if p in alone]
+        parameters = [f'{self.names(p)} = params["{p}"]' for p in model.kept if p in alone]
         gradients = [self._gradient(g) for g in self.program.gradients if g.name.startswith("∂")]
         constants = [
             f"{self.names(v.name)} = np.asarray({constant(v)}, dtype=np.{self.dtype})"

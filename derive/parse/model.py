@@ -31,8 +31,8 @@ from derive.parse.recurrences import EntryRead, Member, Surroundings
 from derive.parse.scope import Body, Steps
 from derive.parse.sizes import collected, polynomial, print_shape
 from derive.parse.source import Source
-from derive.parse.states import check_next_values, never_updated, next_values
 from derive.parse.statements import Declaration, Definition, FunctionText, IndexRange, Statements, read_statements
+from derive.parse.states import check_next_values, never_updated, next_values
 from derive.parse.whole import Bounds, bounds, is_whole, up_to
 
 

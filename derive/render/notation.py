@@ -25,7 +25,7 @@ from derive.render.math_style import Conventions, Shapes
 from derive.render.names import split_name
 from derive.render.unicode import unicode_math
 
-FIXED = ("constant", "state", "size", "index", "examples")  # roles whose values are held: no derivative is taken along them
+FIXED = ("constant", "state", "size", "index", "examples")  # roles whose values are held: none is differentiated by
 
 
 @dataclass(frozen=True)

@@ -186,9 +186,7 @@ def steps_of(story: Story, e: ModelEquation) -> Inlines:
     stop = at_end[0] if at_end else e.shape[0]
     index, first, last = (story.math(x) for x in (Index(e.indices[0]), number(e.first), collected(add(stop, neg(ONE)))))
     return (
-        Math(
-            rf"{index.latex} = {first.latex}, \dots, {last.latex}", f"{index.text} = {first.text}, …, {last.text}"
-        ),
+        Math(rf"{index.latex} = {first.latex}, \dots, {last.latex}", f"{index.text} = {first.text}, …, {last.text}"),
     )
 
 

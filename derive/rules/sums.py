@@ -201,20 +201,21 @@ def _contract_one(e: Reduce, ranges: dict[str, Expression]) -> Expression | None
 
 def _alone(side: Expression, other: Expression) -> tuple[Expression, Expression]:
     """``t - 1`` and u as t and ``u + 1``."""
-    if isinstance(side, Add) and len(side.terms) == 2 and isinstance(side.terms[0], Index):
-        index, offset = side.terms
-        if isinstance(offset.arg if isinstance(offset, Neg) else offset, Number):
-            return index, collected(add(other, neg(offset)))
+    index, *offset = terms_of(side)
+    if isinstance(index, Index) and offset and all(map(_is_fixed, offset)):
+        return index, collected(add(other, neg(add(*offset))))
     return side, other
 
 
+def _is_fixed(e: Expression) -> bool:
+    """A number or a size, or the negative of one."""
+    return _is_size(e.arg if isinstance(e, Neg) else e)
+
+
 def _guards(other: Expression, size: Expression | None) -> tuple[Expression, ...] | None:
-    """The conditions under which an index, or one beside a number, is in the range of a bound one."""
-    index = other.terms[0] if isinstance(other, Add) and len(other.terms) == 2 else other
-    offset = other.terms[1] if isinstance(other, Add) else ZERO
-    if size is None or not isinstance(index, Index):
-        return None
-    if not isinstance(offset.arg if isinstance(offset, Neg) else offset, Number):
+    """The conditions under which an index, or one beside a number or a size, is in the range of a bound one."""
+    index, *offset = terms_of(other)
+    if size is None or not isinstance(index, Index) or not all(map(_is_fixed, offset)):
         return None
     return Compare(">=", other, ZERO), Compare("<", other, size)
 

@@ -16,6 +16,7 @@ import numpy as np
 from derive.check.complex_step import evaluate_expression
 from derive.check.sample import concrete
 from derive.model import Model
+from derive.parse.numbers import number_value
 from derive.train.part import Arrays, Part
 
 STREAM_BATCH = 4096  # examples in a step where they are streamed and nobody says how many
@@ -39,7 +40,8 @@ class Drawn:
 
 def noises(model: Model, sizes: Mapping[str, int], constants: Mapping[str, Any]) -> tuple[Drawn, ...]:
     """The noises of a model, their shapes in numbers."""
-    known = {**sizes, **constants}
+    defaults = {v.name: number_value(v.value) for v in model.of_role("constant") if v.value is not None}
+    known = {**sizes, **defaults, **constants}
     return tuple(
         Drawn(
             v.name,
@@ -53,7 +55,7 @@ def noises(model: Model, sizes: Mapping[str, int], constants: Mapping[str, Any])
 
 def with_noise(arrays: Arrays, drawn: tuple[Drawn, ...], rng: np.random.Generator) -> Arrays:
     count = len(next(iter(arrays.values()), ()))
-    return {each.name: each.draw(rng, count) for each in drawn} | arrays
+    return arrays | {each.name: each.draw(rng, count) for each in drawn if each.name not in arrays}
 
 
 @dataclass(frozen=True, slots=True)
