@@ -144,6 +144,9 @@ class _Run:
                 return np.logical_and.reduce(np.broadcast_arrays(*(self.value(c) for c in e.conditions)))
             case n.Where():
                 return np.where(self.value(e.condition), self.value(e.then), self.value(e.otherwise))
+            case n.Call(function="concatenate", args=(n.Stack(items=pieces),)):
+                axis = int(self.value(e.options[0][1])) if e.options else 0
+                return np.concatenate([self.value(piece) for piece in pieces], axis=axis)
             case n.Call():
                 return self.call(e)
         raise TypeError(f"{e} is no array expression")

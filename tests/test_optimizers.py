@@ -550,9 +550,7 @@ def test_mistakes_without_a_place() -> None:
         read_schedule("eta_0: constant\nrate[t] = eta_0", "mine")
 
 
-def test_states_are_no_part_of_models_yet() -> None:
-    with pytest.raises(DeriveError, match="the role 'state'"):
-        Model.parse("w: parameter\nm: state = 0\nL: loss = w**2")
+def test_parameters_of_models_have_no_equations() -> None:
     with pytest.raises(DeriveError, match="defined twice"):
         Model.parse("w: parameter[3]\nw[i] = 3\nL: loss = sum(w)")
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from derive.arrays.layout import Axes, Laid, Layout, NoArrayForm
 from derive.arrays.matrices import inverse, of_matrix
+from derive.arrays.pieces import joined
 from derive.arrays.products import delta, product
 from derive.arrays.reductions import reduction
 from derive.arrays.references import ref
@@ -71,6 +72,8 @@ def _lay(layout: Layout, e: Expression, order: Axes) -> Laid:
             if loss.indices != e.wrt.indices[: len(loss.indices)]:
                 raise NoArrayForm
             return ref(layout, e.wrt, order, lambda indices: D(Ref(loss.name), Ref(e.wrt.name, indices)))
+        case Add() | Where() | Reduce() | Mul() if (row := _in_pieces(layout, e, order)) is not None:
+            return row
         case Where() if of_entries(e) and (found := _entries(layout, e, order)) is not None:
             return found
         case Add() | Div() | Pow() | Where() | Compare() | Both():
@@ -101,6 +104,21 @@ def _lay(layout: Layout, e: Expression, order: Axes) -> Laid:
         case Reduce():
             return reduction(layout, e, order)
     raise NoArrayForm
+
+
+def _in_pieces(layout: Layout, e: Expression, order: Axes) -> Laid | None:
+    """All of it in pieces that are laid end to end, or the first of its terms."""
+    try:
+        found = joined(layout, e, order)
+    except NoArrayForm:
+        return None
+    if found is not None or not isinstance(e, Add):
+        return found
+    for k in range(2, len(e.terms)):
+        first, rest = add(*e.terms[:k]), add(*e.terms[k:])
+        if _in_pieces(layout, first, order) is not None:
+            return layout.elementwise((first, rest), order, lambda parts: add(*parts))
+    return None
 
 
 def _entries(layout: Layout, e: Where, order: Axes) -> Laid | None:

@@ -9,7 +9,7 @@ from derive.arrays.contraction import WHOLE
 from derive.arrays.layout import Laid, Layout, NoArrayForm
 from derive.arrays.windows import windows
 from derive.expression.build import ZERO, add
-from derive.expression.nodes import Add, Call, Expression, Index, Neg, Ref, Slice
+from derive.expression.nodes import Add, Call, Expression, Index, Item, Neg, Ref, Slice
 from derive.expression.walk import free_indices
 from derive.parse.sizes import is_one, plus, polynomial, same_size
 
@@ -23,8 +23,10 @@ def ref(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
     in_part = any(map(lambda i, n: is_part(layout, i, n), e.indices, (layout.shapes or {}).get(e.name, ())))
     if layout.in_code and (fixed or twice or in_part):
         return part(layout, e, order, make)
-    if in_part:
-        raise NoArrayForm
+    if in_part or (not layout.in_code and any(map(_is_shifted, e.indices))):
+        if len(e.indices) != len((layout.shapes or {}).get(e.name, ())):
+            raise NoArrayForm
+        return part(layout, e, order, lambda subscripts: _sliced(make(()), subscripts))
     if not layout.in_code and _is_column(layout, e) and plain and plain[0] in order:
         return Laid(make(()), (plain[0], ONE_LONG))
     if len(plain) == 2 and twice and not fixed and not in_part:
@@ -32,6 +34,20 @@ def ref(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
     if any(free_indices(e.indices[k]) for k in fixed) or fixed != list(range(len(fixed))) or twice:
         raise NoArrayForm
     return layout.ordered(Laid(make(e.indices[: len(fixed)]), plain), order)
+
+
+def _is_shifted(subscript: Expression) -> bool:
+    """``j + 2``, not ``j`` nor ``2``."""
+    return isinstance(subscript, Add) and bool(free_indices(subscript))
+
+
+def _sliced(whole: Expression, subscripts: tuple[Expression, ...]) -> Expression:
+    """``D(L, u)[:2]`` and ``W[:, 4:]``, without what is whole at the end."""
+    while subscripts and subscripts[-1] == WHOLE:
+        subscripts = subscripts[:-1]
+    if not subscripts:
+        return whole
+    return Ref(whole.name, subscripts) if isinstance(whole, Ref) else Item(whole, subscripts)
 
 
 def _is_column(layout: Layout, e: Ref) -> bool:
@@ -58,7 +74,9 @@ def part(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
             if may_be_negative(start) or reaches_beyond(start, layout.size(free[0]), size):
                 return gathered(layout, e, order, make)
             whole = start == ZERO and not is_part(layout, Index(free[0]), size)
-            stop = plus(add(start, layout.size(free[0])), 0)
+            stop: Expression | None = plus(add(start, layout.size(free[0])), 0)
+            if not layout.in_code and stop is not None and same_size(stop, size):
+                stop = None
             subscripts.append(WHOLE if whole else Slice(None if start == ZERO else start, stop, None))
             axes.append(free[0])
         else:
@@ -67,7 +85,9 @@ def part(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
 
 
 def gathered(layout: Layout, e: Ref, order: tuple[str, ...], make: Make) -> Laid:
-    """Subscripts as arrays of positions over the axes that they speak of, ``x[2*i + p]``; others stay whole."""
+    """Subscripts as arrays of positions over the axes that they speak of, ``x[2*i + p]``, in code alone."""
+    if not layout.in_code:
+        raise NoArrayForm
     if (found := windows(layout, e, make(()), order)) is not None:
         return found
     shape = (layout.shapes or {}).get(e.name, ())

@@ -22,6 +22,7 @@ from derive.expression.nodes import Binder, Compare, Expression, Index, Number, 
 from derive.expression.walk import free_indices, names, rename_indices, walk
 from derive.model import GIVEN, Model, Variable
 from derive.parse.numbers import number_value
+from derive.parse.sizes import told_by
 from derive.prove.sizes import numbers_for
 
 Values = dict[str, NDArray[np.float64]]
@@ -30,6 +31,7 @@ TRIES = 60  # draws of the parameters; for each of them as many of every example
 
 FAINT = 1e-6  # a value as small as this has lost digits in the definitions of functions, tanh for one
 
+_UNDERFLOW = 1e-250  # the complex step is a small part of a value, and needs digits of its own
 _NEAR = 1e-9  # how well an equation that is assumed of computed values must hold
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "==": lambda left, right: np.abs(left - right) < _NEAR,
@@ -113,7 +115,7 @@ def _sizes(model: Model, swapped: bool) -> dict[str, int]:
         size for e in model.equations for node in walk(e.body) if isinstance(node, Binder) for size in node.ranges
     )
     drawn = numbers_for(tuple(v.name for v in model.of_role("size")), (*shapes, *ranges), swapped)
-    told = {n for v in model.variables.values() for size in v.shape for n in names(size)}
+    told = told_by(size for v in model.variables.values() for size in v.shape)
     return drawn | {
         v.name: int(v.value.value)
         for v in model.of_role("size")
@@ -163,15 +165,19 @@ def _argument(v: Variable, sizes: Mapping[str, Any]) -> float:
 
 def _is_defined(model: Model, values: Mapping[str, Any], least: float) -> bool:
     """Whether the loss is finite and the assumptions hold; where there is a `least`, also whether every quantity is
-    finite and no signal has faded below that on its way."""
+    finite and no signal has faded below that on its way, nor a part of one to where no digits are left."""
     found = evaluate(model, values)
-    if least and not all(np.isfinite(found[equation.name]).all() for equation in model.equations):
+    if least and not all(_has_digits(found[equation.name]) for equation in model.equations):
         return False
     if any(0 < np.max(np.abs(found[equation.name]), initial=0.0) < least for equation in model.equations):
         return False
     return bool(np.isfinite(found[model.loss]).all()) and all(
         _holds(assumption, found) for assumption in model.assumptions if set(names(assumption)) <= set(found)
     )
+
+
+def _has_digits(values: NDArray[np.float64]) -> bool:
+    return bool(np.isfinite(values).all()) and not np.any((values != 0) & (np.abs(values) < _UNDERFLOW))
 
 
 # Assumptions: an equation is solved for one entry of what was drawn, a bound is tested.

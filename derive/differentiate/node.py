@@ -124,7 +124,11 @@ def adjoint_form(
     shapes: Mapping[str, Shape],
     structures: Mapping[str, str],
 ) -> AdjointForm:
-    """The node's adjoint with those of its consumers put in where that stays short, and in the form for code."""
+    """The node's adjoint with those of its consumers put in where that stays short, and in the form for code.
+
+    `shapes` and `structures` are those of the names in the consumers' adjoints too.
+    """
+    node = replace(node, shapes=tuple(shapes.items()), structures=tuple(structures.items()))
     setting = _setting(node, later, shapes, structures)
     if not node.users:
         return AdjointForm(ZERO, ZERO, ZERO, True, Form(found.steps, setting))

@@ -28,7 +28,7 @@ from derive.expression.nodes import (
     Where,
 )
 from derive.expression.parts import is_indicator
-from derive.expression.walk import names, walk
+from derive.expression.walk import children, names, walk
 from derive.functions import FUNCTIONS, fill
 
 WHOLE = Slice(None, None, None)
@@ -183,6 +183,8 @@ class NumpyPrinter:
     def _call(self, e: Call) -> tuple[str, int]:
         if e.function == "matmul":
             return self._matrices(*e.args), PRODUCT
+        if e.function == "concatenate":
+            return self._concatenated(e), ATOM
         args = [self.code(arg) for arg in e.args]
         if e.function in self.own:
             return f"{e.function}({', '.join(args)})", ATOM
@@ -222,6 +224,11 @@ class NumpyPrinter:
         if self.dtype and names(e).keys() <= self.scalars:
             return f"float({code})", ATOM
         return code, ATOM if _is_one_call(code) else PRODUCT
+
+    def _concatenated(self, e: Call) -> str:
+        pieces = ", ".join(map(self.code, children(e.args[0])))
+        along = "".join(f", {name}={self.code(value)}" for name, value in e.options)
+        return f"np.concatenate([{pieces}]{along})"
 
     def _windows(self, e: Call) -> str:
         """``_windows(x, (1, m, 3), (2, n, 3))``: of several axes in one call."""

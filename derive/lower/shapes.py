@@ -22,6 +22,7 @@ from derive.expression.nodes import (
     Pow,
     Ref,
     Slice,
+    Stack,
     Transpose,
     Where,
 )
@@ -29,7 +30,7 @@ from derive.expression.walk import children
 from derive.functions import FUNCTIONS
 from derive.lower.array_shapes import shape_of_call
 from derive.model import Shape
-from derive.parse.sizes import plus, same_size
+from derive.parse.sizes import collected, plus, same_size
 
 Shapes = Mapping[str, Shape | None]
 
@@ -51,11 +52,22 @@ def shape_of(e: Expression, shapes: Shapes) -> Shape | None:
             return None if whole is None else whole[::-1]
         case MatMul():
             return _product(shape_of(e.left, shapes), shape_of(e.right, shapes))
+        case Call(function="concatenate", args=(Stack(items=pieces),)):
+            return _end_to_end([shape_of(piece, shapes) for piece in pieces], dict(e.options).get("axis"))
         case Call() if e.function not in FUNCTIONS:
             return shape_of_call(e, [shape_of(arg, shapes) for arg in e.args])
     if isinstance(e, (*ELEMENTWISE, Call)):
         return _together([shape_of(part, shapes) for part in children(e)])
     return None
+
+
+def _end_to_end(pieces: list[Shape | None], axis: Expression | None) -> Shape | None:
+    known = [shape for shape in pieces if shape]
+    along = int(axis.value) if isinstance(axis, Number) else 0
+    if len(known) < len(pieces):
+        return None
+    whole = collected(add(*(shape[along] for shape in known)))
+    return (*known[0][:along], whole, *known[0][along + 1 :])
 
 
 def is_elementwise(e: Expression) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 
 from derive.errors import DeriveError, Place
@@ -148,6 +149,25 @@ def check_entries(shape: tuple[Expression, ...], place: Place | None) -> None:
     if entries > limits.ENTRIES:
         message = f"an array of shape {print_shape(shape)} is too large"
         raise DeriveError(message, place, f"an array has at most {limits.ENTRIES:,} entries")
+
+
+def told_by(lengths: Iterable[Expression]) -> set[str]:
+    """The names of sizes that follow from lengths that are known, one after the other: n and k from n and n - k + 1."""
+    monomials = [set(polynomial(length) or {}) for length in lengths]
+    found: set[str] = set()
+    for _ in range(1 + len(monomials)):
+        unknown = [{name for m in terms for name in m} - found for terms in monomials]
+        pairs = zip(unknown, monomials, strict=True)
+        new = [names for names, terms in pairs if len(names) == 1 and _alone(names, terms)]
+        if not new:
+            return found
+        found = found.union(*new)
+    return found
+
+
+def _alone(names: set[str], monomials: set[tuple[str, ...]]) -> bool:
+    """Whether the one unknown size stands in a single product, with a number."""
+    return all(m == tuple(names) or not names & set(m) for m in monomials)
 
 
 def print_shape(shape: tuple[Expression, ...]) -> str:

@@ -51,6 +51,17 @@ def _stack(*values: Named) -> Named:
     return Named(np.concatenate([np.broadcast_to(p, (*lengths, p.shape[-1])) for p in parts], axis=-1), axes)
 
 
+def _concatenate(*values: Named, axis: int = 0) -> Named:
+    """Arrays of one rank end to end along a plain axis, at every named position."""
+    axes, rank = union(values), values[0].rank
+    if any(value.rank != rank for value in values) or not rank:
+        raise Undefined
+    parts = [spread(value, axes, rank) for value in values]
+    lengths = np.broadcast_shapes(*(part.shape[: len(axes)] for part in parts))
+    whole = [np.broadcast_to(part, (*lengths, *part.shape[len(axes) :])) for part in parts]
+    return Named(np.concatenate(whole, axis=len(lengths) + axis % rank), axes)
+
+
 def _eye(size: Named) -> Named:
     return Named(np.eye(int(size.data[()]), dtype=int).astype(object))
 
@@ -129,6 +140,7 @@ ARRAY_CALLS: dict[str, Callable[..., Named]] = {
     "dot": _matmul,
     "transpose": _transpose,
     "outer": _outer,
+    "concatenate": _concatenate,
     "stack": _stack,
     "eye": _eye,
     "zeros": _filled(0),

@@ -35,11 +35,12 @@ from derive.expression.nodes import (
     Pow,
     Reduce,
     Ref,
+    Slice,
     Stack,
     Transpose,
     Where,
 )
-from derive.expression.walk import free_indices, fresh, index_names, names, walk
+from derive.expression.walk import children, free_indices, fresh, index_names, names, walk
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS
 from derive.parse.expression import parse_expression
 from derive.prove.array_calls import ARRAY_CALLS, with_axis
@@ -138,7 +139,7 @@ class Evaluator:
             case Index():
                 return each(self.lift, positions_of(e.name, at))
             case Ref():
-                return gather(self.stored(e.name), [self.value(i, at) for i in e.indices])
+                return self.part(self.stored(e.name), e.indices, at)
             case Add():
                 return self.folded(np.add, e.terms, at)
             case Mul():
@@ -169,10 +170,32 @@ class Evaluator:
             case Transpose():
                 return ARRAY_CALLS["transpose"](self.value(e.arg, at))
             case Item():
-                return gather(self.value(e.arg, at), [self.value(i, at) for i in e.indices])
+                return self.part(self.value(e.arg, at), e.indices, at)
             case Stack():
                 return ARRAY_CALLS["stack"](*(self.value(item, at) for item in e.items))
         raise Undefined
+
+    def part(self, whole: Named, subscripts: Sequence[Expression], at: Positions) -> Named:
+        """The entries at the subscripts; what a slice runs over is a plain axis again."""
+        runs: dict[str, Sequence[int]] = {}
+        places: list[Named] = []
+        for k, subscript in enumerate(subscripts):
+            if isinstance(subscript, Slice):
+                run = f"slice {k}"
+                runs[run] = self.run(subscript, whole.shape[k])
+                places.append(each(self.lift, positions_of(run, runs)))
+            else:
+                places.append(self.value(subscript, at))
+        found = gather(whole, places)
+        return as_plain(found, tuple(runs), [len(run) for run in runs.values()]) if runs else found
+
+    def run(self, e: Slice, size: int) -> range:
+        """The positions of a slice, which lie within the axis."""
+        start = 0 if e.start is None else int(self.number(e.start))
+        stop = size if e.stop is None else int(self.number(e.stop))
+        if e.step is not None or not 0 <= start <= stop <= size:
+            raise Undefined
+        return range(start, stop)
 
     def folded(self, function: Any, parts: Sequence[Expression], at: Positions) -> Named:
         total = self.value(parts[0], at)
@@ -267,7 +290,8 @@ class Evaluator:
     # Functions.
 
     def call(self, e: Call, at: Positions) -> Named:
-        args = [self.value(arg, at) for arg in e.args]
+        pieces = e.function == "concatenate" and isinstance(e.args[0], Stack)
+        args = [self.value(arg, at) for arg in (children(e.args[0]) if pieces else e.args)]
         if e.function == "delta":
             return each(lambda u, v: self.lift(int(u == v)), *args)
         if e.function in PRIMITIVES:

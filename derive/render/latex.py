@@ -196,6 +196,9 @@ class _Latex(Style):
     def vector(self, items: Sequence[str]) -> str:
         return r"\begin{bmatrix} " + r" \\ ".join(items) + r" \end{bmatrix}"
 
+    def row(self, items: Sequence[str]) -> str:
+        return r"\begin{bmatrix} " + " & ".join(items) + r" \end{bmatrix}"
+
     def slice(self, start: str, stop: str, step: str) -> str:
         return f"{start}{{:}}{stop}" + (f"{{:}}{step}" if step else "")
 

@@ -423,6 +423,15 @@ class Printer:
     def stack(self, e: Stack) -> Printed:
         return Printed(self.style.vector([self.text(item) for item in e.items]))
 
+    def concatenate(self, e: Call) -> Printed:
+        """Blocks below each other or side by side; of arrays of more axes, by name."""
+        options = dict(e.options)
+        if isinstance(e.args[0], Stack) and self.rank(e) <= 2:
+            blocks = [self.text(piece) for piece in e.args[0].items]
+            beside = self.rank(e) == 2 and _AXES.get(options.get("axis", ZERO), False)
+            return Printed(self.style.row(blocks) if beside else self.style.vector(blocks))
+        return self.style.named(e.function, [self.text(e.args[0])], [(n, self.text(v)) for n, v in e.options])
+
     def rewritten(self, e: Call) -> Printed:
         """Functions that are only a spelling of a product, a power or a fraction."""
         return self.printed(_REWRITTEN[e.function](*e.args))
@@ -494,7 +503,7 @@ _REWRITTEN: dict[str, Callable[..., Expression]] = {
 _SPECIAL: dict[str, Callable[[Printer, Call], Printed]] = {
     **dict.fromkeys(REDUCTIONS, Printer.whole_reduction),
     "delta": Printer.delta, "outer": Printer.outer, "dot": Printer.dot, "eye": Printer.eye,
-    "ones": Printer.filled, "zeros": Printer.filled,
+    "ones": Printer.filled, "zeros": Printer.filled, "concatenate": Printer.concatenate,
     "inv": Printer.inverse, "det": Printer.determinant, "logdet": Printer.determinant,
     "matrix_power": Printer.matrix_power, "trace": Printer.trace, "solve": Printer.solve,
     **dict.fromkeys(_REWRITTEN, Printer.rewritten),

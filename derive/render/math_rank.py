@@ -22,7 +22,7 @@ from derive.expression.walk import children
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS, REDUCTIONS
 from derive.render.math_style import Shapes
 
-_FIXED = {"outer": 2, "eye": 2, "dot": 0, "trace": 0, "delta": 0, "concatenate": 1, "inv": 2, "det": 0, "logdet": 0}
+_FIXED = {"outer": 2, "eye": 2, "dot": 0, "trace": 0, "delta": 0, "inv": 2, "det": 0, "logdet": 0}
 
 
 def rank(e: Expression, shapes: Shapes) -> int:
@@ -64,6 +64,8 @@ def _taken(indices: tuple[Expression, ...]) -> int:
 def _of_call(e: Call, shapes: Shapes) -> int:
     if e.function in _FIXED:
         return _FIXED[e.function]
+    if e.function == "concatenate":
+        return max(1, *(rank(piece, shapes) for piece in children(e.args[0])))
     if e.function in ("zeros", "ones"):
         return len(e.args)
     widest = max((rank(arg, shapes) for arg in e.args), default=0)

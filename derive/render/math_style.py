@@ -151,6 +151,9 @@ class Style(ABC):
     def vector(self, items: Sequence[str]) -> str: ...
 
     @abstractmethod
+    def row(self, items: Sequence[str]) -> str: ...
+
+    @abstractmethod
     def slice(self, start: str, stop: str, step: str) -> str: ...
 
     @abstractmethod

@@ -165,6 +165,9 @@ class _Unicode(Style):
     def vector(self, items: Sequence[str]) -> str:
         return f"[{'; '.join(items)}]"
 
+    def row(self, items: Sequence[str]) -> str:
+        return f"[{', '.join(items)}]"
+
     def slice(self, start: str, stop: str, step: str) -> str:
         return f"{start}:{stop}" + (f":{step}" if step else "")
 

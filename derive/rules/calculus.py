@@ -29,6 +29,7 @@ from derive.expression.nodes import (
     Ref,
     Where,
 )
+from derive.expression.parts import terms_of
 from derive.expression.walk import (
     bound_apart,
     contains,
@@ -91,17 +92,18 @@ def _elementwise(e: Expression, x: Ref) -> Expression | None:
     if len(own.indices) < len(x.indices):
         return None  # the whole of x, as argument of a matrix function
     pairs = [pair for pair in zip(own.indices, x.indices, strict=True) if pair[0] != pair[1]]
-    if (
-        not pairs
-        or not all(isinstance(i, Index) for i in own.indices)
-        or not set(free_indices(own)) <= set(free_indices(e))
-    ):
+    counted = [_counted_by(i) for i in own.indices]
+    if not pairs or None in counted or not set(counted) <= set(free_indices(e)) or len(set(counted)) < len(counted):
         return None
-    if any(isinstance(node, Reduce) and node.op != "sum" for node in walk(e)) or len(set(own.indices)) < len(
-        own.indices
-    ):
+    if any(isinstance(node, Reduce) and node.op != "sum" for node in walk(e)):
         return None
     return mul(D(e, own), *(Call("delta", pair) for pair in pairs))
+
+
+def _counted_by(subscript: Expression) -> str | None:
+    """i in ``x[i]`` and in ``x[i + 3]``."""
+    index, *offset = terms_of(subscript)
+    return index.name if isinstance(index, Index) and not any(map(free_indices, offset)) else None
 
 
 @_rule("sum rule", "D(u + v, x) = D(u, x) + D(v, x)", Add)
