@@ -140,9 +140,10 @@ def adjoint_form(
         core = chain.expr
         _in_arrays(chain)
     inner = {x.name: (x.compact.indices, x.compact.expr) for x in later}
+    any_adjoints = replace(setting, adjoints={})  # what is found once for all depths holds whatever they are
     unseen = [
         (Step("compact form", found.expr, compact), replace(setting, adjoints=inner)),
-        (Step("by the adjoints", node.start, found.expr), replace(setting, adjoints={})),
+        *((step, any_adjoints) for step in found.steps),
     ]
     return AdjointForm(found.expr, compact, core, expanded, Form(chain.steps, setting, unseen))
 

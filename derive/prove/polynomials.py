@@ -51,7 +51,7 @@ def with_free_nodes(before: Expression, after: Expression, setting: Setting) -> 
         return None
     differentiated = _differentiated((before, after, *(expr for _, expr in setting.adjoints.values())), setting)
     sides = (before, after, *(expr for _, expr in setting.adjoints.values()), *(e for e, _ in differentiated))
-    if not all(map(_is_polynomial, sides)) or any(_degree(e, name) > HIGHEST for e, name in differentiated):
+    if not all(map(_is_polynomial, sides)) or any(degree(e, name) > HIGHEST for e, name in differentiated):
         return None
     bodies = [e for e, _ in differentiated]
     return replace(setting, assumptions=(), equations=tuple(pair for pair in setting.equations if pair[1] in bodies))
@@ -117,17 +117,17 @@ def _is_entry(e: Expression) -> bool:
     return isinstance(e, (Ref, Number))
 
 
-def _degree(e: Expression, name: str) -> int:
+def degree(e: Expression, name: str) -> int:
     """The degree of a polynomial in the entries of a name."""
     match e:
         case Ref():
             return int(e.name == name)
         case Mul() | MatMul() | Call(function="outer"):
-            return sum(_degree(part, name) for part in children(e))
+            return sum(degree(part, name) for part in children(e))
         case Pow(exponent=Number() as exponent):
-            return int(exponent.value) * _degree(e.base, name)
+            return int(exponent.value) * degree(e.base, name)
         case Where():
-            return max(_degree(e.then, name), _degree(e.otherwise, name))
+            return max(degree(e.then, name), degree(e.otherwise, name))
         case Div():
-            return HIGHEST + 1 if _degree(e.denominator, name) else _degree(e.numerator, name)
-    return max((_degree(part, name) for part in children(e)), default=0)
+            return HIGHEST + 1 if degree(e.denominator, name) else degree(e.numerator, name)
+    return max((degree(part, name) for part in children(e)), default=0)

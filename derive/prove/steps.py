@@ -12,6 +12,7 @@ from derive.expression.walk import contains, walk
 from derive.prove.congruence import Pair, differences, generalised, speaks_for_itself
 from derive.prove.edges import edges, edges_in
 from derive.prove.lengths import of_any_length
+from derive.prove.points import RECENT
 from derive.prove.setting import ProofError, Setting
 from derive.prove.symbolic import prove_symbolically
 
@@ -41,6 +42,8 @@ def judge(before: Expression, after: Expression, setting: Setting | None = None)
     general = of_any_length(before, after, setting)
     if general is not None and (found := judge(*general)).proof is not None:
         return found
+    if setting.node and not setting.adjoints:
+        return _for_any_adjoints(before, after, setting)
     if setting.adjoints and _keeps_adjoints(before, after, setting):
         found = _for_any_adjoints(before, after, replace(setting, adjoints={}))
         if found.proof is not None:
@@ -73,6 +76,7 @@ def forget() -> None:
     """Forgets what was judged (for measuring)."""
     _FOR_ANY.clear()
     _EVERYWHERE.clear()
+    RECENT.clear()
 
 
 def _judge(before: Expression, after: Expression, setting: Setting) -> Verdict:
