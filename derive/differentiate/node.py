@@ -14,7 +14,7 @@ from derive.differentiate.forms import Form
 from derive.differentiate.strategy import Chain, simplify
 from derive.expression.build import ZERO
 from derive.expression.nodes import Call, Compare, D, Div, Expression, Index, Ref
-from derive.expression.walk import contains, operations
+from derive.expression.walk import holds, nodes_of, operations
 from derive.model import Shape
 from derive.prove.setting import Setting
 from derive.rules.chain import ADJOINTS, CHAIN_RULE, LOCAL_RESULTS, NOT_REACHED
@@ -174,7 +174,7 @@ def _expand(chain: Chain, later: tuple[Later, ...]) -> bool:
 
 def _is_recurrence(expr: Expression, known: set[str], loss: str) -> bool:
     """Whether an adjoint stands in the expression that is not known before, as in that of a recurrence."""
-    return contains(expr, lambda n: isinstance(n, D) and n.body == Ref(loss) and n.wrt.name not in known)
+    return any(n.body == Ref(loss) and n.wrt.name not in known for n in nodes_of(expr, D))
 
 
 def _context(node: Node, adjoints: Mapping[tuple[str, str], Fact]) -> Context:
@@ -238,6 +238,4 @@ def _compact(expr: Expression, context: Context) -> Expression:
 
 
 def _has_fraction(e: Expression) -> bool:
-    return contains(
-        e, lambda node: isinstance(node, Div) or (isinstance(node, Call) and node.function in ("log", "exp"))
-    )
+    return holds(e, Div) or any(node.function in ("log", "exp") for node in nodes_of(e, Call))

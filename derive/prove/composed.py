@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from derive.expression.nodes import D, Expression, Index, Ref
-from derive.expression.walk import contains
+from derive.expression.walk import holds
 from derive.prove.digits import Undefined, working_digits
 from derive.prove.named import Hole, Named, Positions, as_plain, each, scalar, union
 from derive.prove.numeric import Evaluator
@@ -98,7 +98,7 @@ def prove_lines(lines: Sequence[Expression], setting: Setting, known: Setting) -
 
 
 def _how(before: Expression, after: Expression, known: Setting) -> str:
-    if any(contains(e, lambda node: isinstance(node, D)) for e in (before, after)):
+    if any(holds(e, D) for e in (before, after)):
         return "numeric"
     verdict = judge(before, after, known)
     if verdict.reason.startswith("a pole"):

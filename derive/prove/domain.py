@@ -16,7 +16,7 @@ import sympy
 
 from derive.algebra.rational import parts_sorted
 from derive.expression.nodes import D, Expression
-from derive.expression.walk import contains, names
+from derive.expression.walk import holds, names
 from derive.prove.digits import Undefined, many_digits, to_mpmath, working_digits
 from derive.prove.edges import edges, edges_in
 from derive.prove.numeric import DIGITS, Evaluator
@@ -30,7 +30,7 @@ def new_edge(before: Expression, after: Expression, setting: Setting) -> str | N
     """A place where `before` is defined and `after` is not, described; None where none was found."""
     old = set(map(parts_sorted, edges_in(before, setting)))
     fresh = [edge for edge in edges(after) if parts_sorted(edge) not in old]
-    if not fresh or any(contains(e, lambda n: isinstance(n, D)) for e in fresh):
+    if not fresh or any(holds(e, D) for e in fresh):
         return None
     for edge in fresh:
         for name in names(edge):

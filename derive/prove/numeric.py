@@ -19,7 +19,6 @@ import numpy as np
 from derive.expression.nodes import (
     RELATIONS,
     Add,
-    Binder,
     Both,
     Call,
     Compare,
@@ -41,7 +40,7 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
-from derive.expression.walk import free_indices, fresh, index_names, names, walk
+from derive.expression.walk import binders, free_indices, fresh, index_names, names, nodes_of
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS
 from derive.parse.expression import parse_expression
 from derive.prove.array_calls import ARRAY_CALLS, with_axis
@@ -189,7 +188,7 @@ class Evaluator:
     def remembered(self, e: Any, at: Positions, compute: Callable[[Any, Positions], Named]) -> Named:
         if not self.remembers:
             return compute(e, at)
-        ranges = tuple(node.ranges for node in walk(e) if isinstance(node, Binder))  # equal sums may run over others
+        ranges = tuple(node.ranges for node in binders(e))  # equal sums may run over others
         key = (e, ranges, tuple((i, tuple(at[i])) for i in free_indices(e) if i in at))
         if key in self.known:
             return self.known[key]
@@ -272,8 +271,8 @@ class Evaluator:
     def range(self, index: str, e: Expression) -> int:
         """How far an index runs: within every array that it subscripts plainly or with an offset."""
         sizes: list[int] = []
-        for node in walk(e):
-            if isinstance(node, Ref) and node.indices:
+        for node in nodes_of(e, Ref):
+            if node.indices:
                 for part, size in zip(node.indices, self.shape(node.name), strict=False):
                     if part == Index(index):
                         sizes.append(size)

@@ -32,7 +32,7 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
-from derive.expression.walk import children, names, walk
+from derive.expression.walk import children, holds, names, nodes_of, walk
 from derive.prove.setting import Setting
 
 HIGHEST = 4  # degree up to which the five-point formula with a step of 1 is exact
@@ -68,7 +68,7 @@ def _differentiated(sides: tuple[Expression, ...], setting: Setting) -> list[tup
     """What is differentiated in these expressions, and by which name."""
     found: list[tuple[Expression, str]] = []
     bodies = {element.name: body for element, body in setting.equations}
-    for node in (node for e in sides for node in walk(e) if isinstance(node, D)):
+    for node in (node for e in sides for node in nodes_of(e, D)):
         name = node.wrt.name
         if not isinstance(node.body, Ref) or node.body.name == name:
             found.append((node.body, name))
@@ -100,7 +100,7 @@ def _stays_whole(e: Expression) -> bool:
         case Pow():
             return isinstance(e.exponent, Number) and e.exponent.value.denominator == 1
         case Div():
-            return all(not isinstance(node, (D, Index)) for node in walk(e.denominator))
+            return not holds(e.denominator, D, Index)
         case Ref():
             return not any(names(i) for i in e.indices)
     return True
@@ -110,7 +110,7 @@ def _compares_places(e: Compare) -> bool:
     """Whether indices, sizes and positions of extrema are compared, whole numbers that no step changes."""
     sides = (e.left, e.right)
     positions = [side for side in sides if isinstance(side, Reduce) and side.op in ("argmax", "argmin")]
-    return not any(isinstance(node, (Ref, D)) for side in sides if side not in positions for node in walk(side))
+    return not any(holds(side, Ref, D) for side in sides if side not in positions)
 
 
 def _is_entry(e: Expression) -> bool:

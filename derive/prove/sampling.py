@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from derive.expression.build import TWO
-from derive.expression.nodes import Add, Binder, Call, Compare, D, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
-from derive.expression.walk import free_indices, names, walk
+from derive.expression.nodes import Add, Call, Compare, D, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
+from derive.expression.walk import binders, free_indices, holds, names, nodes_of, walk
 from derive.prove.digits import Undefined, many_digits, working_digits
 from derive.prove.named import UNDEFINED, Hole, Named, Positions, as_plain, elementwise, name_axes
 from derive.prove.numeric import DIGITS, LONGEST, Evaluator
@@ -77,7 +77,7 @@ def differ_at_a_kink(before: Expression, after: Expression, setting: Setting) ->
 def _sizes(setting: Setting, expressions: Iterable[Expression], attempt: int) -> dict[str, int]:
     """A prime for each size name, at which every shape and every range has entries."""
     shapes = [size for shape in (*setting.shapes.values(), tuple(setting.ranges.values())) for size in shape]
-    ranges = [size for e in expressions for node in walk(e) if isinstance(node, Binder) for size in node.ranges]
+    ranges = [size for e in expressions for node in binders(e) for size in node.ranges]
     found = dict.fromkeys(name for size in shapes for name in names(size))
     return numbers_for(tuple(found), (*shapes, *ranges), swapped=attempt % 2 == 1)
 
@@ -159,8 +159,8 @@ def _point(before: Expression, after: Expression, setting: Setting, attempt: int
 
 def _largest_subscript(expressions: tuple[Expression, ...]) -> int:
     """The largest number in a subscript: the entry that it names must be there."""
-    subscripts = (i for e in expressions for node in walk(e) if isinstance(node, Ref) for i in node.indices)
-    return max((int(n.value) for i in subscripts for n in walk(i) if isinstance(n, Number)), default=0)
+    subscripts = (i for e in expressions for node in nodes_of(e, Ref) for i in node.indices)
+    return max((int(n.value) for i in subscripts for n in nodes_of(i, Number)), default=0)
 
 
 def _must_not_be_cut(expressions: tuple[Expression, ...], setting: Setting, longest: int) -> bool:
@@ -173,13 +173,13 @@ def _must_not_be_cut(expressions: tuple[Expression, ...], setting: Setting, long
 
 def has_shifted_subscripts(e: Expression) -> bool:
     """Whether a subscript is computed, as in ``x[i + p]``."""
-    subscripts = (i for node in walk(e) if isinstance(node, Ref) for i in node.indices)
+    subscripts = (i for node in nodes_of(e, Ref) for i in node.indices)
     return any(not isinstance(i, (Index, Number, Ref)) for i in subscripts)
 
 
 def _longest_range(expressions: tuple[Expression, ...], setting: Setting) -> int:
     """The largest range that an index is known to have, as a number: the entries that it names must be there."""
-    sums = (size for e in expressions for node in walk(e) if isinstance(node, Reduce) for size in node.ranges)
+    sums = (size for e in expressions for node in nodes_of(e, Reduce) for size in node.ranges)
     sizes = (*setting.ranges.values(), *sums)
     return max((int(size.value) for size in sizes if isinstance(size, Number)), default=0)
 
@@ -188,12 +188,12 @@ def _subscripts(expressions: tuple[Expression, ...], setting: Setting) -> dict[s
     """Names that stand as subscripts, with the size of the axis: they hold whole numbers below it."""
     found: dict[str, Expression] = {}
     for e in expressions:
-        for node in walk(e):
+        for node in walk(e, Ref, Call):
             if isinstance(node, Ref):
                 for index, size in zip(node.indices, setting.shapes.get(node.name, ()), strict=False):
-                    found |= {inner.name: size for inner in walk(index) if isinstance(inner, Ref)}
+                    found |= {inner.name: size for inner in nodes_of(index, Ref)}
             elif isinstance(node, Call) and node.function == "delta":
-                inside = {inner.name for arg in node.args for inner in walk(arg) if isinstance(inner, Ref)}
+                inside = {inner.name for arg in node.args for inner in nodes_of(arg, Ref)}
                 found = dict.fromkeys(inside, TWO) | found  # no axis is shorter than two here
     return found
 
@@ -342,7 +342,7 @@ def _solved_for(name: str, assumption: Compare, at: Mapping[str, int], evaluator
 
 def _first_entry(name: str, assumption: Compare, at: Mapping[str, int]) -> tuple[int, ...]:
     """The first entry of a name that an equation speaks of, at a position of its free indices."""
-    element = next(node for node in walk(assumption) if isinstance(node, Ref) and node.name == name)
+    element = next(node for node in nodes_of(assumption, Ref) if node.name == name)
     return tuple(at.get(i.name, 0) if isinstance(i, Index) else 0 for i in element.indices)
 
 
@@ -364,7 +364,7 @@ def _polynomial(e: Expression) -> bool:
     allowed = (Add, Mul, Neg, Number, Ref, Index, Reduce)
     return all(
         isinstance(n, allowed) or (isinstance(n, Pow) and isinstance(n.exponent, Number)) for n in walk(e)
-    ) and not any(isinstance(n, D) for n in walk(e))
+    ) and not holds(e, D)
 
 
 def positions_of_indices(

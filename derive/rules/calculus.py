@@ -31,14 +31,14 @@ from derive.expression.nodes import (
 )
 from derive.expression.walk import (
     bound_apart,
-    contains,
     free_indices,
     fresh,
+    has_name,
     index_names,
     names,
+    nodes_of,
     rename_indices,
     replace,
-    walk,
 )
 from derive.expression.windows import in_reading_order, is_over_window, reading_number
 from derive.functions import FUNCTIONS, Function
@@ -50,7 +50,7 @@ from derive.rules.structures import OF_FREE_ENTRIES, STRUCTURED_VARIABLES
 
 def is_constant(e: Expression, x: Ref) -> bool:
     """Whether the tensor that x belongs to does not occur in e."""
-    return not contains(e, lambda node: isinstance(node, Ref) and node.name == x.name)
+    return not has_name(e, x.name)
 
 
 Differentiation = Callable[[Expression, Ref], Expression | None]
@@ -66,7 +66,7 @@ def _rule(name: str, statement: str, *heads: type, free: bool = False) -> Callab
                 return None
             return differentiate(node.body, node.wrt)
 
-        RULES.append(Rule(name, statement, at_every_place(change), heads=frozenset(heads)))
+        RULES.append(Rule(name, statement, at_every_place(change, D), heads=frozenset(heads)))
         return differentiate
 
     return register
@@ -84,8 +84,10 @@ def _power_of_root(e: Expression, x: Ref) -> Expression | None:
 @_rule("elementwise", "D(f(x[i]), x[k]) = D(f(x[i]), x[i])*delta(i, k)", free=True)
 def _elementwise(e: Expression, x: Ref) -> Expression | None:
     """Where x occurs at one place of indices alone, other entries of x do not matter."""
-    found = {node for node in walk(e) if isinstance(node, Ref) and node.name == x.name}
-    if len(found) != 1 or isinstance(e, Ref):
+    if isinstance(e, Ref) or not x.indices:
+        return None
+    found = {node for node in nodes_of(e, Ref) if node.name == x.name}
+    if len(found) != 1:
         return None
     (own,) = found
     if len(own.indices) < len(x.indices):
@@ -97,9 +99,7 @@ def _elementwise(e: Expression, x: Ref) -> Expression | None:
         or not set(free_indices(own)) <= set(free_indices(e))
     ):
         return None
-    if any(isinstance(node, Reduce) and node.op != "sum" for node in walk(e)) or len(set(own.indices)) < len(
-        own.indices
-    ):
+    if any(node.op != "sum" for node in nodes_of(e, Reduce)) or len(set(own.indices)) < len(own.indices):
         return None
     return mul(D(e, own), *(Call("delta", pair) for pair in pairs))
 
@@ -180,7 +180,7 @@ def _softmax_rule() -> Rule:
         return _softmax(node.body, node.wrt)
 
     statement = "D(a[i], x) = a[i]*(D(u[i], x) - sum(a[j]*D(u[j], x), j)) with a[i] = exp(u[i])/sum(exp(u[j]), j)"
-    return Rule("shares of exponentials", statement, at_every_place(change), frozenset({"exp"}), frozenset({Div}))
+    return Rule("shares of exponentials", statement, at_every_place(change, D), frozenset({"exp"}), frozenset({Div}))
 
 
 def _of_a_name(e: Expression) -> bool:
@@ -368,6 +368,9 @@ def partial_derivative(name: str, argument: int) -> Expression:
     return parse_expression(text)
 
 
+CALLS: frozenset[type] = frozenset({Call})
+
+
 def _function_rule(row: Function, direct: bool) -> Rule:
     """The rule for f(x) itself, or for f(u) with the chain rule."""
 
@@ -387,11 +390,10 @@ def _function_rule(row: Function, direct: bool) -> Rule:
 
     u, needs = ", ".join(row.parameters), frozenset({row.name})
     if direct:
-        return Rule(
-            f"derivative of {row.name}", f"D({row.name}(x), x) = {row.name}'(x)", at_every_place(differentiate), needs
-        )
+        statement = f"D({row.name}(x), x) = {row.name}'(x)"
+        return Rule(f"derivative of {row.name}", statement, at_every_place(differentiate, D), needs, CALLS)
     statement = f"D({row.name}({u}), x) = {row.name}'({u})*D(u, x)"
-    return Rule(f"chain rule for {row.name}", statement, at_every_place(differentiate), needs)
+    return Rule(f"chain rule for {row.name}", statement, at_every_place(differentiate, D), needs, CALLS)
 
 
 @cache
@@ -413,7 +415,7 @@ def _unfold(row: Function) -> Rule:
     return Rule(
         f"definition of {row.name}",
         f"{row.name}({', '.join(row.parameters)}) = {row.definition}",
-        at_every_place(change),
+        at_every_place(change, D),
     )
 
 
@@ -438,7 +440,7 @@ def _inverse(row: Function) -> Rule:
     return Rule(
         f"inverse function rule for {row.name}",
         f"D({row.name}(u), u) = 1/h'({row.name}(u)) with h(u) = {row.inverse}",
-        at_every_place(change),
+        at_every_place(change, D),
     )
 
 
