@@ -69,7 +69,7 @@ def loss_and_gradients(params, *, x, lam=0.1):
     # dL/dx_hat = x_hat - x
     d_x_hat = x_hat - x
     # dL/da = W @ (dL/dx_hat*x_hat*(1 - x_hat)) + (1 - 2*a)*sum(dL/dJ*W, axis=1)
-    d_a = d_x_hat * x_hat * (1 - x_hat) @ W.T + (1 + (-a - a)) * np.sum(d_J * W, axis=2)
+    d_a = d_x_hat * x_hat * (1 - x_hat) @ W.T + (1 - 2 * a) * np.sum(d_J * W, axis=2)
     grads = {
         # dL/dW = mean of dL/da[i]*a[i]*(1 - a[i])*x[j] + dL/dx_hat[j]*x_hat[j]*(1 - x_hat[j])*a[i] + dL/dJ[i, j]*a[i]*(1 - a[i])
         "W": (

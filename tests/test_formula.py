@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 
@@ -19,9 +18,9 @@ from derive.expression.walk import free_indices, transform, walk
 from derive.model import Model
 from derive.parse.elaborate import in_index_form
 from derive.parse.model import whole_names
+from derive.prove.digits import Undefined, working_digits
 from derive.prove.named import Hole, as_plain
 from derive.prove.numeric import DIGITS
-from derive.prove.primitives import Undefined
 from derive.prove.sampling import sample
 from derive.prove.setting import Setting
 from derive.render.html_document import print_html
@@ -70,7 +69,7 @@ def test_every_formula_can_be_copied_as_numpy_and_means_the_same(name: str) -> N
         e = _index_form(source, model)
         if e is None or code is None or "N" in free_names(e) or any(_has_examples(n, model) for n in walk(e)):
             continue
-        with mpmath.workdps(DIGITS):
+        with working_digits(DIGITS):
             compared += _agree(e, code, model, (source, first))
     assert compared > 15
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import autograd
 import autograd.numpy as anp
-import mpmath
 import numpy as np
 import pytest
 from cli_runner import check_golden, derive
@@ -151,7 +151,7 @@ def exact(value: Any) -> Any:
     array = np.asarray(value)
     out = np.empty(array.shape, dtype=object)
     for place in np.ndindex(*array.shape):
-        out[place] = mpmath.mpf(float(array[place]))
+        out[place] = Decimal(float(array[place]))
     return out if array.shape else out[()]
 
 
@@ -244,7 +244,7 @@ def test_the_batch_in_matrices(name: str) -> None:
         n: np.array([v[n] for v in each], dtype=object) if n in model.per_example else each[0][n] for n in each[0]
     }
     mean = np.mean([wanted(loss, block, example) for example in examples], axis=0)
-    found = Evaluator(Setting(), values | {"N": mpmath.mpf(5)}, {}).value(expr, {})
+    found = Evaluator(Setting(), values | {"N": Decimal(5)}, {}).value(expr, {})
     assert np.allclose(np.array(found.data, dtype=float), mean, rtol=1e-12)
 
 

@@ -17,7 +17,7 @@ from sympy.polys.rings import PolyRing
 from derive.algebra.rational import Rational, TooLarge, alpha_normal
 from derive.expression.build import ONE, add, mul
 from derive.expression.nodes import Add, Call, Expression, Neg, Ref
-from derive.expression.walk import operations, walk
+from derive.expression.walk import nodes_of, operations
 
 MOST_VARIABLES = 9
 # For so many kernels to eliminate: the largest degree, and the most terms of the whole system.  Buchberger's
@@ -206,4 +206,4 @@ def _shortest(
 
 def _longest_sum(e: Expression) -> int:
     """Among forms equally short, one with a product of sums reads better than a long sum."""
-    return max((len(node.terms) for node in walk(e) if isinstance(node, Add)), default=0)
+    return max((len(node.terms) for node in nodes_of(e, Add)), default=0)

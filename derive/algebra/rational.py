@@ -19,8 +19,30 @@ from sympy.polys.fields import FracField
 from sympy.polys.orderings import lex
 
 from derive.expression.build import ONE, decimal, div, mul, number, power
-from derive.expression.nodes import Add, Binder, Call, Div, Expression, Index, Mul, Neg, Number, Pow
-from derive.expression.walk import bottom_up, children, operations, rename_indices, walk, with_children, with_indices
+from derive.expression.nodes import (
+    Add,
+    Binder,
+    Call,
+    ComponentTensor,
+    Div,
+    Expression,
+    Index,
+    Mul,
+    Neg,
+    Number,
+    Pow,
+    Reduce,
+)
+from derive.expression.walk import (
+    bottom_up,
+    children,
+    holds,
+    nodes_of,
+    operations,
+    rename_indices,
+    with_children,
+    with_indices,
+)
 
 MOST_KERNELS = 14
 MOST_OPERATIONS = 160
@@ -41,9 +63,13 @@ def field_over(count: int) -> FracField:
     return FracField([f"t{k}" for k in range(count)], QQ, lex)
 
 
-@lru_cache(maxsize=1 << 15)
 def alpha_normal(e: Expression) -> Expression:
     """The same expression with its bound indices named in order, so that equal sums are equal trees."""
+    return _in_letters(e) if holds(e, Reduce, ComponentTensor) else e
+
+
+@lru_cache(maxsize=1 << 15)
+def _in_letters(e: Expression) -> Expression:
     counter = [0]
 
     def visit(node: Expression) -> Expression:
@@ -262,6 +288,11 @@ class Rational:
 
     def _fraction(self, top: Any, bottom: Any) -> Any:
         """In lowest terms; TooLarge where their common divisor could take long, or the result is long."""
+        if bottom == 1:
+            element = self.field.raw_new(top, bottom)
+            if len(top) > MOST_TERMS:
+                raise TooLarge
+            return element
         if len(top) > 1 and len(bottom) > 1:
             pairs = zip(top.degrees(), bottom.degrees(), strict=True)
             if prod(1 + min(pair) for pair in pairs) > MOST_COMMON:
@@ -309,11 +340,12 @@ class Rational:
         """Factors and numeric content of a polynomial, the sign in the content."""
         if p == 0:
             return [], Fraction(0)
-        if factored and 1 < len(p) <= MOST_FACTORED:
+        if factored and 1 < len(p) <= MOST_FACTORED and not _is_irreducible(p):
             content, parts = p.factor_list()
         else:
-            content, parts = p.primitive()
-            parts = [(parts, 1)]
+            content, part = p.primitive()
+            parts = [(part, 1)] if part.LC > 0 or not factored else [(-part, 1)]
+            content = content if part.LC > 0 or not factored else -content
         value = Fraction(int(content.numerator), int(content.denominator))
         monomial: list[Expression] = []
         sums: list[Expression] = []
@@ -369,6 +401,16 @@ class Rational:
         return Add(tuple(parts))
 
 
+def _is_irreducible(p: Any) -> bool:
+    """Whether a polynomial has no factors, seen at once: a variable stands in one term alone, and there by itself."""
+    monomials = p.monoms()
+    columns = list(zip(*monomials, strict=True))
+    if any(all(column) for column in columns):
+        return False
+    alone = (k for k, column in enumerate(columns) if sum(map(bool, column)) == 1)
+    return any(sum(m) == 1 for k in alone for m in monomials if m[k])
+
+
 def _multiplied(p: Any, q: Any) -> Any:
     if len(p) * len(q) > MOST_MULTIPLIED:
         raise TooLarge
@@ -384,7 +426,7 @@ def _to_the(element: Any, n: int) -> Any:
 
 
 def _has_decimal(e: Expression) -> bool:
-    return any(isinstance(node, Number) and node.value.denominator != 1 for node in walk(e))
+    return any(node.value.denominator != 1 for node in nodes_of(e, Number))
 
 
 def _flipped(factors: list[Expression]) -> list[Expression] | None:
@@ -398,4 +440,4 @@ def _flipped(factors: list[Expression]) -> list[Expression] | None:
 
 
 def _sums(e: Expression) -> Iterable[Add]:
-    return (node for node in walk(e) if isinstance(node, Add))
+    return nodes_of(e, Add)

@@ -35,7 +35,7 @@ from derive.expression.nodes import (
     Ref,
     Where,
 )
-from derive.expression.walk import children, contains, with_children
+from derive.expression.walk import children, nodes_of, with_children
 from derive.rules.matrices import is_matrix_call
 from derive.rules.structures import of_entries
 from derive.rules.sums import is_delta
@@ -77,7 +77,7 @@ def _lay(layout: Layout, e: Expression, order: Axes) -> Laid:
         case Where() if of_entries(e) and (found := _entries(layout, e, order)) is not None:
             return found
         case Add() | Div() | Pow() | Where() | Compare() | Both():
-            if isinstance(e, Add) and contains(e, is_delta):
+            if isinstance(e, Add) and any(map(is_delta, nodes_of(e, Call))):
                 return layout.elementwise(e.terms, order, lambda parts: add(*parts))
             try:
                 return layout.elementwise(children(e), order, lambda parts: with_children(e, parts))

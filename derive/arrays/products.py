@@ -8,7 +8,7 @@ from derive.arrays.layout import Laid, Layout, NoArrayForm
 from derive.expression.build import ONE, ZERO, add, div, mul, neg
 from derive.expression.nodes import Add, Call, Compare, Div, Expression, Index, Mul, Neg, Where
 from derive.expression.parts import flat_factors
-from derive.expression.walk import children, contains, free_indices, rename_indices
+from derive.expression.walk import children, free_indices, nodes_of, rename_indices
 from derive.parse.sizes import same_size
 from derive.rules.sums import is_delta
 
@@ -17,7 +17,7 @@ def product(layout: Layout, factors: tuple[Expression, ...], order: tuple[str, .
     for k, f in enumerate(factors if not layout.in_code else ()):
         if is_delta(f):
             return diagonal(layout, f, [*factors[:k], *factors[k + 1 :]], order)
-        if isinstance(f, Add) and contains(f, is_delta):
+        if isinstance(f, Add) and any(map(is_delta, nodes_of(f, Call))):
             rest = (*factors[:k], *factors[k + 1 :])
             terms = [neg(mul(*rest, t.arg)) if isinstance(t, Neg) else mul(*rest, t) for t in f.terms]
             return layout.lay(add(*(flat(t) for t in terms)), order)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from derive.arrays.contraction import matrix_product
 from derive.expression.build import ONE, add, div, mul, number
 from derive.expression.nodes import Add, Call, Div, Expression, MatMul, Mul, Neg, Number, Transpose
-from derive.expression.walk import bottom_up, walk
+from derive.expression.walk import bottom_up, holds
 
 
 def collected(e: Add) -> Expression:
@@ -47,7 +47,7 @@ def _like_terms(terms: tuple[Expression, ...]) -> list[Expression]:
 
 def without_parentheses(e: Expression) -> Expression:
     """Products of matrices as they stand without parentheses."""
-    if not any(isinstance(node, MatMul) for node in walk(e)):
+    if not holds(e, MatMul):
         return e
     return bottom_up(e, lambda n: matrix_product(n.left, n.right) if isinstance(n, MatMul) else n)
 

@@ -12,7 +12,7 @@ from derive.arrays.terms import collected, numbers_in_front, without_parentheses
 from derive.expression.build import add
 from derive.expression.nodes import Add, Call, Div, Expression, MatMul, Mul, Neg, Number, Ref, Transpose
 from derive.expression.parts import terms_of
-from derive.expression.walk import bottom_up, contains, operations, with_children
+from derive.expression.walk import bottom_up, holds, operations, with_children
 
 IsSymmetric = Callable[[str], bool]  # of a name
 
@@ -80,4 +80,4 @@ def turned(e: Expression, is_symmetric: IsSymmetric) -> Expression | None:
 
 
 def has_transpose(e: Expression) -> bool:
-    return contains(e, lambda node: isinstance(node, Transpose))
+    return holds(e, Transpose)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from itertools import count as count_from
 from typing import Any
 
-import mpmath
 import numpy as np
 
 from derive.arrays.form import in_arrays
@@ -25,10 +25,10 @@ from derive.expression.nodes import Call, D, Expression, Index, MatMul, Neg, Red
 from derive.expression.parts import terms_of
 from derive.expression.walk import bottom_up, children, contains, index_names, names, walk
 from derive.model import Model, Shape
+from derive.prove.digits import Undefined, working_digits
 from derive.prove.lengths import of_any_length
 from derive.prove.named import Hole, elementwise, name_axes, scalar
 from derive.prove.numeric import DIGITS, Evaluator
-from derive.prove.primitives import Undefined
 from derive.prove.sampling import LONGEST_UNCUT, draw_number, has_shifted_subscripts
 from derive.prove.setting import ProofError, Setting
 from derive.prove.sizes import numbers_for
@@ -281,7 +281,7 @@ def _equal_on_random_examples(
     used = [name for name in dict.fromkeys((*names(single), *names(batch))) if name != count]
     whole_names = {v.name for v in model.variables.values() if v.kind == "integer"}
     compared = 0
-    with mpmath.workdps(DIGITS):
+    with working_digits(DIGITS):
         for attempt in range(60):
             sizes, shapes = _concrete_shapes(lengths, used, cut=not any(map(has_shifted_subscripts, (single, batch))))
             values: dict[str, Any] = {
@@ -291,8 +291,8 @@ def _equal_on_random_examples(
             if attempt % 4 == 3:  # equal entries, so that what is attained is attained (max, ties)
                 values = {name: _all_first(value) for name, value in values.items()}
             values |= {name: _whole(values[name], generator) for name in used if name in whole_names}
-            values |= {name: mpmath.mpf(size) for name, size in sizes.items()}
-            values[count] = mpmath.mpf(EXAMPLES)
+            values |= {name: Decimal(size) for name, size in sizes.items()}
+            values[count] = Decimal(EXAMPLES)
             adjoints = {name: _draw((EXAMPLES, *shapes[name]), generator, 0) for name in used}
             evaluator = Evaluator(Setting(loss=model.loss), values, adjoints)
             found = _both(single, batch, model, evaluator, axes)
@@ -312,12 +312,12 @@ def _both(
     """The mean over the examples and the batch's expression, entry by entry; None where a value is missing."""
     at = {axis: range(2) for axis in axes}  # no axis is shorter than two here
     try:
-        mean = scalar(mpmath.mpf(0))
+        mean = scalar(Decimal(0))
         for k in range(EXAMPLES):
             one = {name: v[k] if name in model.per_example else v for name, v in whole.values.items()}
             adjoints = {name: v[k] for name, v in whole.adjoints.items()}
             value = Evaluator(whole.setting, one, adjoints).value(single, at)
-            mean = elementwise(np.add, mean, elementwise(np.divide, value, scalar(mpmath.mpf(EXAMPLES))))
+            mean = elementwise(np.add, mean, elementwise(np.divide, value, scalar(Decimal(EXAMPLES))))
         total = whole.value(batch, at)
     except (Undefined, KeyError):
         return None
@@ -328,7 +328,7 @@ def _both(
 
 
 def _close(left: Any, right: Any) -> bool:
-    return bool(abs(left - right) <= mpmath.mpf(10) ** -30 * max(1, abs(right)))
+    return bool(abs(left - right) <= Decimal(10) ** -30 * max(1, abs(right)))
 
 
 def _concrete_shapes(
@@ -337,7 +337,7 @@ def _concrete_shapes(
     """A prime for each size, and the shapes that follow; what is long in the model is shorter here, where it may be."""
     wanted = [size for name in used for size in lengths.get(name, ())]
     sizes = numbers_for(tuple(dict.fromkeys(s for size in wanted for s in names(size))), wanted, swapped=False)
-    probe = Evaluator(Setting(), {s: mpmath.mpf(v) for s, v in sizes.items()}, {})
+    probe = Evaluator(Setting(), {s: Decimal(v) for s, v in sizes.items()}, {})
     most = max((11 if cut else LONGEST_UNCUT, *sizes.values()))
     return sizes, {name: tuple(min(int(probe.number(size)), most) for size in lengths.get(name, ())) for name in used}
 
@@ -346,16 +346,16 @@ def _whole(value: Any, generator: random.Random) -> Any:
     """Whole numbers that are subscripts of every axis, none of which is shorter than two."""
     out = np.empty(np.shape(value), dtype=object)
     for position in np.ndindex(*out.shape):
-        out[position] = mpmath.mpf(generator.randrange(2))
+        out[position] = Decimal(generator.randrange(2))
     return out
 
 
 def _all_first(value: Any) -> Any:
     """The array with one number in all its entries."""
     if not isinstance(value, np.ndarray):
-        return mpmath.mpf(1) / 2
+        return Decimal(1) / 2
     out = value.copy()
-    out[...] = mpmath.mpf(1) / 2
+    out[...] = Decimal(1) / 2
     return out
 
 

@@ -33,7 +33,7 @@ from derive.differentiate.node import AdjointForm, ByAdjoint, Later, Node, User,
 from derive.errors import DeriveError, did_you_mean
 from derive.expression.collection import collection_paused
 from derive.expression.nodes import Call, Compare, D, Expression, Index, Reduce, Ref
-from derive.expression.walk import contains, fresh, index_names, names, walk
+from derive.expression.walk import Renaming, fresh, holds, index_names, names, nodes_of
 from derive.functions import FUNCTIONS
 from derive.model import Equation, Model
 from derive.prove.setting import Setting
@@ -127,7 +127,7 @@ class _Sweep:
             equation.name,
             name,
             indices,
-            self.back(form.expr, back),
+            renamed(form.expr, back),
             (*equation.shape, *shape),
             RenamedSteps(form.form, back, {}),
         )
@@ -149,11 +149,12 @@ class _Sweep:
     ) -> tuple[_LocalForm, dict[str, str]]:
         mapping = placeholders(body, wrt, output)
         mapping = self.with_sizes(mapping)
-        canonical = (renamed(body, mapping), renamed(wrt, mapping), renamed(output, mapping))
+        own = Renaming(mapping, apart=True)
+        canonical = (own(body), own(wrt), own(output))
         shapes = self.shapes_of(mapping)
         structures = self.structures_of(mapping)
         ranges = {
-            i: renamed(size, mapping)
+            i: own(size)
             for i, size in (
                 *zip(equation.indices, equation.shape, strict=True),
                 *zip((i.name for i in wrt.indices if isinstance(i, Index)), self.model.shapes[wrt.name], strict=True),
@@ -161,16 +162,16 @@ class _Sweep:
         }
 
         def compute() -> _LocalForm:
-            own, x, out = canonical
+            value, x, out = canonical
             if not isinstance(x, Ref) or not isinstance(out, Ref):
                 raise TypeError("a name stays a name")
-            expr, steps = differentiate(own, x, out if named else None, ranges, shapes, structures)
+            expr, steps = differentiate(value, x, out if named else None, ranges, shapes, structures)
             axes, sizes = tuple(ranges), tuple(ranges.values())
             whole = in_arrays(expr, axes, sizes, shapes) if axes else None
             if whole is not None and whole != expr:
                 steps = (*steps, Step(ARRAY_NOTATION.name, expr, whole))
             setting = Setting(
-                equations=((out, own),),
+                equations=((out, value),),
                 shapes=shapes,
                 ranges=ranges,
                 axes=axes,
@@ -222,6 +223,7 @@ class _Sweep:
         users = self.users(name)
         form, mapping = self.adjoint_form(D(Ref(model.loss), element), users)
         back = {v: k for k, v in mapping.items()}
+        named = Renaming(back, apart=True)
         terms: tuple[tuple[tuple[str, str], ...], ...] = tuple(
             ((model.loss, name),) if user.name == model.loss else ((model.loss, user.name), (user.name, name))
             for user in users
@@ -230,7 +232,7 @@ class _Sweep:
             model.loss,
             name,
             tuple(letters),
-            self.back(form.expr, back),
+            named(form.expr),
             shape,
             RenamedSteps(form.form, back, {}),
         )
@@ -238,8 +240,8 @@ class _Sweep:
             result,
             terms,
             self.path(name, users),
-            self.back(form.by_adjoint, back),
-            self.back(form.compact, back),
+            named(form.by_adjoint),
+            named(form.compact),
             form.expanded,
         )
 
@@ -262,9 +264,7 @@ class _Sweep:
         near += self.model.assumptions
         inside = self.with_sizes(placeholders(*near))
         mapping = self.with_sizes({**inside, **placeholders_after(inside, far)})
-
-        def own(e: Expression) -> Expression:
-            return renamed(e, mapping)
+        own = Renaming(mapping, apart=True)
 
         node = Node(
             cast(D, own(start)),
@@ -298,10 +298,10 @@ class _Sweep:
     def attained(self, parts: list[Expression]) -> list[Equation]:
         """The nodes that expressions ask for equality with: ``where(u[j] == m, …)`` needs m's own value."""
         found: set[str] = set()
-        for node in (n for part in parts for n in walk(part)):
-            if isinstance(node, Compare) and node.op == "==":
+        for node in (n for part in parts for n in nodes_of(part, Compare)):
+            if node.op == "==":
                 found |= {name for name in names(node) if name in self.model.by_name}
-        if any(isinstance(node, Reduce) for part in parts for node in walk(part)):
+        if any(holds(part, Reduce) for part in parts):
             found |= self.sums(parts)
         direct = {part.name for part in parts if isinstance(part, Ref)}
         return [e for e in self.model.equations if e.name in found - direct]
@@ -310,7 +310,7 @@ class _Sweep:
         """The nodes around whose equations tell what a sum is worth, and a loss such as the entropy."""
         around = {name for part in parts for name in names(part)} - {self.model.loss}
         loss = self.model.by_name[self.model.loss].body
-        if contains(loss, lambda node: isinstance(node, Call)):
+        if holds(loss, Call):
             around.add(self.model.loss)
         return {n for n in around if n in self.model.by_name and says_a_sum(self.model.by_name[n].body)}
 
@@ -341,11 +341,6 @@ class _Sweep:
                 found[key] = RenamedSteps(lemma(function, k).form, {}, {})
                 pending += [step.rule for step in found[key]]
         return found
-
-    # Renaming back.
-
-    def back(self, e: Expression, mapping: dict[str, str]) -> Expression:
-        return renamed(e, mapping)
 
     # Index letters that are names of the model.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from derive.derivation import Step
 from derive.differentiate.strategy import Chain, simplify
 from derive.errors import DeriveError
 from derive.expression.nodes import Call, D, Expression, Ref, Where
-from derive.expression.walk import contains, operations, walk
+from derive.expression.walk import has_name, nodes_of, operations
 from derive.expression.walk import replace as put
 from derive.functions import FUNCTIONS
 from derive.rules.arithmetic import ARITHMETIC
@@ -69,7 +69,7 @@ def _by_cases(
     def worked_out(case: Expression, holds: tuple[Expression, ...]) -> None:
         """The derivative of one case, in its place."""
         here, around = D(case, wrt), chain.expr
-        if contains(around, lambda node: node == here):
+        if here in nodes_of(around, D):
             found, steps = differentiate(case, wrt, output, ranges, shapes, structures, holds)
             chain.steps += [_inside(step, around, here) for step in steps]
             chain.expr = put(around, {here: found})
@@ -77,7 +77,7 @@ def _by_cases(
     if is_constant(body.otherwise, wrt):  # what is said in a line comes first
         worked_out(body.otherwise, ())
     chain.apply(TAKING_PART)
-    inner = (n.condition for n in walk(chain.expr) if isinstance(n, Where) and n.then == D(body.then, wrt))
+    inner = (n.condition for n in nodes_of(chain.expr, Where) if n.then == D(body.then, wrt))
     worked_out(body.then, tuple(test for c in (body.condition, *inner) for test in tests_of(c)))
     worked_out(body.otherwise, ())
     chain.apply(ARITHMETIC)
@@ -98,7 +98,7 @@ def unfold(chain: Chain, body: Expression, wrt: Ref) -> None:
     if FUNCTIONS[body.function].partials:
         return
     if body.function in DEFINITION_RULES and all(
-        isinstance(arg, Ref) or not contains(arg, _mentions(wrt)) for arg in body.args
+        isinstance(arg, Ref) or not has_name(arg, wrt.name) for arg in body.args
     ):
         chain.apply(DEFINITION_RULES[body.function])
     elif body.function in INVERSE_RULES and body.args == (_own_wrt(chain, wrt),):
@@ -111,21 +111,17 @@ def _own_wrt(chain: Chain, wrt: Ref) -> Ref:
     return found[0].wrt if found else wrt
 
 
-def _mentions(wrt: Ref) -> Callable[[Expression], bool]:
-    return lambda node: isinstance(node, Ref) and node.name == wrt.name
-
-
 def carry_out(chain: Chain) -> None:
     """Applies rules of differentiation until no ``D`` is left."""
-    while contains(chain.expr, lambda node: isinstance(node, D)):
-        heads = {type(d.body) for d in _derivatives(chain.expr)}
+    while derivatives := _derivatives(chain.expr):
+        heads = {type(d.body) for d in derivatives}
         if not any(chain.apply(rule) for rule in ORDER if not rule.heads or rule.heads & heads):
-            left = _derivatives(chain.expr)[0]
+            left = derivatives[0]
             raise DeriveError(f"no rule differentiates {left.body} with respect to {left.wrt}", left.body.place)
 
 
 def _derivatives(e: Expression) -> list[D]:
-    return [node for node in walk(e) if isinstance(node, D)]
+    return list(nodes_of(e, D))
 
 
 def to_output(chain: Chain, explicit: Chain) -> None:
@@ -164,10 +160,8 @@ def to_output(chain: Chain, explicit: Chain) -> None:
 
 def _inside_a_function(e: Expression, output: Ref) -> bool:
     """``cos(a)`` is no form in the output: there it stands as an angle, not as a value."""
-    return contains(
-        e, lambda node: isinstance(node, Call) and any(contains(arg, lambda n: n == output) for arg in node.args)
-    )
+    return any(output in nodes_of(arg, Ref) for node in nodes_of(e, Call) for arg in node.args)
 
 
 def _has_kernel(e: Expression) -> bool:
-    return contains(e, lambda node: isinstance(node, Call) and node.function != "delta")
+    return any(node.function != "delta" for node in nodes_of(e, Call))

@@ -14,7 +14,7 @@ from derive.differentiate.forms import Form
 from derive.differentiate.strategy import Chain, simplify
 from derive.expression.build import ZERO
 from derive.expression.nodes import Call, Compare, D, Div, Expression, Index, Ref
-from derive.expression.walk import contains, operations
+from derive.expression.walk import holds, nodes_of, operations
 from derive.model import Shape
 from derive.prove.setting import Setting
 from derive.rules.chain import ADJOINTS, CHAIN_RULE, LOCAL_RESULTS, NOT_REACHED
@@ -144,9 +144,10 @@ def adjoint_form(
         core = chain.expr
         _in_arrays(chain)
     inner = {x.name: (x.compact.indices, x.compact.expr) for x in later}
+    any_adjoints = replace(setting, adjoints={})  # what is found once for all depths holds whatever they are
     unseen = [
         (Step("compact form", found.expr, compact), replace(setting, adjoints=inner)),
-        (Step("by the adjoints", node.start, found.expr), replace(setting, adjoints={})),
+        *((step, any_adjoints) for step in found.steps),
     ]
     return AdjointForm(found.expr, compact, core, expanded, Form(chain.steps, setting, unseen))
 
@@ -177,7 +178,7 @@ def _expand(chain: Chain, later: tuple[Later, ...]) -> bool:
 
 def _is_recurrence(expr: Expression, known: set[str], loss: str) -> bool:
     """Whether an adjoint stands in the expression that is not known before, as in that of a recurrence."""
-    return contains(expr, lambda n: isinstance(n, D) and n.body == Ref(loss) and n.wrt.name not in known)
+    return any(n.body == Ref(loss) and n.wrt.name not in known for n in nodes_of(expr, D))
 
 
 def _context(node: Node, adjoints: Mapping[tuple[str, str], Fact]) -> Context:
@@ -241,6 +242,4 @@ def _compact(expr: Expression, context: Context) -> Expression:
 
 
 def _has_fraction(e: Expression) -> bool:
-    return contains(
-        e, lambda node: isinstance(node, Div) or (isinstance(node, Call) and node.function in ("log", "exp"))
-    )
+    return holds(e, Div) or any(node.function in ("log", "exp") for node in nodes_of(e, Call))

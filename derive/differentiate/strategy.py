@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from derive.derivation import Step
 from derive.expression.build import TWO
 from derive.expression.nodes import Add, Call, Div, Expression, Mul, Neg, Number, Pow, Reduce
-from derive.expression.walk import operations, walk
+from derive.expression.parts import factors_of
+from derive.expression.walk import holds, nodes_of
 from derive.rules.arithmetic import ARITHMETIC
 from derive.rules.fractions import (
     CANCEL,
@@ -21,6 +22,7 @@ from derive.rules.fractions import (
     MERGE_FRACTIONS,
     ORDER_TERMS,
     SIGNS,
+    length,
 )
 from derive.rules.guards import CONDITIONS, GUARDED_SUM, GUARDS_OUT, NO_WEIGHT, ONE_TERM
 from derive.rules.identities import IDENTITIES
@@ -56,7 +58,7 @@ class Chain:
     def calls(self) -> frozenset[str]:
         """The functions that occur in the expression."""
         if self._calls is None or self._calls[0] is not self.expr:
-            found = frozenset(node.function for node in walk(self.expr) if isinstance(node, Call))
+            found = frozenset(node.function for node in nodes_of(self.expr, Call))
             self._calls = (self.expr, found)
         return self._calls[1]
 
@@ -92,19 +94,19 @@ class Chain:
 
 def condition(before: Expression, after: Expression) -> str | None:
     """What `before` divides by and `after` does not: ``a != 0`` and so on."""
-    old, new = _divisors(before), _divisors(after)
+    old = _divisors(before)
+    new = _divisors(after) if old else {}
     gone = [d for d in old if d not in new]
     return " and ".join(f"{d} != 0" for d in gone) or None
 
 
 def _divisors(e: Expression) -> dict[Expression, None]:
     found: dict[Expression, None] = {}
-    for node in walk(e):
-        if isinstance(node, Div):
-            for factor in node.denominator.factors if isinstance(node.denominator, Mul) else (node.denominator,):
-                base = getattr(factor, "base", factor)
-                if not isinstance(base, Number) and not _positive(base):
-                    found[base] = None
+    for node in nodes_of(e, Div):
+        for factor in factors_of(node.denominator):
+            base = getattr(factor, "base", factor)
+            if not isinstance(base, Number) and not _positive(base):
+                found[base] = None
     return found
 
 
@@ -129,12 +131,7 @@ def _positive(e: Expression) -> bool:
 
 def denominators(e: Expression) -> int:
     """How many factors stand below a line."""
-    count = 0
-    for node in walk(e):
-        if isinstance(node, Div):
-            below = node.denominator.factors if isinstance(node.denominator, Mul) else (node.denominator,)
-            count += sum(1 for f in below if not isinstance(f, Number))
-    return count
+    return sum(not isinstance(f, Number) for node in nodes_of(e, Div) for f in factors_of(node.denominator))
 
 
 TENSOR_RULES = (
@@ -191,7 +188,7 @@ def tidy_up(chain: Chain) -> None:
     done = -1
     while done != len(chain.steps):
         done = len(chain.steps)
-        if any(isinstance(node, Reduce) for node in walk(chain.expr)):
+        if holds(chain.expr, Reduce):
             chain.exhaust((ARITHMETIC, FREE_ENTRIES, *TENSOR_RULES))
         chain.exhaust(TIDY_RULES)
 
@@ -201,7 +198,7 @@ def _better(new: Expression, best: Expression, old: Expression) -> bool:
         return False
     if _makes_one_fraction(new, old) and denominators(new) >= denominators(old):
         return False
-    return operations(new) < operations(best)
+    return length(new) < length(best)
 
 
 def _makes_one_fraction(new: Expression, old: Expression) -> bool:

@@ -39,12 +39,14 @@ def _node(cls: Node) -> Node:
     return cast("Node", made)
 
 
-class _Hashed:
-    __slots__ = ("_hash",)
+class _Remembering:
+    """What `derive.expression.walk` found out of a node, which never changes."""
+
+    __slots__ = ("_free", "_hash", "_kinds", "_names", "_operations", "_settled")
 
 
 @_node
-class Expression(_Hashed):
+class Expression(_Remembering):
     """Base of all nodes.  `place` is where the user wrote it; it takes no part in comparison."""
 
     place: Place | None = field(default=None, compare=False, repr=False, kw_only=True)

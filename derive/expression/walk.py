@@ -1,10 +1,14 @@
-"""Walking and rebuilding expressions: children, substitution, names, size."""
+"""Walking and rebuilding expressions: children, substitution, names, size.
+
+What is asked of the same nodes again and again is remembered in them: which kinds of nodes they hold, their names and
+free indices, their size, and which passes leave them as they are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import is_
-from typing import Any
+from typing import Any, TypeVar
 
 from derive.expression.build import add, div, matmul, mul
 from derive.expression.nodes import (
@@ -34,6 +38,7 @@ from derive.expression.nodes import (
 )
 
 Children = tuple[Expression, ...]
+Kind = TypeVar("Kind", bound=Expression)
 
 
 def _slice_parts(e: Slice) -> Children:
@@ -103,15 +108,64 @@ def _same(old: Children, new: Sequence[Expression]) -> bool:
     return len(old) == len(new) and all(map(is_, old, new))
 
 
-def transform(e: Expression, change: Callable[[Expression], Expression | None]) -> Expression:
-    """Replaces outermost nodes for which `change` gives something; what it gives is not entered again."""
-    new = change(e)
-    if new is not None:
-        return new
+_BITS: dict[type[Expression], int] = {kind: 1 << k for k, kind in enumerate(_KINDS)}
+
+
+def _kinds(e: Expression) -> int:
+    """The kinds of nodes in an expression, a bit each."""
+    try:
+        return e._kinds  # type: ignore[attr-defined, no-any-return]
+    except AttributeError:
+        found = _BITS[type(e)]
+        for child in _KINDS[type(e)][0](e):
+            found |= _kinds(child)
+        object.__setattr__(e, "_kinds", found)
+        return found
+
+
+def _bits(kinds: Iterable[type[Expression]]) -> int:
+    found = 0
+    for kind in kinds:
+        found |= _BITS[kind]
+    return found
+
+
+def holds(e: Expression, *kinds: type[Expression]) -> bool:
+    """Whether a node of one of the kinds occurs."""
+    return bool(_kinds(e) & _bits(kinds))
+
+
+def nodes_of(e: Expression, kind: type[Kind]) -> Iterator[Kind]:
+    """The nodes of a kind, parents before children, in reading order; parts without any are not entered."""
+    return (node for node in walk(e, kind) if isinstance(node, kind))
+
+
+def binders(e: Expression) -> Iterator[Binder]:
+    """The nodes that bind indices."""
+    return (node for node in walk(e, Reduce, ComponentTensor) if isinstance(node, Binder))
+
+
+def transform(
+    e: Expression, change: Callable[[Expression], Expression | None], kind: type[Expression] | None = None
+) -> Expression:
+    """Replaces outermost nodes for which `change` gives something; what it gives is not entered again.
+
+    With a `kind`, only nodes of it are asked for.
+    """
+    return _transformed(e, change, 0 if kind is None else _BITS[kind])
+
+
+def _transformed(e: Expression, change: Callable[[Expression], Expression | None], bit: int) -> Expression:
+    if bit and not _kinds(e) & bit:
+        return e
+    if not bit or _BITS[type(e)] & bit:
+        new = change(e)
+        if new is not None:
+            return new
     old = _KINDS[type(e)][0](e)
     if not old:
         return e
-    parts = [transform(c, change) for c in old]
+    parts = [_transformed(c, change, bit) for c in old]
     return e if _same(old, parts) else _KINDS[type(e)][1](e, tuple(parts))
 
 
@@ -125,13 +179,48 @@ def bottom_up(e: Expression, change: Callable[[Expression], Expression]) -> Expr
     return change(e)
 
 
-def walk(e: Expression) -> Iterator[Expression]:
-    """Every node, parents before children, in reading order."""
+class Pass:
+    """A rewriting from the leaves up by what a node says alone; what it leaves as it is it does not enter again."""
+
+    _count = 0
+
+    def __init__(self, change: Callable[[Expression], Expression], *kinds: type[Expression]) -> None:
+        """`kinds`: of the nodes that it may change; of all if none is given."""
+        self.change = change
+        self.kinds = _bits(kinds or _KINDS)
+        self.bit = 1 << Pass._count
+        Pass._count += 1
+
+    def __call__(self, e: Expression) -> Expression:
+        if not _kinds(e) & self.kinds:
+            return e
+        settled = getattr(e, "_settled", 0)
+        if settled & self.bit:
+            return e
+        old = _KINDS[type(e)][0](e)
+        whole = e
+        if old:
+            parts = [self(c) for c in old]
+            if not _same(old, parts):
+                whole = _KINDS[type(e)][1](e, tuple(parts))
+        if _BITS[type(whole)] & self.kinds:
+            new = self.change(whole)
+            if new is not whole and new != whole:
+                return new
+        if whole is e:
+            object.__setattr__(e, "_settled", getattr(e, "_settled", 0) | self.bit)
+        return whole
+
+
+def walk(e: Expression, *kinds: type[Expression]) -> Iterator[Expression]:
+    """Every node, parents before children, in reading order; with `kinds`, those in which such nodes are."""
+    bits = _bits(kinds) if kinds else -1
     stack = [e]
     while stack:
         node = stack.pop()
-        yield node
-        stack.extend(reversed(children(node)))
+        if bits == -1 or _kinds(node) & bits:
+            yield node
+            stack.extend(_KINDS[type(node)][0](node)[::-1])
 
 
 def contains(e: Expression, test: Callable[[Expression], bool]) -> bool:
@@ -140,12 +229,39 @@ def contains(e: Expression, test: Callable[[Expression], bool]) -> bool:
 
 def names(e: Expression) -> dict[str, None]:
     """The names of the tensors that occur, in reading order (also inside derivatives)."""
-    return {node.name: None for node in walk(e) if isinstance(node, Ref)}
+    return dict.fromkeys(_names(e))
+
+
+def _names(e: Expression) -> tuple[str, ...]:
+    if not _kinds(e) & _BITS[Ref]:
+        return ()
+    try:
+        return e._names  # type: ignore[attr-defined, no-any-return]
+    except AttributeError:
+        parts = [_names(child) for child in children(e)]
+        if isinstance(e, Ref):
+            parts.insert(0, (e.name,))
+        found = _union(parts)
+        object.__setattr__(e, "_names", found)
+        return found
+
+
+def _union(parts: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """The names of several parts in their order, each once."""
+    there = [part for part in parts if part]
+    return there[0] if len(there) == 1 else tuple(dict.fromkeys(name for part in there for name in part))
+
+
+def has_name(e: Expression, name: str) -> bool:
+    """Whether a tensor of this name occurs."""
+    return name in _names(e)
 
 
 def index_names(e: Expression) -> dict[str, None]:
     """Every index name, free or bound, in reading order."""
     found: dict[str, None] = {}
+    if not holds(e, Index, Reduce, ComponentTensor):
+        return found
     for node in walk(e):
         if isinstance(node, Index):
             found[node.name] = None
@@ -156,15 +272,20 @@ def index_names(e: Expression) -> dict[str, None]:
 
 def free_indices(e: Expression) -> dict[str, None]:
     """The indices that are not bound by a reduction inside `e`, in reading order."""
-    if isinstance(e, Index):
-        return {e.name: None}
-    found: dict[str, None] = {}
-    for child in children(e):
-        found.update(free_indices(child))
-    if isinstance(e, Binder):
-        for name in e.indices:
-            found.pop(name, None)
-    return found
+    return dict.fromkeys(_free(e))
+
+
+def _free(e: Expression) -> tuple[str, ...]:
+    if not _kinds(e) & _BITS[Index]:
+        return ()
+    try:
+        return e._free  # type: ignore[attr-defined, no-any-return]
+    except AttributeError:
+        found = (e.name,) if isinstance(e, Index) else _union([_free(child) for child in children(e)])
+        if isinstance(e, Binder):
+            found = tuple(name for name in found if name not in e.indices)
+        object.__setattr__(e, "_free", found)
+        return found
 
 
 def fresh(taken: Mapping[str, object] | set[str], preferred: str = "i") -> str:
@@ -246,10 +367,14 @@ def rename(e: Expression, mapping: Mapping[str, str]) -> Expression:
 
 
 class Renaming:
-    """Renames tensors in expressions, an object once: expressions that share parts share them afterwards too."""
+    """Renames tensors in expressions, an object once: expressions that share parts share them afterwards too.
 
-    def __init__(self, mapping: Mapping[str, str]) -> None:
+    Where different names stay different (`apart`), what was found out of a node, but its names, is true of the new one.
+    """
+
+    def __init__(self, mapping: Mapping[str, str], apart: bool = False) -> None:
         self.mapping = mapping
+        self.apart = apart
         self._done: dict[int, tuple[Expression, Expression]] = {}  # by identity: equal numbers may be spelled otherwise
 
     def __call__(self, e: Expression) -> Expression:
@@ -267,18 +392,25 @@ class Renaming:
             if isinstance(result, Binder) and result.ranges:
                 ranges = tuple(map(self, result.ranges))
                 result = result if _same(result.ranges, ranges) else with_ranges(result, ranges)
+        if self.apart and result is not e:
+            for slot in ("_free", "_kinds", "_operations", "_settled"):
+                if hasattr(e, slot):
+                    object.__setattr__(result, slot, getattr(e, slot))
         self._done[id(e)] = (e, result)
         return result
 
 
 def operations(e: Expression) -> int:
     """How many operations a reader sees: each sign, operator, call and reduction counts one (``a - b`` is one)."""
-    count = 0
-    for node in walk(e):
-        if isinstance(node, Add):
-            count += len(node.terms) - 1 - sum(1 for term in node.terms[1:] if isinstance(term, Neg))
-        elif isinstance(node, Mul):
-            count += len(node.factors) - 1
-        elif isinstance(node, (Div, Pow, Call, Reduce, Compare, Where, MatMul, Transpose, Neg)):
+    try:
+        return e._operations  # type: ignore[attr-defined, no-any-return]
+    except AttributeError:
+        count = sum(map(operations, children(e)))
+        if isinstance(e, Add):
+            count += len(e.terms) - 1 - sum(1 for term in e.terms[1:] if isinstance(term, Neg))
+        elif isinstance(e, Mul):
+            count += len(e.factors) - 1
+        elif isinstance(e, (Div, Pow, Call, Reduce, Compare, Where, MatMul, Transpose, Neg)):
             count += 1
-    return count
+        object.__setattr__(e, "_operations", count)
+        return count

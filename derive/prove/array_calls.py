@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from derive.prove.digits import Undefined
 from derive.prove.matrices import determinant, inverse
 from derive.prove.named import Hole, Named, elementwise, spread, union
-from derive.prove.primitives import PRIMITIVES, Undefined
+from derive.prove.primitives import PRIMITIVES
 
 
 def _aligned(*values: Named) -> tuple[tuple[str, ...], list[np.ndarray]]:

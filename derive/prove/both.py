@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import random
 
-import mpmath
-
 from derive.expression.nodes import Expression
+from derive.prove.digits import working_digits
 from derive.prove.named import Hole
 from derive.prove.numeric import DIGITS, Evaluator
 from derive.prove.sampling import POINTS, RANGES, agree, equal_after_all, positions_of_indices, sample, sides_of
@@ -25,7 +24,7 @@ def agree_where_both(first: Expression, second: Expression, setting: Setting) ->
     """True where both sides agreed at every point, False where they differed, None where too few points were found."""
     generator = random.Random(20190203)
     compared = 0
-    with mpmath.workdps(DIGITS):
+    with working_digits(DIGITS):
         for attempt in range(TRIES):
             evaluator = sample(first, second, setting, generator, attempt)
             if evaluator is None:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from itertools import pairwise, product
 from typing import Any
 
-import mpmath
 import numpy as np
 
 from derive.expression.nodes import D, Expression, Index, Ref
-from derive.expression.walk import contains
+from derive.expression.walk import holds
+from derive.prove.digits import Undefined, working_digits
 from derive.prove.named import Hole, Named, Positions, as_plain, each, scalar, union
 from derive.prove.numeric import Evaluator
-from derive.prove.primitives import Undefined
 from derive.prove.sampling import agree, over_axes, sample, size_of
 from derive.prove.setting import ProofError, Setting
 from derive.prove.steps import NOWHERE, judge
@@ -78,7 +78,7 @@ class Composed(Evaluator):
     def slopes(self, e: D, at: Positions, axes: tuple[str, ...]) -> Named:
         """The central difference at one entry, over the other axes."""
         entry = tuple(int(self.number(i, {a: at[a][0] for a in axes})) for i in e.wrt.indices)
-        step = mpmath.mpf(10) ** -STEPS[self.depth]
+        step = Decimal(10) ** -STEPS[self.depth]
         left, right = (self.perturbed(e.wrt.name, entry, by).value(e.body, at) for by in (-step, step))
         found = each(lambda u, v: (v - u) / (2 * step), left, right)
         kept = tuple(a for a in found.axes if a not in axes)
@@ -98,7 +98,7 @@ def prove_lines(lines: Sequence[Expression], setting: Setting, known: Setting) -
 
 
 def _how(before: Expression, after: Expression, known: Setting) -> str:
-    if any(contains(e, lambda node: isinstance(node, D)) for e in (before, after)):
+    if any(holds(e, D) for e in (before, after)):
         return "numeric"
     verdict = judge(before, after, known)
     if verdict.reason.startswith("a pole"):
@@ -110,7 +110,7 @@ def _agree_at_points(lines: Sequence[Expression], setting: Setting) -> None:
     """Raises unless all lines have the same values at random points."""
     generator = random.Random(20240229)
     compared = 0
-    with mpmath.workdps(DIGITS):
+    with working_digits(DIGITS):
         for attempt in range(TRIES):
             drawn = sample(lines[0], lines[-1], setting, generator, attempt % MILD)
             seen = None if drawn is None else _values(lines, setting, Composed(setting, drawn.values))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from derive.expression.build import ONE, ZERO, add, mul
 from derive.expression.nodes import Add, Call, D, Div, Expression, Mul, Neg, Number, Pow, Reduce, Ref, Where
 from derive.expression.parts import flat_factors, terms_of
-from derive.expression.walk import free_indices, names, replace, walk
+from derive.expression.walk import free_indices, names, nodes_of, replace
 from derive.prove.setting import Setting
 
 Pair = tuple[Expression, Expression]
@@ -79,9 +79,9 @@ def generalised(pair: Pair) -> tuple[Pair, dict[str, tuple[Ref, ...]]]:
     >>> f"{left} -> {right}"
     'D(exp(¶0), w) -> exp(¶0)*D(¶0, w)'
     """
-    derivatives = [node for side in pair for node in walk(side) if isinstance(node, D)]
+    derivatives = [node for side in pair for node in nodes_of(side, D)]
     by = tuple(dict.fromkeys(node.wrt for node in derivatives))
-    right = dict.fromkeys(node.body for node in walk(pair[1]) if isinstance(node, D))
+    right = dict.fromkeys(node.body for node in nodes_of(pair[1], D))
     bodies = [body for body in right if not isinstance(body, (Ref, Number)) and not free_indices(body)]
     table: dict[Expression, Expression] = {body: Ref(f"¶{k}") for k, body in enumerate(bodies)}
     return (replace(pair[0], table), replace(pair[1], table)), {f"¶{k}": by for k in range(len(bodies))}

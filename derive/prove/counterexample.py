@@ -12,13 +12,12 @@ from fractions import Fraction
 from itertools import product
 from typing import Any
 
-import mpmath
 import numpy as np
 
 from derive.expression.nodes import Expression
+from derive.prove.digits import Undefined, working_digits
 from derive.prove.named import Hole, as_plain
 from derive.prove.numeric import DIGITS, Evaluator
-from derive.prove.primitives import Undefined
 from derive.prove.sampling import agree, compute_nodes, over_axes, positions_of_indices, sample
 from derive.prove.setting import Setting
 
@@ -43,7 +42,7 @@ class Points:
     def __init__(self, before: Expression, others: Expression, setting: Setting, count: int) -> None:
         self.before, self.setting = before, setting
         self.found: list[tuple[Evaluator, dict[str, list[int]], dict[tuple[int, ...], Any]]] = []
-        with mpmath.workdps(DIGITS):
+        with working_digits(DIGITS):
             for evaluator in _drawn(before, others, setting):
                 positions = positions_of_indices(before, others, setting, evaluator)
                 left = _entries(before, setting, evaluator, positions)
@@ -54,16 +53,16 @@ class Points:
 
     def agrees(self, after: Expression) -> bool:
         """Whether another expression has the same value at all the points."""
-        with mpmath.workdps(DIGITS):
+        with working_digits(DIGITS):
             return bool(self.found) and next(self._differences(after), None) is None
 
     def counterexample(self, after: Expression, names: list[str]) -> Counterexample | None:
         """Where the other expression differs, with the values of the given names there."""
-        with mpmath.workdps(DIGITS):
+        with working_digits(DIGITS):
             for evaluator, entry, left, right in self._differences(after):
                 told = {name: _plain(evaluator.values[name]) for name in names if name in evaluator.values}
-                value = None if isinstance(right, Hole) else float(_real(right))
-                return Counterexample(told, entry, float(_real(left)), value)
+                value = None if isinstance(right, Hole) else float(right)
+                return Counterexample(told, entry, float(left), value)
         return None
 
     def _differences(self, after: Expression) -> Iterator[tuple[Evaluator, dict[str, int], Any, Any]]:
@@ -98,7 +97,7 @@ def _rounded(evaluator: Evaluator, setting: Setting) -> Evaluator | None:
 
 
 def _two_decimals(value: Any, evaluator: Evaluator) -> Any:
-    moderate = float(_real(value))
+    moderate = float(value)
     if abs(moderate) > LARGE:  # exact points are large whole numbers
         moderate /= LARGE
     return evaluator.lift(Fraction(round(moderate * 100), 100) or Fraction(1, 100))
@@ -119,13 +118,9 @@ def _entries(
     return dict(zip(places, data.reshape(-1), strict=True))
 
 
-def _real(value: Any) -> Any:
-    return mpmath.mpf(value.numerator) / value.denominator if isinstance(value, Fraction) else mpmath.mpf(value)
-
-
 def _plain(value: Any) -> Any:
     """Floats, in nested lists where there are axes."""
     data = getattr(value, "data", value)
     if isinstance(data, np.ndarray):
-        return np.frompyfunc(lambda v: float(_real(v)), 1, 1)(data).tolist()
-    return float(_real(value))
+        return np.frompyfunc(lambda v: float(v), 1, 1)(data).tolist()
+    return float(value)

@@ -7,6 +7,7 @@ evaluated there.
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -15,10 +16,10 @@ import sympy
 
 from derive.algebra.rational import parts_sorted
 from derive.expression.nodes import D, Expression
-from derive.expression.walk import contains, names
+from derive.expression.walk import holds, names
+from derive.prove.digits import Undefined, many_digits, to_mpmath, working_digits
 from derive.prove.edges import edges, edges_in
 from derive.prove.numeric import DIGITS, Evaluator
-from derive.prove.primitives import Undefined
 from derive.prove.setting import Setting
 from derive.prove.to_sympy import Converter, Unconvertible
 
@@ -29,7 +30,7 @@ def new_edge(before: Expression, after: Expression, setting: Setting) -> str | N
     """A place where `before` is defined and `after` is not, described; None where none was found."""
     old = set(map(parts_sorted, edges_in(before, setting)))
     fresh = [edge for edge in edges(after) if parts_sorted(edge) not in old]
-    if not fresh or any(contains(e, lambda n: isinstance(n, D)) for e in fresh):
+    if not fresh or any(holds(e, D) for e in fresh):
         return None
     for edge in fresh:
         for name in names(edge):
@@ -37,7 +38,7 @@ def new_edge(before: Expression, after: Expression, setting: Setting) -> str | N
                 continue
             for point in _roots(edge, name, setting):
                 if _defined(before, point, setting) and not _defined(after, point, setting):
-                    return f"{edge} at {name} = {mpmath.nstr(point[name], 6)}"
+                    return f"{edge} at {name} = {mpmath.nstr(to_mpmath(point[name]), 6)}"
     return None
 
 
@@ -45,15 +46,15 @@ def _roots(edge: Expression, name: str, setting: Setting) -> list[dict[str, Any]
     """Points at which the edge vanishes, found by solving for one name at random values of the others."""
     generator = random.Random(7)
     found: list[dict[str, Any]] = []
-    with mpmath.workdps(DIGITS):
+    with working_digits(DIGITS):
         others = {n for n in names(edge) if n != name}
         for element, body in setting.equations:
             if element.name in others:
                 others |= set(names(body))
         for _ in range(STARTS):
-            point = {n: mpmath.mpf(generator.randint(-3000, 3000)) / 997 for n in sorted(others)}
+            point = {n: Decimal(generator.randint(-3000, 3000)) / 997 for n in sorted(others)}
             for x in _solved(edge, name, point, setting):
-                found += [{**point, name: x + off} for off in (0, mpmath.mpf(1) / 1024, -mpmath.mpf(1) / 1024)]
+                found += [{**point, name: x + off} for off in (0, Decimal(1) / 1024, -Decimal(1) / 1024)]
         return found
 
 
@@ -63,7 +64,7 @@ def _solved(edge: Expression, name: str, point: dict[str, Any], setting: Setting
     except (Unconvertible, RecursionError):
         return []
     x = sympy.Symbol(name, real=True)
-    fixed = {s: sympy.Rational(str(mpmath.nstr(point[s.name], 12))) for s in shown.free_symbols if s.name in point}
+    fixed = {s: sympy.Rational(str(round(point[s.name], 12))) for s in shown.free_symbols if s.name in point}
     value = shown.xreplace(fixed)
     try:
         if value.is_polynomial(x) and sympy.degree(value, x) <= 4:
@@ -81,19 +82,19 @@ def _solved(edge: Expression, name: str, point: dict[str, Any], setting: Setting
     ):
         return []
     for s, v in fixed.items():
-        point[s.name] = mpmath.mpf(v.p) / v.q
-    return [mpmath.mpf(str(sympy.re(r))) for r in roots if abs(sympy.im(r)) < Fraction(1, 10**30)]
+        point[s.name] = Decimal(int(v.p)) / int(v.q)
+    return [many_digits(mpmath.mpf(str(sympy.re(r)))) for r in roots if abs(sympy.im(r)) < Fraction(1, 10**30)]
 
 
 def _defined(e: Expression, point: dict[str, Any], setting: Setting) -> bool:
-    with mpmath.workdps(DIGITS):
+    with working_digits(DIGITS):
         values = dict(point)
         for name in names(e):
-            values.setdefault(name, mpmath.mpf(1) / 3)
+            values.setdefault(name, Decimal(1) / 3)
         for _, body in setting.equations:
             for name in names(body):
-                values.setdefault(name, mpmath.mpf(1) / 3)
-        evaluator = Evaluator(setting, values, dict.fromkeys(values, mpmath.mpf(1) / 3))
+                values.setdefault(name, Decimal(1) / 3)
+        evaluator = Evaluator(setting, values, dict.fromkeys(values, Decimal(1) / 3))
         try:
             for element, body in setting.equations:
                 if element.name != setting.loss:

@@ -14,7 +14,7 @@ _BOUNDED_BELOW = {"log", "sqrt", "lgamma", "log2", "log10"}
 def edges(e: Expression) -> dict[Expression, None]:
     """The factors that must not vanish, or must not be negative, for the expression to be defined."""
     found: dict[Expression, None] = {}
-    for node in walk(e):
+    for node in walk(e, Div, Pow, Call):
         if isinstance(node, Div):
             found |= dict.fromkeys(_bases(node.denominator))
         elif isinstance(node, Pow) and not isinstance(node.exponent, Number):  # 1/u, real powers of what is positive
@@ -74,7 +74,7 @@ def edges_in(e: Expression, setting: Setting) -> dict[Expression, None]:
     """The edges of an expression and of what its functions, derivatives and adjoints stand for in a setting."""
     found = edges(e)
     bodies = {element.name: body for element, body in setting.equations}
-    for node in walk(e):
+    for node in walk(e, Call, D):
         if isinstance(node, Call) and node.function in FUNCTIONS and (text := FUNCTIONS[node.function].definition):
             row = FUNCTIONS[node.function]
             table: dict[Expression, Expression] = dict(zip(map(Ref, row.parameters), node.args, strict=True))

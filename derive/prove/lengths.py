@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from derive.expression.build import add, number
 from derive.expression.nodes import Binder, Expression, Number, Ref
-from derive.expression.walk import bottom_up, walk, with_ranges
+from derive.expression.walk import binders, bottom_up, nodes_of, with_ranges
 from derive.prove.setting import Setting
 
 LONG = 12  # entries beyond which an axis is called long
@@ -43,8 +43,8 @@ def of_any_length(before: Expression, after: Expression, setting: Setting) -> St
 
 def _long_sizes(expressions: tuple[Expression, ...], setting: Setting) -> list[int]:
     shapes = (size for shape in (*setting.shapes.values(), tuple(setting.ranges.values())) for size in shape)
-    bound = (size for e in expressions for node in walk(e) if isinstance(node, Binder) for size in node.ranges)
-    found = {int(n.value) for size in (*shapes, *bound) for n in walk(size) if isinstance(n, Number)}
+    bound = (size for e in expressions for node in binders(e) for size in node.ranges)
+    found = {int(n.value) for size in (*shapes, *bound) for n in nodes_of(size, Number)}
     return sorted(n for n in found if n > LONG)
 
 

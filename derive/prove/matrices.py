@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
-import mpmath
 import numpy as np
 
+from derive.prove.digits import digits_now
 from derive.prove.named import UNCOMPUTED, UNDEFINED, Hole
 from derive.prove.primitives import divide
 
@@ -60,9 +61,9 @@ def inverse(matrix: np.ndarray) -> np.ndarray:
 def _least(rows: list[list[Any]]) -> Any:
     """Below this a pivot is rounding: the matrix is singular, as X.T @ X of an X with few rows is, or nearly so."""
     entries = [entry for row in rows for entry in row]
-    if not any(isinstance(entry, mpmath.mpf) for entry in entries):
+    if not any(isinstance(entry, Decimal) for entry in entries):
         return 0
-    return max(abs(entry) for entry in entries) * mpmath.mpf(10) ** (-mpmath.mp.dps // 2)
+    return max(abs(entry) for entry in entries) * Decimal(10) ** (-digits_now() // 2)
 
 
 def _copy(matrix: np.ndarray) -> list[list[Any]] | None:

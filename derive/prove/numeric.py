@@ -1,13 +1,14 @@
 """Evaluation with 60 digits, or exactly in fractions, of any expression: index form and whole arrays alike.
 
 The prover's own evaluator.  It shares nothing with the engine: no rule, no table of derivatives; ``D`` is numerical
-differentiation.  An index is a named axis of an array of `mpmath` numbers (of whole numbers and fractions where the
-step is polynomial), so that one evaluation gives all positions.
+differentiation.  An index is a named axis of an array of decimals (of whole numbers and fractions where the step is
+polynomial), so that one evaluation gives all positions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -40,10 +41,11 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
-from derive.expression.walk import children, free_indices, fresh, index_names, names, walk
+from derive.expression.walk import binders, children, free_indices, fresh, index_names, names, nodes_of
 from derive.functions import AXIS_FUNCTIONS, FUNCTIONS
 from derive.parse.expression import parse_expression
 from derive.prove.array_calls import ARRAY_CALLS, with_axis
+from derive.prove.digits import Uncomputed, Undefined, digits_now, many_digits, of_mpmath, working_digits
 from derive.prove.named import (
     UNCOMPUTED,
     UNDEFINED,
@@ -61,10 +63,13 @@ from derive.prove.named import (
     spread,
     union,
 )
-from derive.prove.primitives import PRIMITIVES, Uncomputed, Undefined, divide, power
+from derive.prove.polynomials import degree
+from derive.prove.primitives import PRIMITIVES, divide, power
 from derive.prove.setting import FREE_ENTRIES, Setting
 
 DIGITS = 60
+LONGEST = 40  # entries that an axis has at most, however long the model's is
+MOST_REMEMBERED = 10_000  # entries of an array that is remembered
 
 _DEFINITIONS: dict[str, Expression] = {}
 
@@ -101,14 +106,16 @@ class Evaluator:
         self.values = dict(values)
         self.adjoints = adjoints
         self.bodies = {element.name: (element, body) for element, body in setting.equations}
-        self.longest = 40  # entries that an axis has at most, however long the model's is
+        self.longest = LONGEST
+        self.remembers = False  # whether lines and derivatives that were computed once are kept
+        self.known: dict[Hashable, Named] = {}
 
     def lift(self, value: int | Fraction) -> Any:
         """A number of the text, exactly or with all digits."""
         value = Fraction(value)
         if self.exact:
             return value.numerator if value.denominator == 1 else value
-        return mpmath.mpf(value.numerator) / value.denominator
+        return many_digits(value)
 
     def number(self, e: Expression, at: Mapping[str, int] | None = None) -> Any:
         """The value of a scalar, or of one entry; raises Undefined where it has none."""
@@ -135,7 +142,7 @@ class Evaluator:
             case Number():
                 return scalar(self.lift(e.value))
             case Constant(name="pi"):
-                return scalar(+mpmath.pi)
+                return scalar(of_mpmath(+mpmath.pi))
             case Index():
                 return each(self.lift, positions_of(e.name, at))
             case Ref():
@@ -164,7 +171,7 @@ class Evaluator:
             case Call():
                 return self.call(e, at)
             case D():
-                return self.derivative(e, at)
+                return self.remembered(e, at, self.derivative)
             case MatMul():
                 return ARRAY_CALLS["matmul"](self.value(e.left, at), self.value(e.right, at))
             case Transpose():
@@ -196,6 +203,22 @@ class Evaluator:
         if e.step is not None or not 0 <= start <= stop <= size:
             raise Undefined
         return range(start, stop)
+
+    def line(self, e: Expression, at: Positions) -> Named:
+        """The value of a line of a derivation: the one after it is compared with it again."""
+        return self.remembered(e, at, self.value)
+
+    def remembered(self, e: Any, at: Positions, compute: Callable[[Any, Positions], Named]) -> Named:
+        if not self.remembers:
+            return compute(e, at)
+        ranges = tuple(node.ranges for node in binders(e))  # equal sums may run over others
+        key = (e, ranges, tuple((i, tuple(at[i])) for i in free_indices(e) if i in at))
+        if key in self.known:
+            return self.known[key]
+        found = compute(e, at)
+        if found.data.size <= MOST_REMEMBERED:
+            self.known[key] = found
+        return found
 
     def folded(self, function: Any, parts: Sequence[Expression], at: Positions) -> Named:
         total = self.value(parts[0], at)
@@ -271,8 +294,8 @@ class Evaluator:
     def range(self, index: str, e: Expression) -> int:
         """How far an index runs: within every array that it subscripts plainly or with an offset."""
         sizes: list[int] = []
-        for node in walk(e):
-            if isinstance(node, Ref) and node.indices:
+        for node in nodes_of(e, Ref):
+            if node.indices:
                 for part, size in zip(node.indices, self.shape(node.name), strict=False):
                     if part == Index(index):
                         sizes.append(size)
@@ -439,47 +462,48 @@ class Evaluator:
         return gather(_renamed(plain, {v: k for k, v in apart.items()}), own)
 
     def slope(self, body: Expression, at: Positions, name: str, subscripts: list[Named]) -> Named:
-        """∂body/∂name[subscripts], other names fixed, by a five-point formula, at all positions of the subscripts."""
+        """∂body/∂name[subscripts], other names fixed, by differences, at all positions of the subscripts."""
         bound = set(index_names(body)) - set(free_indices(body))
         clash = {a: f"{a} apart" for a in union(subscripts) if a in bound}
         if clash:
             found = self.slope(body, at, name, [_renamed(s, clash) for s in subscripts])
             return _renamed(found, {v: k for k, v in clash.items()})
         if self.exact:  # a polynomial of the fourth degree at most
-            return self.by_five_points(body, at, name, subscripts, 1, _exact_slope)
-        digits = mpmath.mp.dps
-        with mpmath.workdps(digits * 7 // 3):  # so that the differences' cancellation costs nothing
-            step = mpmath.mpf(10) ** -(digits * 5 // 12)  # the formula's error is its fourth power
-            return self.by_five_points(body, at, name, subscripts, step, lambda *points: _five_points(points, step))
+            by = (-1, 1) if degree(body, name) <= 2 else (-2, -1, 1, 2)
+            return self.by_points(body, at, name, subscripts, by, _exact_slope)
+        digits = digits_now()
+        with working_digits(digits * 7 // 3):  # so that the differences' cancellation costs nothing
+            step = Decimal(10) ** -(digits * 3 // 4)  # the formula's error is of its square
+            return self.by_points(body, at, name, subscripts, (-step, 0, step), lambda *points: _slope(points, step))
 
-    def by_five_points(
+    def by_points(
         self,
         body: Expression,
         at: Positions,
         name: str,
         subscripts: list[Named],
-        step: Any,
+        by: Sequence[Any],
         formula: Callable[..., Any],
     ) -> Named:
-        """The formula of the values at −2, −1, 0, 1 and 2 steps."""
-        moved = self.moved(self.stored(name), subscripts, step, self.setting.structures.get(name))
+        """The formula of the values where the entry is moved by so much."""
+        moved = self.moved(self.stored(name), subscripts, by, self.setting.structures.get(name))
         inner = Evaluator(self.setting, {**self.values, name: moved}, self.adjoints, self.exact)
         value = inner.value(body, at)
         if STEPS not in value.axes:
-            value = elementwise(lambda v, _: v, value, Named(np.zeros(5, dtype=object), (STEPS,)))
-        value = _full(value, {**at, STEPS: range(5)})
+            value = elementwise(lambda v, _: v, value, Named(np.zeros(len(by), dtype=object), (STEPS,)))
+        value = _full(value, {**at, STEPS: range(len(by))})
         kept = tuple(a for a in value.axes if a != STEPS)
         points = spread(value, (STEPS, *kept), value.rank)
-        found = np.frompyfunc(formula, 5, 1)(*points)
+        found = np.frompyfunc(formula, len(by), 1)(*points)
         return Named(np.asarray(found, dtype=object), kept)
 
-    def moved(self, whole: Named, subscripts: list[Named], step: Any, structure: str | None = None) -> Named:
-        """The array with a small step, twice to each side, at one entry; the entry and the step are named axes.
+    def moved(self, whole: Named, subscripts: list[Named], by: Sequence[Any], structure: str | None = None) -> Named:
+        """The array with one entry moved by each of some steps; the entry and the step are named axes.
 
         Of a structured matrix the entries that the one determines move with it, and none where it is not free.
         """
         axes = (*union([whole, *subscripts]), STEPS)
-        steps = Named(np.array([k * step for k in (-2, -1, 0, 1, 2)], dtype=object), (STEPS,))
+        steps = Named(np.array(by, dtype=object), (STEPS,))
         here = np.ones((1,) * (len(axes) + whole.rank), dtype=bool)
         for k, (subscript, size) in enumerate(zip(subscripts, whole.shape, strict=True)):
             place = spread(subscript, axes, 0)
@@ -493,6 +517,8 @@ class Evaluator:
 
 
 STEPS = "steps of the slope"
+KINK = Decimal(10) ** -12  # by which slopes to the left and to the right may differ
+ROUNDING = Decimal(10) ** -35  # that a slope may have
 
 
 def _with_it(here: np.ndarray, structure: str) -> np.ndarray:
@@ -527,28 +553,31 @@ def _extreme(better: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return choose
 
 
-def _exact_slope(first: Any, second: Any, _: Any, fourth: Any, fifth: Any) -> Any:
-    """The slope of a polynomial of the fourth degree at most, from its values at whole steps."""
-    hole = next((v for v in (first, second, fourth, fifth) if isinstance(v, Hole)), None)
-    if hole is not None:
-        return hole
-    twelve_times = first - 8 * second + 8 * fourth - fifth
-    if isinstance(twelve_times, int):
-        return twelve_times // 12 if twelve_times % 12 == 0 else Fraction(twelve_times, 12)
-    return twelve_times / 12
-
-
-def _five_points(values: Sequence[Any], step: Any) -> Any:
-    """The slope from values at −2, −1, 0, 1 and 2 steps; a kink on the way is no derivative."""
+def _exact_slope(*values: Any) -> Any:
+    """The slope of a polynomial, of the second degree from two values, of the fourth from four, at whole steps."""
     hole = next((v for v in values if isinstance(v, Hole)), None)
     if hole is not None:
         return hole
-    found = [mpmath.mpf(v.numerator) / v.denominator if isinstance(v, Fraction) else mpmath.mpf(v) for v in values]
-    left, right = (found[2] - found[1]) / step, (found[3] - found[2]) / step
-    if abs(right - left) > mpmath.mpf(10) ** -12 * max(1, abs(left), abs(right)):
+    if len(values) == 2:
+        times, total = 2, values[1] - values[0]
+    else:
+        times, total = 12, values[0] - 8 * values[1] + 8 * values[2] - values[3]
+    if isinstance(total, int):
+        return total // times if total % times == 0 else Fraction(total, times)
+    return total / times
+
+
+def _slope(values: Sequence[Any], step: Decimal) -> Any:
+    """The slope from the values a step to the left, here, and a step to the right; a kink here is no derivative."""
+    hole = next((v for v in values if isinstance(v, Hole)), None)
+    if hole is not None:
+        return hole
+    first, here, last = map(many_digits, values)
+    slope = (last - first) / (2 * step)
+    size = max(Decimal(1), abs(slope))
+    if abs(first + last - 2 * here) > step * KINK * size:
         return UNCOMPUTED
-    slope = (found[0] - 8 * found[1] + 8 * found[3] - found[4]) / (12 * step)
-    rounding = max(abs(value) for value in found) / step * mpmath.mpf(10) ** (5 - mpmath.mp.dps)
-    if rounding > mpmath.mpf(10) ** -35 * max(1, abs(slope)):
+    rounding = max(abs(first), abs(last)) / step * Decimal(10) ** (5 - digits_now())
+    if rounding > ROUNDING * size:
         return UNCOMPUTED  # too large a value for its change to be seen: another point will do
     return slope

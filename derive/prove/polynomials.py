@@ -32,7 +32,7 @@ from derive.expression.nodes import (
     Transpose,
     Where,
 )
-from derive.expression.walk import children, names, walk
+from derive.expression.walk import children, holds, names, nodes_of, walk
 from derive.prove.setting import Setting
 
 HIGHEST = 4  # degree up to which the five-point formula with a step of 1 is exact
@@ -51,7 +51,7 @@ def with_free_nodes(before: Expression, after: Expression, setting: Setting) -> 
         return None
     differentiated = _differentiated((before, after, *(expr for _, expr in setting.adjoints.values())), setting)
     sides = (before, after, *(expr for _, expr in setting.adjoints.values()), *(e for e, _ in differentiated))
-    if not all(map(_is_polynomial, sides)) or any(_degree(e, name) > HIGHEST for e, name in differentiated):
+    if not all(map(_is_polynomial, sides)) or any(degree(e, name) > HIGHEST for e, name in differentiated):
         return None
     bodies = [e for e, _ in differentiated]
     return replace(setting, assumptions=(), equations=tuple(pair for pair in setting.equations if pair[1] in bodies))
@@ -68,7 +68,7 @@ def _differentiated(sides: tuple[Expression, ...], setting: Setting) -> list[tup
     """What is differentiated in these expressions, and by which name."""
     found: list[tuple[Expression, str]] = []
     bodies = {element.name: body for element, body in setting.equations}
-    for node in (node for e in sides for node in walk(e) if isinstance(node, D)):
+    for node in (node for e in sides for node in nodes_of(e, D)):
         name = node.wrt.name
         if not isinstance(node.body, Ref) or node.body.name == name:
             found.append((node.body, name))
@@ -100,7 +100,7 @@ def _stays_whole(e: Expression) -> bool:
         case Pow():
             return isinstance(e.exponent, Number) and e.exponent.value.denominator == 1
         case Div():
-            return all(not isinstance(node, (D, Index)) for node in walk(e.denominator))
+            return not holds(e.denominator, D, Index)
         case Ref():
             return not any(names(i) for i in e.indices)
     return True
@@ -110,24 +110,24 @@ def _compares_places(e: Compare) -> bool:
     """Whether indices, sizes and positions of extrema are compared, whole numbers that no step changes."""
     sides = (e.left, e.right)
     positions = [side for side in sides if isinstance(side, Reduce) and side.op in ("argmax", "argmin")]
-    return not any(isinstance(node, (Ref, D)) for side in sides if side not in positions for node in walk(side))
+    return not any(holds(side, Ref, D) for side in sides if side not in positions)
 
 
 def _is_entry(e: Expression) -> bool:
     return isinstance(e, (Ref, Number))
 
 
-def _degree(e: Expression, name: str) -> int:
+def degree(e: Expression, name: str) -> int:
     """The degree of a polynomial in the entries of a name."""
     match e:
         case Ref():
             return int(e.name == name)
         case Mul() | MatMul() | Call(function="outer"):
-            return sum(_degree(part, name) for part in children(e))
+            return sum(degree(part, name) for part in children(e))
         case Pow(exponent=Number() as exponent):
-            return int(exponent.value) * _degree(e.base, name)
+            return int(exponent.value) * degree(e.base, name)
         case Where():
-            return max(_degree(e.then, name), _degree(e.otherwise, name))
+            return max(degree(e.then, name), degree(e.otherwise, name))
         case Div():
-            return HIGHEST + 1 if _degree(e.denominator, name) else _degree(e.numerator, name)
-    return max((_degree(part, name) for part in children(e)), default=0)
+            return HIGHEST + 1 if degree(e.denominator, name) else degree(e.numerator, name)
+    return max((degree(part, name) for part in children(e)), default=0)

@@ -1,13 +1,16 @@
-"""The functions of one number that the prover evaluates: as many digits as mpmath is set to, or fractions."""
+"""The functions of numbers that the prover evaluates: with as many digits as are worked with, or of fractions."""
 
 from __future__ import annotations
 
 import math
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
 import mpmath
+
+from derive.prove.digits import MOST_EXPONENT, Uncomputed, Undefined, digits_now, many_digits, of_mpmath, to_mpmath
 
 LARGEST = 1e60  # argument of an exponential or a sine, whose digits cost memory
 MOST_DIGITS = float("inf")
@@ -21,37 +24,43 @@ SLOW = (1e9, MOST_DIGITS_SLOW)  # the gamma function and its kin
 INCOMPLETE = (LARGEST_BESSEL, MOST_DIGITS_SLOW)  # the incomplete integrals
 
 
-class Undefined(Exception):
-    """The expression has no (real, finite) value at this point."""
+MOST_REMEMBERED = 20_000  # values of one function
 
 
-class Uncomputed(Undefined):
-    """There may be a value, but computing it would cost too much: no evidence either way."""
-
-
-def real(value: Any) -> Any:
-    if isinstance(value, Fraction):
-        return value
+def _real(value: Any) -> Decimal:
+    """A number of mpmath as a decimal, where it is real and finite."""
     if isinstance(value, mpmath.mpc):
         if value.imag != 0:
             raise Undefined
         value = value.real
     if not mpmath.isfinite(value):
         raise Undefined
-    return value
+    return of_mpmath(value)
 
 
 def _mp(function: Any, largest: float = LARGEST, most_digits: float = MOST_DIGITS) -> Any:
-    """A function of mpmath at numbers, where they are not beyond `largest` and the digits not too many."""
+    """A function of mpmath at numbers, where they are not beyond `largest` and the digits not too many.
 
-    def apply(*args: Any) -> Any:
-        if mpmath.mp.dps > most_digits:
+    Its values are remembered: where one entry of an array is moved, the others stay what they were.
+    """
+    known: dict[tuple[Any, ...], Decimal] = {}
+
+    def apply(*args: Any) -> Decimal:
+        digits = digits_now()
+        if digits > most_digits:
             raise Uncomputed
-        numbers = [mpmath.mpf(a.numerator) / a.denominator if isinstance(a, Fraction) else a for a in args]
-        if any(abs(number) > largest for number in numbers):
+        key = (digits, *args)
+        if key not in known:
+            if len(known) >= MOST_REMEMBERED:
+                known.clear()
+            known[key] = computed(args)
+        return known[key]
+
+    def computed(args: tuple[Any, ...]) -> Decimal:
+        if any(abs(number) > largest for number in args):
             raise Uncomputed
         try:
-            return real(function(*numbers))
+            return _real(function(*map(to_mpmath, args)))
         except (ValueError, ZeroDivisionError, OverflowError, TypeError, mpmath.libmp.NoConvergence):
             raise Undefined from None
 
@@ -70,16 +79,12 @@ def _positive(function: Any) -> Any:
 def _root(u: Any) -> Any:
     if u < 0:
         raise Undefined
-    return mpmath.sqrt(u)
+    return many_digits(u).sqrt()
 
 
-def _step(function: Any, of_mpmath: Any) -> Any:
+def _step(function: Any, rounding: str) -> Any:
     """A function of steps: a whole number, of the kind that its argument is."""
-    return lambda u: Fraction(function(u)) if isinstance(u, Fraction) else of_mpmath(u)
-
-
-def _trunc(u: Any) -> Any:
-    return mpmath.floor(u) if u > 0 else mpmath.ceil(u)
+    return lambda u: u.to_integral_value(rounding) if isinstance(u, Decimal) else type(u)(function(u))
 
 
 def _gammainc(a: Any, x: Any) -> Any:
@@ -132,7 +137,7 @@ def _of_each_order(letter: str, bessel: Any, name: str) -> dict[str, Any]:
 PRIMITIVES: dict[str, Any] = {
     "exp": _mp(mpmath.exp),
     "log": _mp(_positive(mpmath.log), float("inf")),
-    "sqrt": _mp(_root, float("inf")),
+    "sqrt": _root,
     "sin": _mp(mpmath.sin),
     "cos": _mp(mpmath.cos),
     "erf": _mp(mpmath.erf),
@@ -166,10 +171,10 @@ PRIMITIVES: dict[str, Any] = {
     **_of_each_order("k", _besselk, ""),
     **_of_each_order("i", _scaled_i, "e"),
     **_of_each_order("k", _scaled_k, "e"),
-    "floor": _step(math.floor, mpmath.floor),
-    "ceil": _step(math.ceil, mpmath.ceil),
-    "trunc": _step(math.trunc, _trunc),
-    "round": _step(round, mpmath.nint),
+    "floor": _step(math.floor, ROUND_FLOOR),
+    "ceil": _step(math.ceil, ROUND_CEILING),
+    "trunc": _step(math.trunc, ROUND_DOWN),
+    "round": _step(round, ROUND_HALF_EVEN),
     "abs": lambda u: abs(u),
     "sign": lambda u: (u > 0) - (u < 0),
     "maximum": max,
@@ -180,25 +185,32 @@ PRIMITIVES: dict[str, Any] = {
 def divide(u: Any, v: Any) -> Any:
     if v == 0:
         raise Undefined
-    if isinstance(u, Fraction) != isinstance(v, Fraction):
-        u, v = (mpmath.mpf(w.numerator) / w.denominator if isinstance(w, Fraction) else w for w in (u, v))
-    if isinstance(u, int) and isinstance(v, (int, Fraction)):
-        return Fraction(u) / v
-    return u / v
+    if isinstance(u, Decimal) or isinstance(v, Decimal):
+        return many_digits(u) / many_digits(v)
+    return Fraction(u) / v
 
 
 def power(u: Any, v: Any) -> Any:
     if abs(v) > max(MOST_POWER, 10_000):  # before anything counts its digits
         raise Uncomputed
-    whole = v.denominator == 1 if isinstance(v, Fraction) else v == int(v) if mpmath.isfinite(v) else False
+    whole = v == int(v)
     if u == 0 and v <= 0:
         raise Undefined
     if u < 0 and not whole:
         raise Undefined
     if whole and abs(v) < 10_000:
-        if isinstance(u, Fraction) and abs(v) > 64:
-            u = mpmath.mpf(u.numerator) / u.denominator
-        return u ** int(v)
-    if abs(v) > MOST_POWER:
+        return _whole_power(u, int(v))
+    return _POWER(u, v)
+
+
+_POWER = _mp(mpmath.power, float("inf"))
+
+
+def _whole_power(u: Any, n: int) -> Any:
+    if n == 2:
+        return u * u
+    if isinstance(u, Decimal) and abs(u.adjusted() * n) > MOST_EXPONENT:
         raise Uncomputed
-    return _mp(mpmath.power, float("inf"))(u, v)
+    if n < 0:
+        return divide(1, _whole_power(u, -n))
+    return (many_digits(u) if isinstance(u, Fraction) and n > 64 else u) ** n

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from math import prod
 from typing import Any
 
-import mpmath
 import numpy as np
 
 from derive.expression.build import TWO
-from derive.expression.nodes import Add, Binder, Call, Compare, D, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
-from derive.expression.walk import free_indices, names, walk
+from derive.expression.nodes import Add, Call, Compare, D, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
+from derive.expression.walk import binders, free_indices, holds, names, nodes_of, walk
+from derive.prove.digits import Undefined, many_digits, working_digits
 from derive.prove.named import UNDEFINED, Hole, Named, Positions, as_plain, elementwise, name_axes
-from derive.prove.numeric import DIGITS, Evaluator
+from derive.prove.numeric import DIGITS, LONGEST, Evaluator
+from derive.prove.points import RECENT
 from derive.prove.polynomials import apart, with_free_nodes
-from derive.prove.primitives import Undefined
 from derive.prove.setting import Setting
 from derive.prove.sizes import numbers_for
 
@@ -33,7 +35,7 @@ MOST_INDICES = 2  # beside which three positions of each are compared at once
 TRIES = 600  # points tried to find them
 KINKS, AT_KINKS = 24, -1  # points of small whole numbers, and the attempt that means them
 AGREEING_DIGITS = 30
-TOLERANCE = mpmath.mpf(10) ** -AGREEING_DIGITS
+TOLERANCE = Decimal(10) ** -AGREEING_DIGITS
 RANGES = ((-2, 2), (0, 1), (-1, 1), (0, 4), (-12, 12), (1, 30), (20, 400), (-400, -20), (300, 9000))
 
 
@@ -49,11 +51,10 @@ def agree_numerically(before: Expression, after: Expression, setting: Setting) -
 
 
 def _agree(before: Expression, after: Expression, setting: Setting, exact: bool) -> bool | None:
-    generator = random.Random(20190203)
-    with mpmath.workdps(DIGITS):
+    with working_digits(DIGITS):
         compared = 0
         for attempt in range(TRIES):
-            evaluator = sample(before, after, setting, generator, attempt, exact)
+            evaluator = _point(before, after, setting, attempt, exact)
             if evaluator is None:
                 continue
             outcome = _compare(before, after, setting, evaluator, attempt)
@@ -68,7 +69,7 @@ def _agree(before: Expression, after: Expression, setting: Setting, exact: bool)
 def differ_at_a_kink(before: Expression, after: Expression, setting: Setting) -> bool:
     """Whether the sides differ at a point of small whole numbers, where arguments meet zero and each other."""
     generator = random.Random(20190203)
-    with mpmath.workdps(DIGITS):
+    with working_digits(DIGITS):
         points = (sample(before, after, setting, generator, AT_KINKS) for _ in range(KINKS))
         return any(point is not None and _compare(before, after, setting, point) is False for point in points)
 
@@ -76,7 +77,7 @@ def differ_at_a_kink(before: Expression, after: Expression, setting: Setting) ->
 def _sizes(setting: Setting, expressions: Iterable[Expression], attempt: int) -> dict[str, int]:
     """A prime for each size name, at which every shape and every range has entries."""
     shapes = [size for shape in (*setting.shapes.values(), tuple(setting.ranges.values())) for size in shape]
-    ranges = [size for e in expressions for node in walk(e) if isinstance(node, Binder) for size in node.ranges]
+    ranges = [size for e in expressions for node in binders(e) for size in node.ranges]
     found = dict.fromkeys(name for size in shapes for name in names(size))
     return numbers_for(tuple(found), (*shapes, *ranges), swapped=attempt % 2 == 1)
 
@@ -90,24 +91,44 @@ def sample(
     exact: bool | None = None,
 ) -> Evaluator | None:
     exact = is_exact(before, after, setting) if exact is None else exact
+    return _drawn(_asked(before, after, setting, attempt), setting, generator, attempt, exact)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a step asks of a point: the names that need values, sizes, how long axes may be, which names are subscripts
+    and of axes how long."""
+
+    names: tuple[str, ...]
+    sizes: tuple[tuple[str, int], ...]
+    longest: int
+    subscripts: tuple[tuple[str, Expression], ...]
+
+
+def _asked(before: Expression, after: Expression, setting: Setting, attempt: int) -> _Asked:
     known = (*(body for _, body in setting.equations), *(expr for _, expr in setting.adjoints.values()))
+    wanted = dict.fromkeys(name for element, body in setting.equations for name in (element.name, *names(body)))
+    wanted |= dict.fromkeys(name for _, expr in setting.adjoints.values() for name in names(expr))
+    wanted |= names(before) | names(after)  # last, so that all steps of a derivation are held to the same values
+    longest = max(LONGEST, 1 + _largest_subscript((before, after, *known)))
+    if _must_not_be_cut((before, after, *known), setting, longest):
+        longest = max(longest, LONGEST_UNCUT)
     sizes = _sizes(setting, (before, after, *known), attempt)
+    return _Asked(
+        tuple(wanted), tuple(sizes.items()), longest, tuple(_subscripts((before, after, *known), setting).items())
+    )
+
+
+def _drawn(asked: _Asked, setting: Setting, generator: random.Random, attempt: int, exact: bool) -> Evaluator | None:
+    """Random values of what is not computed, and what the equations make of them."""
+    sizes, subscripts = dict(asked.sizes), dict(asked.subscripts)
     computed = {element.name for element, _ in setting.equations}
-    wanted = dict.fromkeys(names(before)) | dict.fromkeys(names(after))
-    for element, body in setting.equations:
-        wanted |= dict.fromkeys((element.name, *names(body)))
-    for _, expr in setting.adjoints.values():
-        wanted |= dict.fromkeys(names(expr))
-    evaluator = Evaluator(setting, {}, {}, exact)
-    evaluator.values = {name: evaluator.lift(n) for name, n in sizes.items()}
     adjoints: dict[str, Any] = {}
-    evaluator.adjoints = adjoints
-    evaluator.longest = max(evaluator.longest, 1 + _largest_subscript((before, after, *known)))
-    if _must_not_be_cut((before, after, *known), setting, evaluator.longest):
-        evaluator.longest = max(evaluator.longest, LONGEST_UNCUT)
-    subscripts = _subscripts((before, after, *known), setting)
+    evaluator = Evaluator(setting, {}, adjoints, exact)
+    evaluator.values = {name: evaluator.lift(n) for name, n in sizes.items()}
+    evaluator.longest = asked.longest
     try:
-        for name in wanted:
+        for name in asked.names:
             shape = _concrete(setting.shapes.get(name, ()), evaluator)
             if name not in sizes and name not in computed:
                 drawn = _random(shape, generator, attempt, exact)
@@ -116,16 +137,30 @@ def sample(
                     evaluator.values[name] = _each_in(shape, generator, evaluator, subscripts[name])
             adjoints[name] = _random(shape, generator, 0, exact)
         _solve_assumptions(setting, evaluator)
-        compute_nodes(setting, evaluator, wanted)
+        compute_nodes(setting, evaluator, asked.names)
     except Undefined:
         return None
     return evaluator
 
 
+def _point(before: Expression, after: Expression, setting: Setting, attempt: int, exact: bool) -> Evaluator | None:
+    """The point of an attempt; the steps of a derivation share it, and what was computed at it."""
+    asked = _asked(before, after, setting, attempt)
+
+    def drawn() -> Evaluator | None:
+        evaluator = _drawn(asked, setting, random.Random(20190203 + attempt), attempt, exact)
+        if evaluator is not None:
+            evaluator.remembers = True
+        return evaluator
+
+    found: Evaluator | None = RECENT.get((setting.identity, asked, attempt, exact), drawn)
+    return found
+
+
 def _largest_subscript(expressions: tuple[Expression, ...]) -> int:
     """The largest number in a subscript: the entry that it names must be there."""
-    subscripts = (i for e in expressions for node in walk(e) if isinstance(node, Ref) for i in node.indices)
-    return max((int(n.value) for i in subscripts for n in walk(i) if isinstance(n, Number)), default=0)
+    subscripts = (i for e in expressions for node in nodes_of(e, Ref) for i in node.indices)
+    return max((int(n.value) for i in subscripts for n in nodes_of(i, Number)), default=0)
 
 
 def _must_not_be_cut(expressions: tuple[Expression, ...], setting: Setting, longest: int) -> bool:
@@ -138,13 +173,13 @@ def _must_not_be_cut(expressions: tuple[Expression, ...], setting: Setting, long
 
 def has_shifted_subscripts(e: Expression) -> bool:
     """Whether a subscript is computed, as in ``x[i + p]``."""
-    subscripts = (i for node in walk(e) if isinstance(node, Ref) for i in node.indices)
+    subscripts = (i for node in nodes_of(e, Ref) for i in node.indices)
     return any(not isinstance(i, (Index, Number, Ref)) for i in subscripts)
 
 
 def _longest_range(expressions: tuple[Expression, ...], setting: Setting) -> int:
     """The largest range that an index is known to have, as a number: the entries that it names must be there."""
-    sums = (size for e in expressions for node in walk(e) if isinstance(node, Reduce) for size in node.ranges)
+    sums = (size for e in expressions for node in nodes_of(e, Reduce) for size in node.ranges)
     sizes = (*setting.ranges.values(), *sums)
     return max((int(size.value) for size in sizes if isinstance(size, Number)), default=0)
 
@@ -153,12 +188,12 @@ def _subscripts(expressions: tuple[Expression, ...], setting: Setting) -> dict[s
     """Names that stand as subscripts, with the size of the axis: they hold whole numbers below it."""
     found: dict[str, Expression] = {}
     for e in expressions:
-        for node in walk(e):
+        for node in walk(e, Ref, Call):
             if isinstance(node, Ref):
                 for index, size in zip(node.indices, setting.shapes.get(node.name, ()), strict=False):
-                    found |= {inner.name: size for inner in walk(index) if isinstance(inner, Ref)}
+                    found |= {inner.name: size for inner in nodes_of(index, Ref)}
             elif isinstance(node, Call) and node.function == "delta":
-                inside = {inner.name for arg in node.args for inner in walk(arg) if isinstance(inner, Ref)}
+                inside = {inner.name for arg in node.args for inner in nodes_of(arg, Ref)}
                 found = dict.fromkeys(inside, TWO) | found  # no axis is shorter than two here
     return found
 
@@ -203,13 +238,12 @@ def _structured(drawn: Any, name: str, setting: Setting) -> Any:
 def draw_number(generator: random.Random, attempt: int, exact: bool) -> Any:
     """Both signs and several magnitudes; now and then in (0, 1), where logarithms and probabilities live."""
     if attempt == AT_KINKS:
-        return generator.randint(-1, 1) if exact else mpmath.mpf(generator.randint(-1, 1))
+        return generator.randint(-1, 1) if exact else Decimal(generator.randint(-1, 1))
     low, high = RANGES[attempt % len(RANGES)]
     whole = generator.randint(low * 997, high * 997) or 1
     if exact:
         return whole
-    value = Fraction(whole, 997)
-    return mpmath.mpf(value.numerator) / value.denominator
+    return Decimal(whole) / 997
 
 
 def compute_nodes(setting: Setting, evaluator: Evaluator, wanted: Iterable[str]) -> None:
@@ -308,7 +342,7 @@ def _solved_for(name: str, assumption: Compare, at: Mapping[str, int], evaluator
 
 def _first_entry(name: str, assumption: Compare, at: Mapping[str, int]) -> tuple[int, ...]:
     """The first entry of a name that an equation speaks of, at a position of its free indices."""
-    element = next(node for node in walk(assumption) if isinstance(node, Ref) and node.name == name)
+    element = next(node for node in nodes_of(assumption, Ref) if node.name == name)
     return tuple(at.get(i.name, 0) if isinstance(i, Index) else 0 for i in element.indices)
 
 
@@ -330,7 +364,7 @@ def _polynomial(e: Expression) -> bool:
     allowed = (Add, Mul, Neg, Number, Ref, Index, Reduce)
     return all(
         isinstance(n, allowed) or (isinstance(n, Pow) and isinstance(n.exponent, Number)) for n in walk(e)
-    ) and not any(isinstance(n, D) for n in walk(e))
+    ) and not holds(e, D)
 
 
 def positions_of_indices(
@@ -399,12 +433,12 @@ def sides_of(
 ) -> list[Pair] | None:
     """The values of both sides, entry by entry; None where the left side cannot be evaluated at all."""
     try:
-        left = evaluator.value(before, positions)
+        left = evaluator.line(before, positions)
     except (Undefined, ValueError):  # numpy's word for shapes that do not fit
         return None
     left = over_axes(left, setting, positions)
     try:
-        right = over_axes(evaluator.value(after, positions), setting, positions)
+        right = over_axes(evaluator.line(after, positions), setting, positions)
         pairs = elementwise(np.frompyfunc(lambda u, v: (u, v), 2, 1), left, right)
     except (Undefined, ValueError):
         return [(entry, UNDEFINED) for entry in left.data.flat]
@@ -439,7 +473,7 @@ def equal_after_all(
     They differ where each has the same value with more digits as with fewer.
     """
     for digits in () if evaluator.exact else SECOND_LOOKS:
-        with mpmath.workdps(digits):
+        with working_digits(digits):
             closer = Evaluator(setting, evaluator.values, evaluator.adjoints)
             closer.longest = evaluator.longest
             try:
@@ -464,7 +498,5 @@ def _settled(first: Any, second: Any) -> bool:
 def _close(left: Any, right: Any) -> bool:
     if isinstance(left, (int, Fraction)) and isinstance(right, (int, Fraction)):
         return left == right
-    left, right = (
-        mpmath.mpf(v.numerator) / v.denominator if isinstance(v, Fraction) else mpmath.mpf(v) for v in (left, right)
-    )
+    left, right = many_digits(left), many_digits(right)
     return bool(abs(left - right) <= TOLERANCE * max(1, abs(left), abs(right)))

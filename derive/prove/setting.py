@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from derive.expression.nodes import Compare, Expression, Ref
 from derive.expression.walk import names
@@ -39,6 +40,16 @@ class Setting:
     axes: tuple[str, ...] = ()
     ranges: Mapping[str, Expression] = field(default_factory=dict)
     structures: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def identity(self) -> tuple[object, ...]:
+        """What settings have in common in which names have the same values at the same points."""
+        spelled = (*(body for _, body in self.equations), *(expr for _, expr in self.adjoints.values()))
+        tables = (self.adjoints, self.shapes, self.ranges, self.structures)
+        return (
+            self.equations, self.loss, self.node, self.consumers, self.assumptions, self.axes,
+            tuple(map(str, spelled)), *(tuple(table.items()) for table in tables),
+        )  # fmt: skip
 
     def key(self, *sides: Expression) -> tuple[object, ...]:
         """What two settings have in common in which the same is true of a step, known adjoints apart."""

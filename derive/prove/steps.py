@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from derive.cache import Cache
 from derive.errors import DeriveError
 from derive.expression.nodes import Call, D, Expression, Index, MatMul, Reduce, Ref, Stack, Transpose, Where
-from derive.expression.walk import contains, walk
+from derive.expression.walk import holds, nodes_of
 from derive.prove.congruence import Pair, differences, generalised, speaks_for_itself
 from derive.prove.edges import edges, edges_in
 from derive.prove.lengths import of_any_length
+from derive.prove.points import RECENT
 from derive.prove.setting import ProofError, Setting
 from derive.prove.symbolic import prove_symbolically
+from derive.prove.to_sympy import forget_slopes
 
 NOWHERE = "no point was found at which the left side is defined"
 
@@ -41,6 +43,8 @@ def judge(before: Expression, after: Expression, setting: Setting | None = None)
     general = of_any_length(before, after, setting)
     if general is not None and (found := judge(*general)).proof is not None:
         return found
+    if setting.node and not setting.adjoints:
+        return _for_any_adjoints(before, after, setting)
     if setting.adjoints and _keeps_adjoints(before, after, setting):
         found = _for_any_adjoints(before, after, replace(setting, adjoints={}))
         if found.proof is not None:
@@ -56,7 +60,7 @@ def _keeps_adjoints(before: Expression, after: Expression, setting: Setting) -> 
 
 
 def _adjoints_in(e: Expression, setting: Setting) -> set[str]:
-    return {n.wrt.name for n in walk(e) if isinstance(n, D) and isinstance(n.body, Ref) and n.body.name == setting.loss}
+    return {n.wrt.name for n in nodes_of(e, D) if isinstance(n.body, Ref) and n.body.name == setting.loss}
 
 
 _FOR_ANY: Cache[Verdict] = Cache()
@@ -73,10 +77,12 @@ def forget() -> None:
     """Forgets what was judged (for measuring)."""
     _FOR_ANY.clear()
     _EVERYWHERE.clear()
+    RECENT.clear()
+    forget_slopes()
 
 
 def _judge(before: Expression, after: Expression, setting: Setting) -> Verdict:
-    scalar = not any(contains(e, _is_tensor) for e in (before, after)) and not any(setting.shapes.values())
+    scalar = not any(setting.shapes.values()) and not any(map(_holds_tensors, (before, after)))
     if _proved_symbolically(before, after, setting):
         return _within_the_domain("symbolic", before, after, setting) if scalar else Verdict("symbolic")
     from derive.prove.sampling import agree_numerically  # numpy and mpmath wait until they are needed
@@ -115,8 +121,7 @@ def _within_the_domain(proof: str, before: Expression, after: Expression, settin
         edge = new_edge(before, after, setting)
         if edge is not None:
             return Verdict(None, f"a pole that was not there: {edge}")
-    nodes = [*walk(before), *walk(after)]
-    if any(map(_has_a_kink, nodes)) and not any(isinstance(n, D) for n in nodes):
+    if any(map(_has_a_kink, (before, after))) and not any(holds(e, D) for e in (before, after)):
         from derive.prove.sampling import differ_at_a_kink
 
         if differ_at_a_kink(before, after, setting):
@@ -126,11 +131,11 @@ def _within_the_domain(proof: str, before: Expression, after: Expression, settin
 
 def _has_a_kink(e: Expression) -> bool:
     """Whether a function of cases is seen; derivatives follow the conventions there, values must be equal."""
-    return isinstance(e, Where) or (isinstance(e, Call) and e.function in ("abs", "sign", "maximum", "minimum"))
+    return holds(e, Where) or any(n.function in ("abs", "sign", "maximum", "minimum") for n in nodes_of(e, Call))
 
 
-def _is_tensor(e: Expression) -> bool:
-    return isinstance(e, (Index, Reduce, MatMul, Transpose, Stack)) or (isinstance(e, Call) and e.function == "delta")
+def _holds_tensors(e: Expression) -> bool:
+    return holds(e, Index, Reduce, MatMul, Transpose, Stack) or any(n.function == "delta" for n in nodes_of(e, Call))
 
 
 def prove(before: Expression, after: Expression, setting: Setting, rule: str) -> str:

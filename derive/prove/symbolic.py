@@ -15,7 +15,7 @@ from typing import Any
 import sympy
 
 from derive.expression.nodes import Call, Compare, D, Expression, Reduce, Ref, Where
-from derive.expression.walk import operations, replace, transform, walk
+from derive.expression.walk import holds, nodes_of, operations, replace, transform, walk
 from derive.functions import FUNCTIONS
 from derive.prove.setting import Setting
 from derive.prove.to_sympy import Converter, Functions, Unconvertible, defined_as
@@ -58,18 +58,18 @@ def prove_symbolically(
 
 def _puts_in_adjoints(before: Expression, setting: Setting) -> bool:
     """Whether an adjoint stands in the line whose value is known: then the line mostly holds whatever the rest is."""
-    adjoints = (n.wrt for n in walk(before) if isinstance(n, D) and str(n.body) == setting.loss)
+    adjoints = (n.wrt for n in nodes_of(before, D) if str(n.body) == setting.loss)
     return any(wrt.name in setting.adjoints for wrt in adjoints)
 
 
 def _branches(before: Expression, after: Expression) -> Iterator[tuple[Expression, Expression]]:
     """Both sides on every branch of their case distinctions, functions with cases written out."""
-    if sum(map(_has_cases, dict.fromkeys(n for e in (before, after) for n in walk(e)))) > MOST_CONDITIONS:
+    if sum(map(_has_cases, dict.fromkeys(n for e in (before, after) for n in walk(e, Call, Where)))) > MOST_CONDITIONS:
         raise Unconvertible
     left, right = _written_out(before), _written_out(after)
-    if any(isinstance(n, Where) for e in (left, right) for r in walk(e) if isinstance(r, Reduce) for n in walk(r)):
+    if any(holds(r, Where) for e in (left, right) for r in nodes_of(e, Reduce)):
         raise Unconvertible  # which case holds differs from term to term
-    conditions = list(dict.fromkeys(n.condition for e in (left, right) for n in walk(e) if isinstance(n, Where)))
+    conditions = list(dict.fromkeys(n.condition for e in (left, right) for n in nodes_of(e, Where)))
     if not conditions:
         yield before, after
         return
@@ -83,7 +83,7 @@ def _branches(before: Expression, after: Expression) -> Iterator[tuple[Expressio
 def _has_cases(e: Expression) -> bool:
     if isinstance(e, Call) and e.function in FUNCTIONS:
         definition = defined_as(e.function)
-        return definition is not None and any(isinstance(n, Where) for n in walk(definition))
+        return definition is not None and holds(definition, Where)
     return isinstance(e, Where)
 
 
@@ -141,7 +141,7 @@ def _squared_signs(e: Any) -> Any:
 
 
 def _vanishes(before: Expression, after: Expression, setting: Setting, functions: Functions | None) -> bool:
-    if any(isinstance(node, Reduce) for e in (before, after) for node in walk(e)):
+    if any(holds(e, Reduce) for e in (before, after)):
         return _sums_vanish(before, after, setting)
     for by_name in (True, False):
         convert = Converter(setting, by_name, functions=functions)

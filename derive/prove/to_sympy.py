@@ -7,7 +7,7 @@ prover's own and shares nothing with the engine's algebra.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import sympy
@@ -28,7 +28,7 @@ from derive.expression.nodes import (
     Ref,
     Where,
 )
-from derive.expression.walk import contains, free_indices, index_names, rename_indices, replace, walk
+from derive.expression.walk import free_indices, holds, index_names, nodes_of, rename_indices, replace
 from derive.functions import FUNCTIONS
 from derive.parse.expression import parse_expression
 from derive.prove.setting import FREE_ENTRIES, Setting
@@ -118,6 +118,23 @@ def defined_as(name: str) -> Expression | None:
     return None if text is None else parse_expression(text)
 
 
+@lru_cache(maxsize=4096)
+def _slope(e: Any, x: Any) -> Any:
+    """SymPy's derivative: the steps of a derivation ask for the same ones again and again."""
+    return sympy.diff(e, x)
+
+
+@lru_cache(maxsize=4096)
+def _apart(body: Expression, by_name: bool) -> Any:
+    return Converter(Setting(), by_name)(body)
+
+
+def forget_slopes() -> None:
+    """Forgets what was differentiated (for measuring)."""
+    _slope.cache_clear()
+    _apart.cache_clear()
+
+
 class Converter:
     """Core expressions to SymPy, in a setting; `by_name` keeps functions that SymPy knows by their names.
 
@@ -205,7 +222,7 @@ class Converter:
         definition = defined_as(e.function) if row else None
         if row is None or definition is None:
             raise Unconvertible
-        if self.sums.depth and contains(definition, lambda n: isinstance(n, Where)):
+        if self.sums.depth and holds(definition, Where):
             return sympy.Function(e.function)(*map(self, e.args))  # its cases differ from term to term
         return self(replace(definition, {Ref(p): arg for p, arg in zip(row.parameters, e.args, strict=True)}))
 
@@ -230,14 +247,16 @@ class Converter:
         """The derivative by one element, where the right-hand side has no other element of that tensor."""
         if self.setting.structures.get(x.name) in FREE_ENTRIES:
             raise Unconvertible  # other entries move with it
-        elements = [node for node in walk(body) if isinstance(node, Ref) and node.name == x.name]
+        elements = [node for node in nodes_of(body, Ref) if node.name == x.name]
         bound = set(index_names(body)) - set(free_indices(body))
         if any(node != x for node in elements) or bound & set(index_names(x)):
             raise Unconvertible
-        return self.at_values(sympy.diff(self.apart(body), _symbol(str(x))))
+        return self.at_values(_slope(self.apart(body), _symbol(str(x))))
 
     def apart(self, body: Expression) -> Any:
         """A right-hand side with every name as a symbol of its own, so that `diff` gives its partial derivative."""
+        if not self.functions and not holds(body, Reduce):
+            return _apart(body, self.by_name)
         inner = Converter(Setting(), self.by_name, functions=self.functions)
         inner.sums = self.sums
         return inner(body)

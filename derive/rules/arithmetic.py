@@ -19,8 +19,8 @@ from derive.expression.nodes import (
     Reduce,
     Where,
 )
-from derive.expression.walk import bottom_up
-from derive.rules.rule import Context, Rule
+from derive.expression.walk import Pass
+from derive.rules.rule import Rule, leaves_up
 
 LARGEST = Fraction(10) ** 40  # numbers beyond this are left as powers
 
@@ -204,14 +204,9 @@ def _differ(a: Expression, b: Expression) -> bool:
     return left is not None and right is not None and left != right
 
 
-def arithmetic(e: Expression, _: Context | None = None) -> Expression | None:
-    result = bottom_up(e, _one_node)
-    return None if result == e else result
+tidy = Pass(_one_node)  # the expression after arithmetic, itself where there is nothing to do
 
 
-def tidy(e: Expression) -> Expression:
-    """The expression after arithmetic, itself where there is nothing to do."""
-    return arithmetic(e) or e
-
-
-ARITHMETIC = Rule("arithmetic", "0 + u = u, 0*u = 0, 1*u = u, -(-u) = u, u**1 = u, and numbers combined", arithmetic)
+ARITHMETIC = Rule(
+    "arithmetic", "0 + u = u, 0*u = 0, 1*u = u, -(-u) = u, u**1 = u, and numbers combined", leaves_up(tidy)
+)

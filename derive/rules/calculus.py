@@ -32,14 +32,14 @@ from derive.expression.nodes import (
 from derive.expression.parts import terms_of
 from derive.expression.walk import (
     bound_apart,
-    contains,
     free_indices,
     fresh,
+    has_name,
     index_names,
     names,
+    nodes_of,
     rename_indices,
     replace,
-    walk,
 )
 from derive.expression.windows import in_reading_order, is_over_window, reading_number
 from derive.functions import FUNCTIONS, Function
@@ -51,7 +51,7 @@ from derive.rules.structures import OF_FREE_ENTRIES, STRUCTURED_VARIABLES
 
 def is_constant(e: Expression, x: Ref) -> bool:
     """Whether the tensor that x belongs to does not occur in e."""
-    return not contains(e, lambda node: isinstance(node, Ref) and node.name == x.name)
+    return not has_name(e, x.name)
 
 
 Differentiation = Callable[[Expression, Ref], Expression | None]
@@ -67,7 +67,7 @@ def _rule(name: str, statement: str, *heads: type, free: bool = False) -> Callab
                 return None
             return differentiate(node.body, node.wrt)
 
-        RULES.append(Rule(name, statement, at_every_place(change), heads=frozenset(heads)))
+        RULES.append(Rule(name, statement, at_every_place(change, D), heads=frozenset(heads)))
         return differentiate
 
     return register
@@ -85,8 +85,10 @@ def _power_of_root(e: Expression, x: Ref) -> Expression | None:
 @_rule("elementwise", "D(f(x[i]), x[k]) = D(f(x[i]), x[i])*delta(i, k)", free=True)
 def _elementwise(e: Expression, x: Ref) -> Expression | None:
     """Where x occurs at one place of indices alone, other entries of x do not matter."""
-    found = {node for node in walk(e) if isinstance(node, Ref) and node.name == x.name}
-    if len(found) != 1 or isinstance(e, Ref):
+    if isinstance(e, Ref) or not x.indices:
+        return None
+    found = {node for node in nodes_of(e, Ref) if node.name == x.name}
+    if len(found) != 1:
         return None
     (own,) = found
     if len(own.indices) < len(x.indices):
@@ -95,7 +97,7 @@ def _elementwise(e: Expression, x: Ref) -> Expression | None:
     counted = [_counted_by(i) for i in own.indices]
     if not pairs or None in counted or not set(counted) <= set(free_indices(e)) or len(set(counted)) < len(counted):
         return None
-    if any(isinstance(node, Reduce) and node.op != "sum" for node in walk(e)):
+    if any(node.op != "sum" for node in nodes_of(e, Reduce)):
         return None
     return mul(D(e, own), *(Call("delta", pair) for pair in pairs))
 
@@ -182,7 +184,7 @@ def _softmax_rule() -> Rule:
         return _softmax(node.body, node.wrt)
 
     statement = "D(a[i], x) = a[i]*(D(u[i], x) - sum(a[j]*D(u[j], x), j)) with a[i] = exp(u[i])/sum(exp(u[j]), j)"
-    return Rule("shares of exponentials", statement, at_every_place(change), frozenset({"exp"}), frozenset({Div}))
+    return Rule("shares of exponentials", statement, at_every_place(change, D), frozenset({"exp"}), frozenset({Div}))
 
 
 def _of_a_name(e: Expression) -> bool:
@@ -370,6 +372,9 @@ def partial_derivative(name: str, argument: int) -> Expression:
     return parse_expression(text)
 
 
+CALLS: frozenset[type] = frozenset({Call})
+
+
 def _function_rule(row: Function, direct: bool) -> Rule:
     """The rule for f(x) itself, or for f(u) with the chain rule."""
 
@@ -389,11 +394,10 @@ def _function_rule(row: Function, direct: bool) -> Rule:
 
     u, needs = ", ".join(row.parameters), frozenset({row.name})
     if direct:
-        return Rule(
-            f"derivative of {row.name}", f"D({row.name}(x), x) = {row.name}'(x)", at_every_place(differentiate), needs
-        )
+        statement = f"D({row.name}(x), x) = {row.name}'(x)"
+        return Rule(f"derivative of {row.name}", statement, at_every_place(differentiate, D), needs, CALLS)
     statement = f"D({row.name}({u}), x) = {row.name}'({u})*D(u, x)"
-    return Rule(f"chain rule for {row.name}", statement, at_every_place(differentiate), needs)
+    return Rule(f"chain rule for {row.name}", statement, at_every_place(differentiate, D), needs, CALLS)
 
 
 @cache
@@ -415,7 +419,7 @@ def _unfold(row: Function) -> Rule:
     return Rule(
         f"definition of {row.name}",
         f"{row.name}({', '.join(row.parameters)}) = {row.definition}",
-        at_every_place(change),
+        at_every_place(change, D),
     )
 
 
@@ -440,7 +444,7 @@ def _inverse(row: Function) -> Rule:
     return Rule(
         f"inverse function rule for {row.name}",
         f"D({row.name}(u), u) = 1/h'({row.name}(u)) with h(u) = {row.inverse}",
-        at_every_place(change),
+        at_every_place(change, D),
     )
 
 

@@ -66,13 +66,13 @@ def _found(node: Expression, context: Context, of_loss: bool, taken: dict[str, N
 
 def _put_local(e: Expression, context: Context) -> Expression | None:
     taken = index_names(e)
-    result = transform(e, lambda node: _found(node, context, of_loss=False, taken=taken))
+    result = transform(e, lambda node: _found(node, context, of_loss=False, taken=taken), D)
     return None if result == e else result
 
 
 def _put_adjoints(e: Expression, context: Context) -> Expression | None:
     taken = index_names(e)
-    result = transform(e, lambda node: _found(node, context, of_loss=True, taken=taken))
+    result = transform(e, lambda node: _found(node, context, of_loss=True, taken=taken), D)
     return None if result == e else result
 
 
@@ -82,7 +82,7 @@ def _unreached(e: Expression, context: Context) -> Expression | None:
     return None
 
 
-CHAIN_RULE = Rule("chain rule", "D(L, v) = sum over the consumers c of v of D(L, c)*D(c, v)", at_every_place(_chain))
+CHAIN_RULE = Rule("chain rule", "D(L, v) = sum over the consumers c of v of D(L, c)*D(c, v)", at_every_place(_chain, D))
 LOCAL_RESULTS = Rule("local derivatives", "the local derivatives found before are put in", _put_local)
 ADJOINTS = Rule("adjoints", "the adjoints found before are put in", _put_adjoints)
-NOT_REACHED = Rule("not reached", "D(L, v) = 0 where the loss does not depend on v", at_every_place(_unreached))
+NOT_REACHED = Rule("not reached", "D(L, v) = 0 where the loss does not depend on v", at_every_place(_unreached, D))

@@ -8,14 +8,20 @@ from functools import lru_cache
 
 from derive.algebra.rational import Rational, TooLarge, alpha_normal
 from derive.expression.build import add, decimal, div, mul, neg, number, power
-from derive.expression.nodes import Add, Call, Div, Expression, Mul, Neg, Number, Pow
+from derive.expression.nodes import Add, Call, Div, Expression, Mul, Neg, Number, Pow, Ref
 from derive.expression.parts import unsigned
-from derive.expression.walk import bottom_up, operations
+from derive.expression.walk import Pass, nodes_of, operations
 from derive.rules.arithmetic import exact, is_decimal, tidy
-from derive.rules.rule import Context, Rule, at_every_place
+from derive.rules.rule import Context, Rule, at_every_place, leaves_up
 from derive.rules.sharing import terms_share
 
 LONGEST_MULTIPLIED_OUT = 30  # operations; a longer fraction hardly becomes shorter when it is multiplied out
+
+
+def length(e: Expression) -> tuple[int, int]:
+    """How long an expression is: its operations, and how often names stand in it; ``2*u`` is shorter than ``u + u``."""
+    return operations(e), sum(1 for _ in nodes_of(e, Ref))
+
 
 Powers = dict[Expression, tuple[Expression, Fraction]]  # by key: the base as shown, its exponent
 
@@ -175,10 +181,11 @@ def _worth(base: Expression) -> bool:
 
 
 def _merge(e: Expression, _: Context) -> Expression | None:
-    result = tidy(bottom_up(e, _merge_node))
-    return None if result == e else result
+    result = tidy(_MERGED(e))
+    return None if result is e or result == e else result
 
 
+_MERGED = Pass(_merge_node, Mul, Div, Pow)
 MERGE_FRACTIONS = Rule("product of fractions", "u*(v/w) = u*v/w", _merge)
 
 
@@ -187,10 +194,11 @@ def _numbers(e: Expression) -> int:
 
 
 def _cancel(e: Expression, _: Context) -> Expression | None:
-    result = tidy(bottom_up(e, _cancel_node))
-    return None if result == e else result
+    result = tidy(_CANCELLED(e))
+    return None if result is e or result == e else result
 
 
+_CANCELLED = Pass(_cancel_node, Mul, Div)
 CANCEL = Rule("cancel", "u*v/(u*w) = v/w, and equal factors become powers", _cancel)
 
 
@@ -228,7 +236,7 @@ def _has_denominator(e: Expression) -> bool:
     return any(sign < 0 for _, sign in _factors(e))
 
 
-COMMON_DENOMINATOR = Rule("common denominator", "u/v + w/z = (u*z + w*v)/(v*z)", at_every_place(_common))
+COMMON_DENOMINATOR = Rule("common denominator", "u/v + w/z = (u*z + w*v)/(v*z)", at_every_place(_common, Add))
 
 
 def _expand_node(e: Expression) -> Expression:
@@ -242,7 +250,7 @@ def _expands(e: Add) -> bool:
 
     Only the answer is kept, not the form: equal sums may run over other ranges.
     """
-    return terms_share(e) and operations(_expanded(e)) < operations(e)
+    return terms_share(e) and length(_expanded(e)) < length(e)
 
 
 def _expanded(e: Add) -> Expression:
@@ -254,12 +262,7 @@ def _expanded(e: Add) -> Expression:
     return e if element.denom != 1 and len(element.denom) > 1 else space.out(element, factored=False)
 
 
-def _expand(e: Expression, _: Context) -> Expression | None:
-    result = bottom_up(e, _expand_node)
-    return None if result == e else result
-
-
-EXPAND = Rule("expand", "u*(v + w) = u*v + u*w, and like terms collected", _expand)
+EXPAND = Rule("expand", "u*(v + w) = u*v + u*w, and like terms collected", leaves_up(Pass(_expand_node, Add)))
 
 
 def _factor_node(e: Expression) -> Expression:
@@ -280,12 +283,7 @@ def _factored(e: Add) -> Expression:
         return e
 
 
-def _factor(e: Expression, _: Context) -> Expression | None:
-    result = bottom_up(e, _factor_node)
-    return None if result == e else result
-
-
-FACTOR = Rule("factor", "u*v + u*w = u*(v + w)", _factor)
+FACTOR = Rule("factor", "u*v + u*w = u*(v + w)", leaves_up(Pass(_factor_node, Add)))
 
 
 def _lowest_terms(e: Expression, _: Context) -> Expression | None:
@@ -316,11 +314,11 @@ def _order_node(e: Expression) -> Expression:
 
 
 def _order(e: Expression, _: Context) -> Expression | None:
-    result = bottom_up(e, _order_node)
-    result = tidy(result)
-    return None if result == e else result
+    result = tidy(_ORDERED(e))
+    return None if result is e or result == e else result
 
 
+_ORDERED = Pass(_order_node, Add)
 ORDER_TERMS = Rule("order of terms", "-u + v = v - u", _order)
 
 
@@ -339,9 +337,4 @@ def _sign_node(e: Expression) -> Expression:
     return e
 
 
-def _sign(e: Expression, _: Context) -> Expression | None:
-    result = bottom_up(e, _sign_node)
-    return None if result == e else result
-
-
-SIGNS = Rule("signs", "-(u - v)*w = (v - u)*w", _sign)
+SIGNS = Rule("signs", "-(u - v)*w = (v - u)*w", leaves_up(Pass(_sign_node, Neg)))

@@ -28,10 +28,20 @@ from derive.expression.nodes import (
     Where,
 )
 from derive.expression.parts import flat_factors, terms_of
-from derive.expression.walk import bottom_up, children, free_indices, names, rename_indices, walk, with_children
+from derive.expression.walk import (
+    Pass,
+    bottom_up,
+    children,
+    free_indices,
+    holds,
+    names,
+    rename_indices,
+    walk,
+    with_children,
+)
 from derive.parse.ranges import MIRRORED, OPPOSITE
 from derive.parse.sizes import collected, polynomial
-from derive.rules.rule import Context, Rule
+from derive.rules.rule import Context, Rule, leaves_up
 
 
 def is_guard(e: Expression) -> bool:
@@ -40,7 +50,7 @@ def is_guard(e: Expression) -> bool:
         return all(map(is_guard, e.conditions))
     return (
         isinstance(e, Compare)
-        and any(isinstance(n, Index) for n in walk(e))
+        and holds(e, Index)
         and all(
             isinstance(n, (Index, Number, Add, Neg, Mul)) or _is_size(n) for side in children(e) for n in walk(side)
         )
@@ -161,6 +171,8 @@ def _plain(test: Compare) -> Compare:
 
 
 def _conditions_decided(e: Expression, context: Context) -> Expression | None:
+    if not holds(e, Where, Compare):
+        return None
     result = _decide(e, Known.of(context))
     return None if result == e else result
 
@@ -217,11 +229,6 @@ def _left_of(condition: Expression, known: Known) -> tuple[Expression, ...] | No
 CONDITIONS = Rule(
     "conditions on indices", "a condition that the ranges decide, solved for its index", _conditions_decided
 )
-
-
-def _into_condition(e: Expression, _: Context) -> Expression | None:
-    result = bottom_up(e, _guards_of_a_sum)
-    return None if result == e else result
 
 
 def _guards_of_a_sum(e: Expression) -> Expression:
@@ -291,12 +298,18 @@ def _taken_out(e: Expression) -> tuple[Expression, Expression] | None:
     return None
 
 
-GUARDED_SUM = Rule("cases as a condition", "sum(u*where(t > 0, v, 0), t) = sum(u*v, t, t > 0)", _into_condition)
+GUARDED_SUM = Rule(
+    "cases as a condition",
+    "sum(u*where(t > 0, v, 0), t) = sum(u*v, t, t > 0)",
+    leaves_up(Pass(_guards_of_a_sum, Reduce)),
+)
 
 
 def _outwards(e: Expression, _: Context) -> Expression | None:
-    result = bottom_up(e, _guard_outside)
-    return None if result == e else result
+    if not holds(e, Where):
+        return None
+    result = _GUARD_OUTSIDE(e)
+    return None if result is e or result == e else result
 
 
 def _guard_outside(e: Expression) -> Expression:
@@ -317,15 +330,21 @@ def _guard_outside(e: Expression) -> Expression:
 
 def _together(e: Add) -> Expression:
     """Terms of the same case as one: ``where(t > 0, u, 0) + v + where(t > 0, w, 0)``."""
-    found: dict[Expression, list[Expression]] = {}
-    for term in e.terms:
-        case = _taken_out(term)
-        found.setdefault(term if case is None else case[0], []).append(term if case is None else case[1])
-    if len(found) == len(e.terms):
+    cases = [_taken_out(term) for term in e.terms]
+    guards = dict.fromkeys(case[0] for case in cases if case is not None)
+    if len(guards) == sum(case is not None for case in cases):
         return e
-    guards = {case[0] for case in map(_taken_out, e.terms) if case is not None}
-    return add(*(Where(key, add(*terms), ZERO) if key in guards else add(*terms) for key, terms in found.items()))
+    parts: list[Expression] = []
+    for term, case in zip(e.terms, cases, strict=True):
+        if case is None:
+            parts.append(term)
+        elif case[0] in guards:
+            del guards[case[0]]
+            parts.append(Where(case[0], add(*(c[1] for c in cases if c is not None and c[0] == case[0])), ZERO))
+    return add(*parts)
 
+
+_GUARD_OUTSIDE = Pass(_guard_outside)
 
 GUARDS_OUT = Rule("cases outside", "u*where(t > 0, v, 0) = where(t > 0, u*v, 0)", _outwards)
 
@@ -434,6 +453,8 @@ TAKING_PART = Rule(
 
 
 def _single(e: Expression, context: Context) -> Expression | None:
+    if not holds(e, Compare):
+        return None  # without a condition every term is there
     known = Known.of(context)
     result = bottom_up(e, lambda node: _one_term(node, known))
     return None if result == e else result

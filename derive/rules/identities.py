@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from derive.algebra.rational import alpha_normal
 from derive.expression.nodes import Call, Expression, Ref
-from derive.expression.walk import bottom_up, children, walk
+from derive.expression.walk import Pass, bottom_up, children, walk
 from derive.parse.expression import parse_expression
-from derive.rules.rule import Context, Rule
+from derive.rules.rule import Rule, leaves_up
 
 ROWS = (
     ("exp of log", "exp(log(u))", "u"),
@@ -56,12 +56,8 @@ def _identity(name: str, before: str, after: str) -> Rule:
             return bottom_up(right, lambda n: binding.get(n.name, n) if isinstance(n, Ref) else n)
         return node
 
-    def apply(e: Expression, _: Context) -> Expression | None:
-        result = bottom_up(e, one)
-        return None if result == e else result
-
     needs = frozenset(node.function for node in walk(left) if isinstance(node, Call))
-    return Rule(name, f"{before} = {after}", apply, needs)
+    return Rule(name, f"{before} = {after}", leaves_up(Pass(one, type(left))), needs)
 
 
 IDENTITIES = tuple(_identity(*row) for row in ROWS)

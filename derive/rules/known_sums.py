@@ -13,7 +13,7 @@ from itertools import permutations
 from derive.algebra.rational import Rational, TooLarge, alpha_normal, parts_sorted
 from derive.expression.build import ONE, ZERO, add, div, mul, neg, number, power
 from derive.expression.nodes import Add, Call, Div, Expression, Index, Mul, Neg, Number, Pow, Reduce, Ref
-from derive.expression.walk import bottom_up, contains, free_indices, operations, rename_indices
+from derive.expression.walk import bottom_up, free_indices, holds, operations, rename_indices
 from derive.rules.expansion import written_out
 from derive.rules.rule import Context, Rule, at_every_place
 
@@ -42,7 +42,7 @@ def _sum_in(body: Expression) -> tuple[Reduce, Expression | None, bool] | None:
     top = bare.numerator if isinstance(bare, Div) else bare
     if not isinstance(top, Reduce) or top.op != "sum" or top.condition is not None:
         return None
-    if divisor is not None and (free_indices(divisor) or contains(divisor, lambda n: isinstance(n, Reduce))):
+    if divisor is not None and (free_indices(divisor) or holds(divisor, Reduce)):
         return None
     return top, divisor, negative
 
@@ -159,10 +159,12 @@ def _counted(term: Expression) -> Expression:
     return term
 
 
-KNOWN_SUM = Rule("sum of a node", "sum(x[j], j) = d*m where m = sum(x[j], j)/d", at_every_place(_replaced))
+KNOWN_SUM = Rule("sum of a node", "sum(x[j], j) = d*m where m = sum(x[j], j)/d", at_every_place(_replaced, Reduce))
 
 
 def _named_quotient(e: Expression, context: Context) -> Expression | None:
+    if not holds(e, Div):
+        return None
     result = bottom_up(e, lambda node: _quotient(node, context.equations))
     return None if result == e else result
 

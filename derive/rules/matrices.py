@@ -75,21 +75,21 @@ def _sizes(matrix: Expression, context: Context) -> tuple[Expression, ...]:
 INVERSE_MATRIX = Rule(
     "derivative of an inverse matrix",
     "D(inv(A)[i, j], x) = -sum(inv(A)[i, k]*D(A[k, l], x)*inv(A)[l, j], k, l), from A @ inv(A) = I",
-    at_every_place(_inverse),
+    at_every_place(_inverse, D),
     frozenset({"inv"}),
     frozenset({Item}),
 )
 DETERMINANT = Rule(
     "derivative of a determinant",
     "D(det(A), x) = det(A)*sum(inv(A)[l, k]*D(A[k, l], x), k, l), Jacobi's formula",
-    at_every_place(_determinant),
+    at_every_place(_determinant, D),
     frozenset({"det"}),
     frozenset({Call}),
 )
 LOG_DETERMINANT = Rule(
     "derivative of a log determinant",
     "D(logdet(A), x) = sum(inv(A)[l, k]*D(A[k, l], x), k, l)",
-    at_every_place(_log_determinant),
+    at_every_place(_log_determinant, D),
     frozenset({"logdet"}),
     frozenset({Call}),
 )

@@ -11,7 +11,17 @@ from derive.algebra.eliminate import Definitions, eliminate
 from derive.algebra.rational import alpha_normal
 from derive.expression.build import div, mul, neg
 from derive.expression.nodes import Add, Call, Div, Expression, Index, Mul, Neg, Number, Ref, Where
-from derive.expression.walk import bottom_up, free_indices, operations, rename_indices, transform, walk
+from derive.expression.walk import (
+    bottom_up,
+    free_indices,
+    holds,
+    names,
+    nodes_of,
+    operations,
+    rename_indices,
+    transform,
+    walk,
+)
 from derive.functions import FUNCTIONS
 from derive.rules.calculus import unfolded
 from derive.rules.fractions import CANCEL
@@ -90,20 +100,20 @@ def _beside_a_kernel(e: Expression, output: tuple[Ref, Expression]) -> Expressio
     """A form that keeps a known function and eliminates its argument: a + s*(1 - a) with s = sigmoid(z)."""
     element, body = output
     inner = _explicit(body)
-    names = [n.name for n in walk(inner) if isinstance(n, Ref)]
-    calls = [n for n in walk(inner) if isinstance(n, Call) and n.function in FUNCTIONS]
-    if len(set(names)) != 1 or len(set(calls)) != 1:
+    inside = [n.name for n in nodes_of(inner, Ref)]
+    calls = [n for n in nodes_of(inner, Call) if n.function in FUNCTIONS]
+    if len(set(inside)) != 1 or len(set(calls)) != 1:
         return None
-    return eliminate(e, [(element, inner)], names[0])
+    return eliminate(e, [(element, inner)], inside[0])
 
 
 def _of_a_fraction(e: Expression, output: tuple[Ref, Expression]) -> Expression | None:
     """A fraction of names: the derivative of a = 1/z is -a**2."""
     element, body = output
-    names = {n.name: None for n in walk(body) if isinstance(n, Ref)}
-    if not isinstance(body, Div) or len(names) != 1 or any(isinstance(n, Call) for n in walk(body)):
+    inside = names(body)
+    if not isinstance(body, Div) or len(inside) != 1 or holds(body, Call):
         return None
-    return eliminate(e, [(element, body)], next(iter(names)))
+    return eliminate(e, [(element, body)], next(iter(inside)))
 
 
 def _with_the_numerator(e: Expression, output: tuple[Ref, Expression]) -> Expression | None:
@@ -143,15 +153,15 @@ def _through_helper(e: Expression, context: Context) -> Expression | None:
 
     A function that is not bounded is not divided by: its values cannot always be computed.
     """
-    calls = {node for node in walk(e) if isinstance(node, Call) and not is_delta(node)}
+    calls = {node for node in nodes_of(e, Call) if not is_delta(node)}
     known = {node for node in calls if node.function in ("exp", *HELPERS)}
     if len(known) < 2 and not any(node.function == "exp" for node in known):
         return None
-    if any(inner in known for node in known for arg in node.args for inner in walk(arg)):
+    if any(inner in known for node in known for arg in node.args for inner in nodes_of(arg, Call)):
         return None  # one exponential within another: there are several arguments
     length = operations(e)
     e = bottom_up(e, lambda n: unfolded(n) if isinstance(n, Call) and n.function in HELPERS else n)
-    arguments = {_argument(n) for n in walk(e) if isinstance(n, Call) and n.function == "exp"}
+    arguments = {_argument(n) for n in nodes_of(e, Call) if n.function == "exp"}
     if len(arguments) != 1 or known != calls:
         return None  # with other functions beside it, elimination could take too long
     (argument,) = arguments
@@ -174,10 +184,7 @@ def _through_helper(e: Expression, context: Context) -> Expression | None:
 def _below_a_line(e: Expression, function: str) -> bool:
     """Whether a function stands in a denominator, where one that is not bounded should not be computed."""
     return any(
-        isinstance(inner, Call) and inner.function == function
-        for node in walk(e)
-        if isinstance(node, Div)
-        for inner in walk(node.denominator)
+        inner.function == function for node in nodes_of(e, Div) for inner in nodes_of(node.denominator, Call)
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from derive.expression.nodes import Compare, Expression, Ref
-from derive.expression.walk import transform
+from derive.expression.walk import Pass, transform
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,21 @@ class Rule:
     heads: frozenset[type] = frozenset()
 
 
-def at_every_place(change: Callable[[Expression, Context], Expression | None]) -> Rewrite:
-    """Applies `change` to the outermost nodes that it fits, all of them at once."""
+def at_every_place(change: Rewrite, kind: type[Expression] | None = None) -> Rewrite:
+    """Applies `change` to the outermost nodes (of a kind) that it fits, all of them at once."""
 
     def apply(e: Expression, context: Context) -> Expression | None:
-        result = transform(e, lambda node: change(node, context))
+        result = transform(e, lambda node: change(node, context), kind)
+        return None if result is e or result == e else result
+
+    return apply
+
+
+def leaves_up(rewrite: Pass) -> Rewrite:
+    """A rewriting from the leaves up that needs no context."""
+
+    def apply(e: Expression, _: Context) -> Expression | None:
+        result = rewrite(e)
         return None if result is e or result == e else result
 
     return apply

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from derive.algebra.rational import alpha_normal
 from derive.expression.nodes import Add, Call, Constant, Div, Expression, Mul, Neg, Number, Pow
-from derive.expression.walk import children, walk
+from derive.expression.walk import children, nodes_of
 
 
 def may_shorten(e: Expression) -> bool:
     """Whether a sum or a fraction could shrink: two terms, or the two sides of a line, have something in common."""
-    return any(isinstance(node, Add) and terms_share(node) for node in walk(e)) or may_cancel(e)
+    return any(map(terms_share, nodes_of(e, Add))) or may_cancel(e)
 
 
 def may_cancel(e: Expression) -> bool:
     """Whether something stands below a line and elsewhere too."""
     below: set[Expression] = set()
-    for node in walk(e):
-        if isinstance(node, Div):
-            under = atoms(node.denominator)
-            if under & below:
-                return True
-            below |= under
+    for node in nodes_of(e, Div):
+        under = atoms(node.denominator)
+        if under & below:
+            return True
+        below |= under
     return bool(below) and bool(below & atoms(e, outside_denominators=True))
 
 

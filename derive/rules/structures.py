@@ -34,7 +34,17 @@ from derive.expression.nodes import (
     Where,
 )
 from derive.expression.parts import factors_of, minus, terms_of
-from derive.expression.walk import bottom_up, children, free_indices, rename_indices, walk, with_children
+from derive.expression.walk import (
+    Pass,
+    bottom_up,
+    children,
+    free_indices,
+    holds,
+    nodes_of,
+    rename_indices,
+    walk,
+    with_children,
+)
 from derive.model import COMPUTED, SELF_TRANSPOSE, SPD, Equation
 from derive.parse.sizes import same_size
 from derive.rules.expansion import written_out
@@ -81,7 +91,7 @@ def _variable(structure: str, name: str, slope: str, derivative: Slope) -> Rule:
             return None
         return derivative(e.body.indices, e.wrt.indices)
 
-    return Rule(name, f"D(S[p, q], S[i, j]) = {slope}", at_every_place(change), heads=frozenset({Ref}))
+    return Rule(name, f"D(S[p, q], S[i, j]) = {slope}", at_every_place(change, D), heads=frozenset({Ref}))
 
 
 HERE, THERE = "delta(p, i)*delta(q, j)", "delta(p, j)*delta(q, i)"
@@ -99,8 +109,8 @@ STRUCTURED_VARIABLES = (
 def _outwards(e: Expression, context: Context) -> Expression | None:
     if not context.structures:
         return None
-    result = bottom_up(e, _around)
-    return None if result == e else result
+    result = _CASES_OUTWARDS(e)
+    return None if result is e or result == e else result
 
 
 def _around(e: Expression) -> Expression:
@@ -151,6 +161,8 @@ def of_entries(e: Where) -> bool:
     return isinstance(test.left, Index) and isinstance(test.right, Index)
 
 
+_CASES_OUTWARDS = Pass(_around)
+
 FREE_ENTRIES = Rule("cases of the entries", "u*where(i == j, v, w) = where(i == j, u*v, u*w)", _outwards)
 
 
@@ -164,14 +176,10 @@ def _symmetry(e: Expression, context: Context) -> Expression | None:
     if has_transpose(e):
         plain = without_transposes(e, lambda name: _is_named_symmetric(name, context))
         return None if plain == e else plain
-    if not any(_may_be_symmetric(node, context) for node in walk(e)):
+    if not holds(e, Item) and not any(_is_named_symmetric(node.name, context) for node in nodes_of(e, Ref)):
         return None
     result = in_order(e, _ranks(context.ranges), context)
     return None if result == e else result
-
-
-def _may_be_symmetric(e: Expression, context: Context) -> bool:
-    return isinstance(e, Item) or (isinstance(e, Ref) and _is_named_symmetric(e.name, context))
 
 
 def _ranks(indices: Iterable[str]) -> Ranks:

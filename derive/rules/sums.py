@@ -23,20 +23,20 @@ from derive.expression.nodes import (
 )
 from derive.expression.parts import factors_of, flat_factors, minus, terms_of
 from derive.expression.walk import (
-    bottom_up,
+    Pass,
     children,
-    contains,
     free_indices,
     fresh,
     index_names,
     names,
+    nodes_of,
     rename_indices,
     transform,
     with_children,
 )
 from derive.parse.sizes import collected, is_one, polynomial, same_size
 from derive.rules.guards import joined, tests_of
-from derive.rules.rule import Context, Rule, at_every_place
+from derive.rules.rule import Context, Rule, at_every_place, leaves_up
 
 
 def is_delta(e: Expression) -> bool:
@@ -45,7 +45,7 @@ def is_delta(e: Expression) -> bool:
 
 def holds_windows(e: Expression) -> bool:
     """Whether a delta says which windows hold an entry, ``delta(2*i + p, j)``: such a sum is not put into others."""
-    return contains(e, lambda n: isinstance(n, Call) and is_delta(n) and any(isinstance(a, Add) for a in n.args))
+    return any(is_delta(n) and any(isinstance(a, Add) for a in n.args) for n in nodes_of(e, Call))
 
 
 def _distribute(e: Expression, _: Context) -> Expression | None:
@@ -88,11 +88,11 @@ def _with_factor(e: Mul, k: int, term: Expression) -> Expression:
 
 
 def _holds_delta(e: Expression, indices: frozenset[str]) -> bool:
-    return contains(e, lambda n: is_delta(n) and any(name in indices for name in free_indices(n)))
+    return any(is_delta(n) and any(name in indices for name in free_indices(n)) for n in nodes_of(e, Call))
 
 
 DELTA = frozenset({"delta"})
-DISTRIBUTE = Rule("distribute", "u*(v + w) = u*v + u*w", at_every_place(_distribute), DELTA)
+DISTRIBUTE = Rule("distribute", "u*(v + w) = u*v + u*w", at_every_place(_distribute, Reduce), DELTA)
 
 
 def _split(e: Expression, _: Context) -> Expression | None:
@@ -108,7 +108,7 @@ def _split(e: Expression, _: Context) -> Expression | None:
     return add(*(neg(s) if sign else s for sign, s in sums))
 
 
-SPLIT = Rule("linearity of the sum", "sum(u + v, j) = sum(u, j) + sum(v, j)", at_every_place(_split), DELTA)
+SPLIT = Rule("linearity of the sum", "sum(u + v, j) = sum(u, j) + sum(v, j)", at_every_place(_split, Reduce), DELTA)
 
 
 def _contract(e: Expression, context: Context) -> Expression | None:
@@ -142,7 +142,7 @@ def _cases(e: Expression, _: Context) -> Expression | None:
     return None
 
 
-CASES = Rule("condition of the sum", "sum(where(c, u, 0), j) = sum(u, j, c)", at_every_place(_cases))
+CASES = Rule("condition of the sum", "sum(where(c, u, 0), j) = sum(u, j, c)", at_every_place(_cases, Reduce))
 
 
 def _ranges(e: Reduce) -> dict[str, Expression]:
@@ -324,8 +324,8 @@ SPLIT_DELTA = Rule(
 def _one_value(e: Expression, context: Context) -> Expression | None:
     """Every index that runs over one value becomes 0: the delta of such indices is 1, a sum over one has one term."""
     lone: dict[str, Expression] = {i: ZERO for i, size in context.ranges.items() if is_one(size)}
-    result = bottom_up(rename_indices(e, lone) if lone else e, _one_term)
-    return None if result == e else result
+    result = _ONE_TERM(rename_indices(e, lone) if lone else e)
+    return None if result is e or result == e else result
 
 
 def _one_term(e: Expression) -> Expression:
@@ -338,6 +338,8 @@ def _one_term(e: Expression) -> Expression:
     left = {i: size for i, size in ranges.items() if not is_one(size)}
     return Reduce(e.op, body, tuple(left), None, tuple(left.values())) if left else body
 
+
+_ONE_TERM = Pass(_one_term, Reduce, Call)
 
 ONE_VALUE = Rule("an index of one value", "u[j] = u[0] where j runs over one value", _one_value)
 
@@ -398,12 +400,7 @@ def pulled_out(e: Expression) -> Expression:
     return mul(*out, Reduce("sum", mul(*kept), e.indices, e.condition, e.ranges))
 
 
-def _pull(e: Expression, _: Context) -> Expression | None:
-    result = bottom_up(e, pulled_out)
-    return None if result == e else result
-
-
-PULL_OUT = Rule("factor out of the sum", "sum(c*u[j], j) = c*sum(u[j], j)", _pull)
+PULL_OUT = Rule("factor out of the sum", "sum(c*u[j], j) = c*sum(u[j], j)", leaves_up(Pass(pulled_out, Reduce)))
 
 
 def _nested_node(e: Expression) -> Expression:
@@ -415,12 +412,7 @@ def _nested_node(e: Expression) -> Expression:
     return _merged(e) if isinstance(e, Reduce) and e.op == "sum" else e
 
 
-def _nested(e: Expression, _: Context) -> Expression | None:
-    result = bottom_up(e, _nested_node)
-    return None if result == e else result
-
-
-MERGE_SUMS = Rule("merge sums", "sum(v*sum(u, k), j) = sum(v*u, j, k)", _nested)
+MERGE_SUMS = Rule("merge sums", "sum(v*sum(u, k), j) = sum(v*u, j, k)", leaves_up(Pass(_nested_node, Reduce)))
 
 
 def _assumed(e: Expression, context: Context) -> Expression | None:
