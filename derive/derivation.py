@@ -181,9 +181,14 @@ class Derivation:
         """The program that code is made from, as text; of the fast style also after each pass that changed it."""
         from derive.lower.listing import explained, listing
         from derive.lower.lower import lower
+        from derive.lower.turned import StepsNotFirst
 
-        program = lower(self)
-        return explained(program) if style == "fast" else f"program\n{listing(program)}\n"
+        if style == "fast":
+            try:
+                return explained(lower(self, steps_first=True))
+            except StepsNotFirst:
+                pass  # both styles have the same code
+        return f"program\n{listing(lower(self))}\n"
 
     def compile(self, **options: Any) -> ModuleType:
         """The generated module, ready to call."""

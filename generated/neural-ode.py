@@ -98,7 +98,7 @@ def loss_and_gradients(params, *, x, y):
         # dL/du = where(k > 0, dL/da[k]*(1 - a[k]**2), 0)
         d_u[:, k] = d_a[:, k] * (1 - a[:, k] ** 2)
     # dL/dz = where(k < K, W.T @ dL/du[k + 1] + dL/dz[k + 1], 0) + dL/dyhat*delta(K, k)
-    d_z[:, 0] = d_u[:, 1] @ W + d_z[:, 1] + 0
+    d_z[:, 0] = d_u[:, 1] @ W + d_z[:, 1]
     grads = {
         # dL/dW = mean of sum(outer(dL/du[k], z[k - 1]), k, k > 0)
         "W": np.tensordot(d_u[:, 1 : K + 1], z[:, :K], axes=((0, 1), (0, 1))) / n,

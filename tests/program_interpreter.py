@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from derive.emit.helpers import HELPERS
 from derive.expression import nodes as n
 from derive.expression.nodes import RELATIONS, Expression
 from derive.functions import FUNCTIONS, fill
-from derive.lower.program import Program
+from derive.lower.program import Loop, Program, Statement
 
 NAMESPACE: dict[str, Any] = {"np": np, "math": math, "scipy": scipy}
 for source in HELPERS.values():
@@ -59,6 +60,7 @@ OF_ARRAYS = {
     "transpose": lambda a, *order: np.transpose(a, [int(k) for k in order]),
     "reshape": lambda a, *shape: np.reshape(a, [int(k) for k in shape]),
     "matmul": np.matmul,
+    "copied": np.array,
 }  # fmt: skip
 ALONG = {
     "sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "mean": np.mean, "softmax": scipy.special.softmax,
@@ -70,10 +72,12 @@ def interpret(program: Program, given: Mapping[str, Any], count: int) -> tuple[f
     """The loss and the gradients; `given` has parameters, data over the batch, constants and sizes."""
     run = _Run(program, {**_defaults(program), **given, **({program.count: count} if program.count else {})})
     with np.errstate(all="ignore"):
-        for s in program.statements:
-            run.carry_out(s.name, s.buffer, s.value)
-            if s.name == program.model.loss:
-                loss = float(np.mean(run.read(s.name)))
+        for loop, group in groupby(program.statements, key=lambda s: s.loop):
+            statements = list(group)
+            for _ in run.steps(loop):
+                for s in statements:
+                    run.carry_out(s)
+        loss = run.loss
     scale = count if program.summed else 1
     found = {g.name.removeprefix("∂"): run.read(g.name) / scale for g in program.gradients if g.name.startswith("∂")}
     for group in program.gathered:
@@ -89,9 +93,30 @@ class _Run:
     def __init__(self, program: Program, values: dict[str, Any]) -> None:
         self.values = values
         self.buffers: dict[str, tuple[str, Any]] = {}  # whose value a buffer holds, and the array
-        self.buffer_of = {s.name: s.buffer for s in program.statements if s.buffer is not None}
+        self.buffer_of = {s.name: s.buffer for s in program.statements if s.buffer is not None and s.at is None}
+        self.of_loss, self.loss = program.model.loss, math.nan
 
-    def carry_out(self, name: str, buffer: str | None, value: Expression) -> None:
+    def steps(self, loop: Loop | None) -> Iterator[None]:
+        """The index of a loop takes its values, one after the other."""
+        if loop is None:
+            yield
+            return
+        steps = range(int(self.value(loop.start)), int(self.value(loop.stop)))
+        for step in reversed(steps) if loop.backwards else steps:
+            self.values[loop.index] = step
+            yield
+
+    def carry_out(self, s: Statement) -> None:
+        if s.at is None:
+            self.compute(s.name, s.buffer, s.value)
+        else:
+            if s.name not in self.values:
+                self.values[s.name] = np.zeros([int(self.value(size)) for size in s.whole or ()])
+            self.values[s.name][self.subscript(s.at)] = self.value(s.value)  # the steps come first
+        if s.name == self.of_loss:
+            self.loss = float(np.mean(self.read(s.name)))
+
+    def compute(self, name: str, buffer: str | None, value: Expression) -> None:
         result = self.value(value)
         if buffer is None:
             self.values[name] = result
@@ -117,6 +142,8 @@ class _Run:
                 return float(e.value)
             case n.Constant():
                 return {"pi": math.pi, "inf": math.inf}[e.name] if e.name in ("pi", "inf") else ast.literal_eval(e.name)
+            case n.Index():
+                return self.values[e.name]
             case n.Ref():
                 return self.subscripted(self.read(e.name), e.indices)
             case n.Item():
@@ -142,6 +169,8 @@ class _Run:
                 return RELATIONS[e.op](self.value(e.left), self.value(e.right))
             case n.Both():
                 return np.logical_and.reduce(np.broadcast_arrays(*(self.value(c) for c in e.conditions)))
+            case n.Where() if not np.shape(chosen := self.value(e.condition)):
+                return self.value(e.then if chosen else e.otherwise)
             case n.Where():
                 return np.where(self.value(e.condition), self.value(e.then), self.value(e.otherwise))
             case n.Call(function="concatenate", args=(n.Stack(items=pieces),)):

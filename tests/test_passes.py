@@ -12,13 +12,13 @@ from random_models import random_model
 
 from derive.check.sample import NoSample, sample
 from derive.errors import DeriveError
-from derive.expression.nodes import Call, MatMul
+from derive.expression.nodes import Call, Index, MatMul, Ref
 from derive.expression.walk import walk
-from derive.lower.listing import explained
 from derive.lower.lower import lower
 from derive.lower.passes.operations import is_atom, is_operation
 from derive.lower.passes.table import FOR_LARGE_BATCHES, PASSES, optimised, passes
 from derive.lower.program import Program
+from derive.lower.turned import StepsNotFirst, with_turned
 from derive.model import Model
 from derive.parse.files import builtin_names
 
@@ -44,7 +44,7 @@ def program_of(text: str) -> Program:
 
 def check_every_pass(model: Model) -> None:
     try:
-        program, drawn = lower(model.derive()), sample(model, seed=0, examples=EXAMPLES)
+        program, drawn = lower(model.derive(), steps_first=model.stepwise), sample(model, seed=0, examples=EXAMPLES)
     except NoSample:
         return
     count = EXAMPLES if drawn.examples[0] else 1
@@ -60,7 +60,7 @@ def check_every_pass(model: Model) -> None:
             assert np.max(np.abs(its[name] - gradient), initial=0) <= TOLERANCE * scale, (one.__name__, name)
 
 
-@pytest.mark.parametrize("name", [name for name in builtin_names() if not Model.builtin(name).stepwise])
+@pytest.mark.parametrize("name", builtin_names())
 def test_every_pass_keeps_the_value(name):
     check_every_pass(Model.builtin(name))
 
@@ -171,10 +171,56 @@ def test_the_passes_are_listed():
     assert all(one.__doc__ for one in PASSES)
 
 
-def test_what_is_computed_step_by_step_is_readable_code_in_both_styles():
-    for text in ("x: parameter[5]; z[i] = x[i] - x[i - 1]; L: loss = sum(z[i]**2, i)",):
-        derivation = Model.parse(text.replace("; ", "\n")).derive()
-        assert derivation.generate(style="fast") == derivation.generate()
-        assert "step by step" in explained(lower(derivation))
-        loss, gradients = derivation.compile().loss_and_gradients({"x": np.array([1.0, 3.0, 2.0, 2.0, 5.0])})
+RECURRENT = (
+    "T: size; d: size; m: size; x: input[T, d]; W: parameter[m, d]; U: parameter[m, m]; v: parameter[m]; "
+    "h[0] = zeros(m); z[t] = W @ x[t - 1] + U @ h[t - 1]; h[t] = tanh(z[t]); L: loss = (v @ h[T])**2"
+)
+
+
+def stepped(text: str) -> Program:
+    return optimised(lower(Model.parse(text.replace("; ", "\n")).derive(), steps_first=True))
+
+
+def test_products_in_which_nothing_recurs_are_taken_before_the_loop():
+    program = stepped(RECURRENT)
+    values = {str(s.value): s.loop for s in program.forward}
+    assert values["reshape(reshape(x_steps, T*N, d) @ W.T, T, N, m)"] is None
+    assert values["h[t - 1, :, :] @ U.T"] is not None
+
+
+def test_gradients_of_recurrences_are_one_product_each():
+    values = {s.name: str(s.value) for s in stepped(RECURRENT).gradients}
+    assert values["∂U"] == "reshape(∂z[1:T + 1, :, :], T*N, m).T @ reshape(h[:T, :, :], T*N, m)"
+
+
+def test_steps_that_nothing_asks_for_later_are_not_kept():
+    program = stepped(RECURRENT)
+    kept = {s.name for s in program.statements if s.whole}
+    assert kept == {"h", "∂z"}  # but not z and ∂h
+
+
+def test_a_condition_on_the_step_is_decided_before_the_loop():
+    for s in stepped(RECURRENT).statements:
+        assert not any(type(e).__name__ == "Where" for e in walk(s.value))
+
+
+def test_where_the_steps_cannot_come_first_both_styles_have_readable_code(monkeypatch):
+    def refused(e, turned):
+        raise StepsNotFirst("'h' is read as a whole")
+
+    derivation = Model.builtin("garch").derive()
+    monkeypatch.setattr("derive.lower.lower.with_turned", lambda e, turned: refused(e, turned) if turned else e)
+    assert derivation.generate(style="fast") == derivation.generate()
+    assert derivation.explain_program("fast") == derivation.explain_program("readable")
+
+
+def test_an_array_that_is_read_as_a_whole_cannot_have_its_steps_first():
+    with pytest.raises(StepsNotFirst):
+        with_turned(Ref("h", (Index("n"),)), {"h": "h"})
+
+
+def test_steps_of_parameters_alone():
+    derivation = Model.parse("x: parameter[5]\nz[i] = x[i] - x[i - 1]\nL: loss = sum(z[i]**2, i)").derive()
+    for style in ("readable", "fast"):
+        loss, gradients = derivation.compile(style=style).loss_and_gradients({"x": np.array([1.0, 3.0, 2.0, 2.0, 5.0])})
         assert loss == 14 and np.allclose(gradients["x"], [-4, 6, -2, -6, 6])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -252,18 +253,25 @@ def complex_step(loss: Callable[[Values], Any], p: Values) -> Values:
     return found
 
 
-def check_code(derivation: Derivation, unrolled: Callable[[Values, Array, Array], Any], steps: int) -> None:
-    """The code's loss and gradients over several examples beside the mean of the unrolled model's."""
-    model, rng = derivation.model, np.random.default_rng(steps)
+def check_code(derivation: Derivation, unrolled: Callable[[Values, Array, Array], Any], *lengths: int) -> None:
+    """The code's loss and gradients over several examples beside the mean of the unrolled model's, in both styles."""
+    for style in ("readable", "fast"):
+        module = derivation.compile(style=style)
+        for steps in lengths:
+            check_module(module, derivation.model, unrolled, steps)
+
+
+def check_module(module: ModuleType, model: Model, unrolled: Callable[[Values, Array, Array], Any], steps: int) -> None:
+    rng = np.random.default_rng(steps)
     sizes = {**SIZES, "T": steps}
     shapes = {name: concrete(v.shape, sizes) for name, v in model.variables.items() if v.role != "size"}
     p = {name: rng.uniform(-0.9, 0.9, shapes[name]) for name in model.parameters}
     x, y = (rng.uniform(-1.5, 1.5, (EXAMPLES, *shapes[name])) for name in "xy")
-    loss, grads = derivation.compile().loss_and_gradients(dict(p), x=x, y=y)
 
     def mean(q: Values) -> Any:
         return sum(unrolled(q, *pair) for pair in zip(x, y, strict=True)) / EXAMPLES
 
+    loss, grads = module.loss_and_gradients(dict(p), x=x, y=y)
     assert loss == pytest.approx(float(np.real(mean(p))), rel=1e-12)
     for name, wanted in complex_step(mean, p).items():
         assert np.shape(grads[name]) == wanted.shape
@@ -274,9 +282,7 @@ def check_code(derivation: Derivation, unrolled: Callable[[Values, Array, Array]
 def test_the_code_beside_the_unrolled_model(name: str) -> None:
     text, unrolled, least = CASES[name]
     derivation = Model.parse(text).derive()
-    for steps in (1, 2, 3, 7):
-        if steps >= least:
-            check_code(derivation, unrolled, steps)
+    check_code(derivation, unrolled, *(steps for steps in (1, 2, 3, 7) if steps >= least))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -307,8 +313,7 @@ def test_random_recurrences(seed: int) -> None:
         lines.append(f"{s}[t] = {' + '.join(terms)}")
     total = " + ".join(f"sum({s}[t]*y[t], t)" for s in states)
     derivation = Model.parse(SCALARS + "\n".join([*lines, f"L: loss = {total}"])).derive()
-    for steps in (3, 4, 7):
-        check_code(derivation, unrolled, steps)
+    check_code(derivation, unrolled, 3, 4, 7)
 
 
 def test_fewer_steps_than_entries_are_an_error() -> None:

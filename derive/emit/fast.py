@@ -17,10 +17,13 @@ from derive.emit.module import Module, tuple_code
 from derive.emit.numpy_code import NumpyPrinter
 from derive.emit.step import Step, used_lines
 from derive.emit.update import UpdateCode
+from derive.expression.build import add
 from derive.expression.walk import names
+from derive.lower.lower import lower
 from derive.lower.passes.table import FOR_LARGE_BATCHES, optimised
 from derive.lower.states import with_next_states
 from derive.model import Variable
+from derive.parse.sizes import collected
 from derive.update_rule import UpdateRule
 
 CACHE = 160_000  # numbers that the arrays in between may have together
@@ -36,16 +39,16 @@ class FastModule(Module):
     def __init__(self, derivation: Derivation, dtype: str, rule: UpdateRule) -> None:
         super().__init__(derivation, dtype, rule)
         self.in_step = True  # whether sizes are told by the arguments of the function that makes a step
-        whole = with_next_states(self.program)
-        self.optimised = optimised(whole)
+        self.lowered = with_next_states(lower(derivation, steps_first=True))
+        self.optimised = optimised(self.lowered)
         self.given = [v for v in self.model.of_role("input", "target", "noise") if v.name in self.read()]
         self.examples = self.count or (self.names(self.model.examples) if self.model.examples else self.names.new("n"))
-        programs = [optimised(whole, FOR_LARGE_BATCHES)] if self.optimised.gathered else []
+        programs = [optimised(self.lowered, FOR_LARGE_BATCHES)] if self.optimised.gathered else []
         self.steps = [Step(p, self.names, dtype, self.given) for p in (*programs, self.optimised)]
 
     def read(self) -> set[str]:
         """What the statements read, in their values and in their shapes."""
-        values = {n for s in self.optimised.statements for n in names(s.value)}
+        values = {n for s in self.optimised.statements for n in s.read}
         return values | {n for s in self.optimised.statements for size in s.shape or () for n in names(size)}
 
     def more_fields(self) -> dict[str, Any]:
@@ -159,7 +162,8 @@ class FastModule(Module):
         return each and bool(self.given) and not self.model.states
 
     def per_example(self) -> str:
-        return " + ".join(self.printer.code(size) for size in self.steps[0].sizes_per_example()) or "1"
+        sizes = self.steps[0].sizes_per_example()
+        return self.printer.code(collected(add(*sizes))) if sizes else "1"
 
     # Data.
 

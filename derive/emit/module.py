@@ -20,11 +20,12 @@ from derive.emit.python_names import PythonNames, option_names
 from derive.emit.told_sizes import solved_sizes
 from derive.emit.update import UpdateCode, update_code
 from derive.errors import DeriveError
-from derive.expression.build import ZERO
 from derive.expression.nodes import Call, Div, Expression, Number, Pow, Where
 from derive.expression.walk import walk
 from derive.lower.lower import lower
+from derive.lower.passes.loops import is_zero
 from derive.lower.program import Loop, Program, Statement
+from derive.lower.turned import StepsNotFirst
 from derive.model import Model, Variable
 from derive.parse.numbers import number_value
 from derive.render.templates import template
@@ -59,14 +60,19 @@ def generate(
 
         return estimator_source(derivation, rule, dtype)
     _check_fits(rule, derivation.model)
-    if style == "fast" and not derivation.model.stepwise:  # the steps of a recurrence are readable code in both
-        from derive.emit.fast import FastModule
-
-        source = FastModule(derivation, dtype, rule).source()
-    else:
-        source = Module(derivation, dtype, rule).source()
+    source = _fast_source(derivation, dtype, rule) if style == "fast" else Module(derivation, dtype, rule).source()
     compile(source, "generated", "exec")  # a broken module is an error here, not at the user's
     return source
+
+
+def _fast_source(derivation: Derivation, dtype: str, rule: UpdateRule) -> str:
+    """In readable style where the steps of a recurrence cannot be laid as fast code has them."""
+    from derive.emit.fast import FastModule
+
+    try:
+        return FastModule(derivation, dtype, rule).source()
+    except StepsNotFirst:
+        return Module(derivation, dtype, rule).source()
 
 
 def _check_fits(rule: UpdateRule, model: Model) -> None:
@@ -405,8 +411,8 @@ class Module:
                     made.add(s.name)
                     found.append(_plain_line(self.array_of_steps(s)))
             if loop is not None:
-                found.append(_plain_line(self.loop_code(loop)))
-            found += [self.one_line(s) for s in own if loop is not None or s.at is None or not _is_zero(s.value)]
+                found.append(_plain_line(loop_code(loop, self.printer)))
+            found += [self.one_line(s) for s in own if loop is not None or s.at is None or not is_zero(s.value)]
         return found
 
     def array_of_steps(self, s: Statement) -> str:
@@ -415,11 +421,6 @@ class Module:
         dtype = "" if self.dtype == "float64" else f", dtype=np.{self.dtype}"
         one = "," if len(s.whole or ()) == 1 else ""
         return f"{self.names(s.name)} = np.zeros(({sizes}{one}){dtype})"
-
-    def loop_code(self, loop: Loop) -> str:
-        start, stop = (self.printer.code(e) for e in (loop.start, loop.stop))
-        steps = f"range({stop})" if start == "0" else f"range({start}, {stop})"
-        return f"for {self.names(loop.index)} in {f'reversed({steps})' if loop.backwards else steps}:"
 
     def one_line(self, s: Statement, grads: bool = False) -> dict[str, str]:
         value = s.value
@@ -460,8 +461,11 @@ class Module:
         return False
 
 
-def _is_zero(e: Expression) -> bool:
-    return e == ZERO or (isinstance(e, Call) and e.function == "broadcast_to" and e.args[0] == ZERO)
+def loop_code(loop: Loop, printer: NumpyPrinter) -> str:
+    """The line with which a loop begins."""
+    start, stop = (printer.code(e) for e in (loop.start, loop.stop))
+    steps = f"range({stop})" if start == "0" else f"range({start}, {stop})"
+    return f"for {printer.name(loop.index)} in {f'reversed({steps})' if loop.backwards else steps}:"
 
 
 def _plain_line(code: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from derive.expression.nodes import (
     Constant,
     Div,
     Expression,
+    Index,
     Item,
     MatMul,
     Mul,
@@ -89,7 +90,7 @@ class NumpyPrinter:
 
     def is_scalar(self, condition: Expression) -> bool:
         """Whether a condition asks for steps and sizes alone."""
-        found = names(condition)
+        found = {n.name for n in walk(condition) if isinstance(n, (Ref, Index))}
         return bool(found) and self.scalars.issuperset(found) and not any(isinstance(n, Call) for n in walk(condition))
 
     def _at(self, e: Expression, least: int) -> str:
@@ -106,6 +107,8 @@ class NumpyPrinter:
                 return "np.inf", ATOM
             case Constant():  # what numpy alone knows: None as a new axis, a tuple of axes
                 return e.name, ATOM
+            case Index():  # a step
+                return self.name(e.name), ATOM
             case Ref():
                 return self.name(e.name) + self.subscripts(e.indices), ATOM
             case Add():

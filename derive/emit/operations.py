@@ -17,6 +17,7 @@ from derive.expression.nodes import (
     Compare,
     Div,
     Expression,
+    Index,
     Item,
     MatMul,
     Mul,
@@ -29,8 +30,9 @@ from derive.expression.nodes import (
 )
 from derive.expression.walk import names, walk
 from derive.functions import FUNCTIONS
-from derive.lower.passes.buffers import is_truth
-from derive.lower.passes.operations import CONSTANT_ARRAYS, is_atom, is_operation
+from derive.lower.passes.buffers import has_buffer, is_copy, is_truth
+from derive.lower.passes.loops import WHOLE, is_zero, step_of
+from derive.lower.passes.operations import CONSTANT_ARRAYS, is_atom
 from derive.lower.passes.scalars import pinned
 from derive.lower.program import Program, Statement
 from derive.lower.shapes import shape_of
@@ -56,9 +58,12 @@ class OperationPrinter:
         self.changing = data | without  # what is not the same array in every step
         self.numbers = {v.name for v in program.model.of_role("size", "examples")} | {program.count or ""}
         self.integers = {v.name for v in program.model.variables.values() if v.kind == "integer"}
+        self.integers |= {s.name for s in program.statements if is_copy(s.value) and set(s.read) & self.integers}
         self.bound: dict[str, str] = {}  # code, and the name that it is bound to
         self.functions: set[str] = set()
-        self.printer = NumpyPrinter(lambda name: names(self.buffer.get(name, name)))
+        self.steps = {s.loop.index for s in program.statements if s.loop}
+        scalars = frozenset(self.steps | self.numbers)
+        self.printer = NumpyPrinter(lambda name: names(self.buffer.get(name, name)), scalars)
 
     # Buffers.
 
@@ -71,6 +76,8 @@ class OperationPrinter:
         """
         if any(isinstance(e, Call) and e.function == "reshape" for s in self.program.statements for e in walk(s.value)):
             return False
+        if any(s.at is not None for s in self.program.statements):
+            return False  # what is one step of an array lies as the array does
         shapes = [s.shape for s in self.program.statements if s.shape and s.shape[0] == Ref(self.program.count or "")]
         return all(len(shape) <= 2 for shape in shapes) and not any(
             isinstance(s.value, Ref) and s.value.indices and s.shape and len(s.shape) > 1
@@ -88,8 +95,11 @@ class OperationPrinter:
         return [f"{self.names(buffer)} = {self.empty(s)}" for buffer, s in first.items()]
 
     def empty(self, s: Statement) -> str:
+        if s.at is not None:  # the steps that no statement computes are 0
+            whole = ", ".join(self.printer.code(size) for size in s.whole or ())
+            return f"np.zeros(({whole}){self.dtype})" if "," in whole else f"np.zeros({whole}{self.dtype})"
         sizes = [self.printer.code(size) for size in s.shape or ()]
-        dtype = ", dtype=bool" if is_truth(s.value) else self.dtype
+        dtype = ", dtype=bool" if is_truth(s.value) else ", dtype=int" if s.name in self.integers else self.dtype
         if self.is_turned(s):
             return f"np.empty(({', '.join(sizes[::-1])}){dtype}).T"
         if len(sizes) == 1:
@@ -117,6 +127,8 @@ class OperationPrinter:
                 return self.rows(e)
             case Call() if e.function in CONSTANT_ARRAYS:
                 return self.bind(self.constant(e), e.function)
+        if any(isinstance(node, Index) and node.name in self.steps for node in walk(e)):
+            return self.of_step(e)
         code = self.printer.code(e)
         kind = _kind_of_view(e)
         if kind is not None:
@@ -125,6 +137,14 @@ class OperationPrinter:
             if not names(e).keys() & self.changing:
                 return self.bind(code, f"{self.base(e)}_{kind}")
         return code
+
+    def of_step(self, e: Expression) -> str:
+        """What is another view in every step of a loop: of an array taken apart into its steps, once for all."""
+        if not isinstance(e, Ref) or names(e).keys() & self.changing or step_of(e) is None:
+            return self.printer.code(e)
+        name, at = self.names(self.buffer.get(e.name, e.name)), self.printer.code(e.indices[0])
+        views = f"[{name}[k, ...] for k in range(len({name}))]" if shape_of(e, self.shapes) == () else f"list({name})"
+        return f"{self.bind(views, f'{name}_at')}[{at}]"
 
     def slice_of(self, vector: str, e: Call) -> str:
         """Parameters that lie side by side, at the beginning of the vector of all."""
@@ -193,8 +213,14 @@ class OperationPrinter:
         """The statement's source."""
         if s.buffer is None:
             return [f"{self.names(s.name)} = {self.as_written(s)}"]
-        out = self.names(s.buffer)
+        if s.at is not None and is_zero(s.value):
+            return []
+        out = self.names(s.buffer) if s.at is None else self.operand(Ref(s.buffer, self.place(s)))
         return self.written(s, s.value, out) or [f"{out}[...] = {self.printer.code(s.value)}"]
+
+    def place(self, s: Statement) -> tuple[Expression, ...]:
+        """The subscripts of what a statement computes of an array."""
+        return () if s.at is None else (s.at, *(WHOLE for _ in (s.whole or ())[1:]))
 
     def as_written(self, s: Statement) -> str:
         """The value as readable code has it, in the numbers that are computed with; helpers know float64 alone."""
@@ -204,7 +230,7 @@ class OperationPrinter:
 
     def written(self, s: Statement, e: Expression, out: str) -> list[str]:
         """An operation that writes into `out`; nothing where there is none."""
-        if s.shape is None or not is_operation(e):
+        if not has_buffer(s):
             return []
         match e:
             case Add(terms=(u, Neg(arg=v))) if not isinstance(v, Number):
@@ -229,6 +255,8 @@ class OperationPrinter:
                 return [self.product(s, e, out)]
             case Call(function="reshape", args=(MatMul() as product, *_)):
                 shape = ", ".join(self.printer.code(n) for n in shape_of(product, self.shapes) or ())
+                if s.loop is not None and s.at is not None:
+                    return [self.product(s, product, f"{out}.reshape({shape})")]
                 return [self.product(s, product, self.bind(f"{out}.reshape({shape})", f"{out}_matrix"))]
             case Ref(indices=(rows,)):
                 return [f'{self.function("take")}({self.names(e.name)}, {self.operand(rows)}, 0, {out}, "clip")']
@@ -257,6 +285,8 @@ class OperationPrinter:
         if e.function in REDUCTIONS:
             axis = self.printer.code(e.options[0][1]) if e.options else "None"
             return [self.call(f"{REDUCTIONS[e.function]}.reduce", args[0], axis, "None", out)]
+        if e.function == "copied":
+            return [self.call("copyto", out, args[0])]
         if e.function in ("outer", "matmul"):
             return [self.call(e.function, *args, out)]
         if e.function == "einsum":

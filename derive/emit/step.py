@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from derive.emit.module import one_line_text, wrapped
+from derive.emit.module import loop_code, one_line_text, wrapped
 from derive.emit.operations import OperationPrinter
 from derive.emit.python_names import PythonNames
 from derive.expression.build import mul
 from derive.expression.nodes import Call, Expression, Ref
 from derive.expression.walk import children, names, walk
+from derive.lower.passes.loops import by_loop
 from derive.lower.passes.operations import SIDE_BY_SIDE
 from derive.lower.program import Program, Statement, adjoint_name
 from derive.model import Variable
@@ -42,14 +43,25 @@ class Step:
     def _of_statements(self, statements: tuple[Statement, ...]) -> list[str]:
         """Each formula as a comment, then the operations that compute it."""
         found: list[str] = []
+        for loop, group in by_loop(statements):
+            if loop is None:
+                found += self._in_order(group, 8)
+            elif lines := self._in_order(group, 12):
+                found += [loop_code(loop, self.operations.printer), *(f"    {line}" for line in lines)]
+        return found
+
+    def _in_order(self, statements: list[Statement], indent: int) -> list[str]:
+        found: list[str] = []
         formula = ""
         for s in statements:
-            if s.formula != formula:
+            lines = self.operations.lines(s)
+            if s.formula != formula and lines:
                 formula = s.formula
                 found += [f"# {one_line_text(line)}" for line in formula.split("; ")]
-            for line in self.operations.lines(s):
+            for line in lines:
                 left, equals, right = line.partition(" = ")
-                found += (wrapped(left + equals, right, 8) if equals else line).split("\n")
+                first, *others = (wrapped(left + equals, right, indent) if equals else line).split("\n")
+                found += [first, *(other[indent:] for other in others)]
         return found
 
     def _total(self) -> str:
@@ -105,8 +117,10 @@ class Step:
     def sizes_per_example(self) -> list[Expression]:
         """The entries that each buffer has for one example."""
         examples = Ref(self.program.count or "")
-        first = {s.buffer: s.shape for s in self.program.statements if s.buffer is not None}
-        return [mul(*shape[1:]) for shape in first.values() if shape and shape[0] == examples]
+        first = {s.buffer: s.whole or s.shape for s in self.program.statements if s.buffer is not None}
+        return [
+            mul(*(n for n in shape if n != examples)) for shape in first.values() if shape and examples in shape[:2]
+        ]
 
 
 def parts_without_rows(e: Expression) -> list[Expression]:

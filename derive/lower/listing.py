@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from derive.lower.passes.loops import by_loop
 from derive.lower.passes.mapping import SECTIONS, section
 from derive.lower.passes.table import passes
-from derive.lower.program import Program, Statement
+from derive.lower.program import Loop, Program, Statement
 from derive.parse.sizes import print_shape
 
 HEADINGS = {
@@ -23,7 +24,9 @@ def listing(program: Program) -> str:
     for name in SECTIONS:
         statements = section(program, name)
         if statements:
-            lines += [f"  {HEADINGS[name]}:", *(f"    {_line(s)}" for s in statements)]
+            lines.append(f"  {HEADINGS[name]}:")
+        for loop, group in by_loop(statements):
+            lines += [*([] if loop is None else [_loop(loop)]), *(f"    {_line(s)}" for s in group)]
     if program.summed:
         lines.append(f"  each gradient is a sum, still to be divided by {program.count}")
     return "\n".join(lines)
@@ -33,13 +36,16 @@ def _line(s: Statement) -> str:
     shape = print_shape(s.shape) if s.shape else ""
     place = f"   → {s.buffer}" if s.buffer not in (None, s.name) else ""
     step = "" if s.at is None else f"[{s.at}]"
-    return f"{s.name}{step}{shape} = {s.value}{place}"
+    return f"{'  ' * (s.loop is not None)}{s.name}{step}{shape} = {s.value}{place}"
+
+
+def _loop(loop: Loop) -> str:
+    way = "from the last to the first" if loop.backwards else "one after the other"
+    return f"    {loop.index} from {loop.start} to before {loop.stop}, {way}:"
 
 
 def explained(program: Program) -> str:
     """The program as it is lowered, and after each pass that changed it."""
-    if program.model.stepwise:
-        return f"program, carried out step by step as it is\n{listing(program)}\n"
     return "\n\n".join([f"program\n{listing(program)}", *_after_passes(program)]) + "\n"
 
 

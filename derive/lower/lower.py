@@ -7,42 +7,44 @@ loss of one example meets what all examples share, the mean over the examples is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from derive.arrays.form import in_arrays
 from derive.derivation import Adjoint, Derivation
 from derive.differentiate.batch import depends_on_data, example_names, over_examples
 from derive.differentiate.derive import derive
 from derive.errors import DeriveError
-from derive.expression.build import add, div, neg
+from derive.expression.build import add, div, neg, number
 from derive.expression.nodes import Call, D, Expression, Neg, Reduce, Ref, Slice, Where
 from derive.expression.parts import terms_of
 from derive.expression.walk import names, transform, walk
 from derive.functions import AXIS_FUNCTIONS
 from derive.lower.known import Known
-from derive.lower.program import Program, Statement, adjoint_name, needed_for
+from derive.lower.program import Program, Statement, adjoint_name, asks_which_step, needed_for
 from derive.lower.restate import activations, hazards, known_of, restated_model
 from derive.lower.stable import in_code, restated, with_norms
-from derive.lower.steps import Step, backward_steps, forward_steps, sliced
+from derive.lower.steps import Step, Steps, backward_steps, first_apart, forward_steps, sliced
+from derive.lower.turned import steps_before_examples, turned_arrays, with_turned
 from derive.model import Equation, Model
 from derive.rules.naming import whole_arrays
 from derive.rules.structures import of_entries
 from derive.rules.sums import pulled_out
 
 
-def lower(derivation: Derivation) -> Program:
+def lower(derivation: Derivation, steps_first: bool = False) -> Program:
     """The program that computes outputs, loss and gradients over a batch.
 
     The gradients are those derived of the author's equations, unless they divide by what may vanish or take what may
-    overflow, and those derived of the equations in stable form do so less.
+    overflow, and those derived of the equations in stable form do so less.  With `steps_first` the steps of recurrences
+    are the first axis of arrays over the examples, and these the second, so that a step is one piece of memory.
     """
     model = derivation.model
     stable_model = restated_model(model)
-    program = _Lowering(derivation, stable_model).program()
+    program = _Lowering(derivation, stable_model, steps_first=steps_first).program()
     if stable_model.equations == model.equations or hazards(program) == (0, 0):
         return program
     try:
-        other = _Lowering(derive(stable_model), stable_model, model).program()
+        other = _Lowering(derive(stable_model), stable_model, model, steps_first).program()
     except DeriveError:  # no rule differentiates a stable form: the author's does
         return program
     return other if hazards(other) < hazards(program) else program
@@ -51,7 +53,9 @@ def lower(derivation: Derivation) -> Program:
 class _Lowering:
     """Lowers a derivation; `stable_model` has the equations that code computes, `written` those of the author."""
 
-    def __init__(self, derivation: Derivation, stable_model: Model, written: Model | None = None) -> None:
+    def __init__(
+        self, derivation: Derivation, stable_model: Model, written: Model | None = None, steps_first: bool = False
+    ) -> None:
         self.derivation = derivation
         self.model: Model = derivation.model
         self.written = written or derivation.model
@@ -62,11 +66,16 @@ class _Lowering:
             name: (examples if name in self.model.per_example else ()) + shape
             for name, shape in self.model.shapes.items()
         }
+        self.turned = turned_arrays(self.model) if steps_first else {}
         self.shapes |= {adjoint_name(name): shape for name, shape in self.shapes.items()}
+        self.shapes |= {of: steps_before_examples(self.shapes[name]) for name, of in self.turned.items()}
 
     def program(self) -> Program:
         model = self.model
-        forward = tuple(s for group in self.groups(model.equations) for s in self.forward_of(group))
+        forward = (
+            *self.turned_data(),
+            *(s for group in self.groups(model.equations) for s in self.forward_of(group)),
+        )
         gradients = tuple(self.adjoint(a) for a in self.derivation.gradients if a.name in model.parameters)
         nodes = {a.name: a for a in self.derivation.nodes if a.name != model.loss}
         groups = [[e for e in group if e.name in nodes] for group in self.groups(model.equations)]
@@ -75,6 +84,15 @@ class _Lowering:
         backward = needed_for(adjoints, wanted)
         has_data = model.loss in model.per_example or any(g.axes[:1] == (self.n,) for g in forward)
         return Program(model, forward, backward, gradients, self.count if has_data else None)
+
+    def turned_data(self) -> Iterator[Statement]:
+        """The copies of data in which the steps come first."""
+        for name, of in self.turned.items():
+            if name != of:
+                rank = len(self.shapes[of])
+                order = steps_before_examples(tuple(map(number, range(rank))))
+                value = Call("copied", (Call("transpose", (Ref(name), *order)),))
+                yield Statement(of, (), value, f"{name}, its steps first", shape=self.shapes[of])
 
     def groups(self, equations: tuple[Equation, ...]) -> list[list[Equation]]:
         """The equations of a recurrence together, every other one by itself."""
@@ -90,23 +108,32 @@ class _Lowering:
         first = group[0]
         if first.name not in self.model.recurrent and not first.first and not first.entries:
             return [self.forward(first)]
-        return [
-            self.step_of(e.name, step, self.forms(e), self.over_batch(e.name), e.indices, self.step_formula(e, step))
-            for e, step in forward_steps(group, self.model)
-        ]
+
+        def one(e: Equation, step: Step) -> Statement:
+            formula = self.step_formula(e, step)
+            return self.step_of(e.name, step, self.forms(e), self.over_batch(e.name), e.indices, formula)
+
+        return self.in_steps(list(forward_steps(group, self.model)), one)
+
+    def in_steps(self, steps: Steps, one: Callable[[Equation, Step], Statement]) -> list[Statement]:
+        """The statements of a recurrence; where steps come first and a condition asks which, the first one apart."""
+        found = [one(e, step) for e, step in steps]
+        if self.turned and any(s.loop and asks_which_step(s) for s in found):
+            return [one(e, step) for e, step in first_apart(steps)]
+        return found
 
     def backward_of(self, group: list[Equation], nodes: Mapping[str, Adjoint]) -> list[Statement]:
         if not group or group[0].name not in self.model.recurrent:
             return [self.adjoint(nodes[e.name]) for e in reversed(group)]
-        found: list[Statement] = []
-        for e, step in backward_steps(group, self.model):
+
+        def one(e: Equation, step: Step) -> Statement:
             a = nodes[e.name]
-            forms = self.adjoint_forms(a)
-            over_batch = self.adjoint_over_batch(a.name)
-            found.append(
-                self.step_of(adjoint_name(a.name), step, forms, over_batch, a.result.indices, self.adjoint_formula(a))
+            forms, over_batch = self.adjoint_forms(a), self.adjoint_over_batch(a.name)
+            return self.step_of(
+                adjoint_name(a.name), step, forms, over_batch, a.result.indices, self.adjoint_formula(a)
             )
-        return found
+
+        return self.in_steps(list(backward_steps(group, self.model)), one)
 
     def forms(self, e: Equation) -> tuple[Expression, ...]:
         """What code may compute: the equation in stable form, else as it is written."""
@@ -130,10 +157,11 @@ class _Lowering:
         """One step of an array, or those of a slice."""
         whole = self.shapes[name]
         batch = len(whole) - len(indices)
-        rest = whole[batch + 1 :]
-        axes, sizes = (*([self.n] * batch), *indices[1:]), (*whole[:batch], *rest)
+        axes = (*([self.n] * batch), *indices[1:])
+        at = 0 if name in self.turned else batch  # where the steps are
+        sizes = (*whole[:at], *whole[at + 1 :])
         if isinstance(step.at, Slice):
-            axes, sizes = (*axes[:batch], indices[0], *axes[batch:]), (*sizes[:batch], step.length, *sizes[batch:])
+            axes, sizes = (*axes[:at], indices[0], *axes[at:]), (*sizes[:at], step.length, *sizes[at:])
         shapes = self.shapes
 
         def own(e: Expression) -> Expression:
@@ -146,15 +174,20 @@ class _Lowering:
         written = self.written.by_name[e.name].body
         axes = (self.n, *e.indices) if e.name in self.model.per_example else e.indices
         forms = self.forms(e)
-        value, form = self.first_in_arrays(forms, self.over_batch(e.name), axes, self.sizes(e.name, axes), e.name)
+        sizes = self.shapes[e.name]
+        if e.name in self.turned:
+            axes = steps_before_examples(axes)
+        value, form = self.first_in_arrays(forms, self.over_batch(e.name), axes, sizes, e.name)
         rewritten = form != written and not (isinstance(e.written, Call) and e.written.function in AXIS_FUNCTIONS)
-        return Statement(e.name, axes, value, f"{e.name} = {e.written}", rewritten, self.sizes(e.name, axes))
+        return Statement(e.name, axes, value, f"{e.name} = {e.written}", rewritten, sizes)
 
     def adjoint(self, a: Adjoint) -> Statement:
         """The adjoint of a node or parameter; of what all examples share, that of the mean loss."""
         model, axes, sizes = self.model, a.result.indices, a.result.shape
         if a.name in model.per_example:
             axes, sizes = (self.n, *axes), (Ref(self.count), *sizes)
+        if a.name in self.turned:
+            axes, sizes = steps_before_examples(axes), steps_before_examples(sizes)
         forms = self.adjoint_forms(a)
         value, _ = self.first_in_arrays(forms, self.adjoint_over_batch(a.name), axes, sizes, a.name)
         return Statement(adjoint_name(a.name), axes, value, self.adjoint_formula(a), shape=sizes)
@@ -196,7 +229,7 @@ class _Lowering:
         for form in forms:
             whole = over_batch(form)
             for each in dict.fromkeys((sliced(whole), whole)):
-                found = in_arrays(each, axes, sizes, self.shapes, in_code=True)
+                found = in_arrays(with_turned(each, self.turned), axes, sizes, self.shapes, in_code=True)
                 if found is not None:
                     return found, form
         raise DeriveError(f"no array code is known for the equation of '{name}': {over_batch(forms[-1])}")
@@ -247,7 +280,3 @@ class _Lowering:
             return None
 
         return transform(e, change)
-
-    def sizes(self, name: str, axes: tuple[str, ...]) -> tuple[Expression, ...]:
-        shape = self.model.shapes[name]
-        return (Ref(self.count), *shape) if len(axes) > len(shape) else shape

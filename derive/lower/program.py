@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from derive.expression.nodes import Expression, Ref
-from derive.expression.walk import names
+from derive.expression.nodes import Expression, Index, Ref, Where
+from derive.expression.walk import names, walk
 from derive.model import Model, Shape
 
 
@@ -87,7 +87,8 @@ class Program:
             for v in self.model.variables.values()
         }
         counted: dict[str, Shape | None] = {} if self.count is None else {self.count: ()}
-        return given | counted | {s.name: s.whole or s.shape for s in self.statements}
+        steps: dict[str, Shape | None] = {s.loop.index: () for s in self.statements if s.loop}
+        return given | counted | steps | {s.name: s.whole or s.shape for s in self.statements}
 
     def needed(self, *wanted: str) -> tuple[Statement, ...]:
         """The forward statements that the wanted names depend on."""
@@ -104,6 +105,13 @@ def needed_for(statements: tuple[Statement, ...], wanted: frozenset[str]) -> tup
                 alive |= set(s.read)
         if len(alive) == before or not any(s.loop for s in statements):
             return tuple(s for s in statements if s.name in alive)
+
+
+def asks_which_step(s: Statement) -> bool:
+    """Whether a case distinction in a statement's value asks for the number of a step, or of steps."""
+    parts = [part for node in walk(s.value) if isinstance(node, Where) for part in walk(node.condition)]
+    own = "" if s.loop is None else s.loop.index
+    return any(isinstance(part, Index) or (isinstance(part, Ref) and part.name == own) for part in parts)
 
 
 def adjoint_name(name: str) -> str:

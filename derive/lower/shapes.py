@@ -41,6 +41,8 @@ def shape_of(e: Expression, shapes: Shapes) -> Shape | None:
     match e:
         case Number() | Constant(name="pi" | "inf"):
             return ()
+        case Index():  # of the steps of a loop
+            return shapes.get(e.name)
         case Ref():
             whole = shapes.get(e.name)
             return whole if whole is None or not e.indices else _subscripted(whole, e.indices, shapes)
@@ -92,11 +94,10 @@ def _together(parts: list[Shape | None]) -> Shape | None:
 
 
 def _subscripted(shape: Shape, subscripts: tuple[Expression, ...], shapes: Shapes) -> Shape | None:
-    """Numbers, slices, new axes; an array of whole numbers as the only and first subscript."""
-    if len(subscripts) == 1 and shape_of(subscripts[0], shapes) not in (None, ()):
-        return (*(shape_of(subscripts[0], shapes) or ()), *shape[1:])
+    """Numbers, slices, new axes; one array of whole numbers, whose axes stand in place of that which it reads."""
     found: list[Expression] = []
     left = list(shape)
+    arrays = 0
     for subscript in subscripts:
         if subscript == Constant("None"):
             found.append(ONE)
@@ -106,10 +107,14 @@ def _subscripted(shape: Shape, subscripts: tuple[Expression, ...], shapes: Shape
             size = left.pop(0)
             stop = size if subscript.stop is None else subscript.stop
             found.append(stop if subscript.start is None else plus(add(stop, neg(subscript.start)), 0))
-        elif isinstance(subscript, Index) or shape_of(subscript, shapes) != ():
+        elif (own := shape_of(subscript, shapes)) is None:
             return None
         else:
+            arrays += own != ()
+            found += own
             left.pop(0)
+    if arrays > 1 or (arrays and any(shape_of(i, shapes) == () for i in subscripts)):
+        return None
     return (*found, *left)
 
 

@@ -32,7 +32,7 @@ from derive.lower.program import Loop
 from derive.model import GIVEN, Equation, Model, Shape
 from derive.parse.numbers import constant_value
 from derive.parse.order import lag
-from derive.parse.sizes import collected
+from derive.parse.sizes import collected, polynomial
 from derive.rules.arithmetic import tidy
 from derive.rules.guards import CONDITIONS, Known, joined, solved, tests_of
 from derive.rules.rule import Context
@@ -41,7 +41,10 @@ from derive.rules.sums import is_delta
 
 @dataclass(frozen=True)
 class Step:
-    """What a statement computes of an array: one entry, the step of a loop, or a slice of `length` steps."""
+    """What a statement computes of an array: one entry, the step of a loop, or a slice of `length` steps.
+
+    An entry with a loop is the only step of that, where it has one.
+    """
 
     at: Expression
     loop: Loop | None = None
@@ -49,7 +52,7 @@ class Step:
 
     def of(self, body: Expression, index: str, shapes: Mapping[str, Shape]) -> Expression:
         """The body of an array over an index, at this step."""
-        if self.loop is not None:
+        if self.loop is not None and self.at == Ref(self.loop.index):
             own = rename_indices(body, {index: Index(self.loop.index)})
             return at_step(own, self.loop.index, shapes, self.loop.start, self.loop.stop)
         if isinstance(self.at, Slice):
@@ -89,6 +92,48 @@ def backward_steps(group: Sequence[Equation], model: Model) -> Iterator[tuple[Eq
         for e in backwards:
             if k < len(e.entries) and varying & set(names(e.entries[k].written)):
                 yield e, Step(e.entries[k].position)
+
+
+Steps = Sequence[tuple[Equation, Step]]
+
+
+def first_apart(steps: Steps) -> Steps:
+    """The first step of a loop before the others: it often obeys other conditions.
+
+    Where there may be no step at all, it is in a loop of its own, of one step or none.
+    """
+    inside = [(e, step) for e, step in steps if step.loop]
+    loop = inside[0][1].loop if inside else None
+    if loop is None:
+        return steps
+    before, after = (neg(ONE), ZERO) if loop.backwards else (ZERO, ONE)
+    first = collected(add(loop.stop if loop.backwards else loop.start, before))
+    start, stop = collected(add(loop.start, after)), collected(add(loop.stop, before))
+    once = _at_most_once(loop, start, stop)
+    where = next(k for k, (_, step) in enumerate(steps) if step.loop)
+    return [
+        *steps[:where],
+        *((e, Step(first, once)) for e, _ in inside),
+        *((e, replace(step, loop=replace(loop, start=start, stop=stop))) for e, step in inside),
+        *steps[where + len(inside) :],
+    ]
+
+
+def _at_most_once(loop: Loop, start: Expression, stop: Expression) -> Loop | None:
+    """The loop over its first step alone, beside others from `start` to before `stop`; None if it surely has one."""
+    if _surely_positive(collected(add(loop.stop, neg(loop.start)))):
+        return None
+    if loop.backwards:
+        return replace(loop, start=Call("maximum", (loop.start, stop)))
+    return replace(loop, stop=Call("minimum", (loop.stop, start)))
+
+
+def _surely_positive(size: Expression) -> bool:
+    """Whether a size is at least 1 whenever those in it are."""
+    terms = polynomial(size)
+    if terms is None:
+        return False
+    return all(c > 0 for sizes, c in terms.items() if sizes) and sum(terms.values()) >= 1
 
 
 def _outside(group: Sequence[Equation], loop: Loop) -> range:
@@ -154,7 +199,19 @@ def at_step(
     context = _context({index: collected(add(stop, neg(start)))}, shapes)
     moved = CONDITIONS.apply(moved, context) or moved
     back = at_position(moved, index, collected(add(Index(index), neg(start))))
-    return scalars_chosen(rename_indices(bottom_up(back, solved), {index: Ref(index)}), index)
+    found = scalars_chosen(rename_indices(bottom_up(back, solved), {index: Ref(index)}), index)
+    return tidy(bottom_up(found, lambda node: _possible(node, index, start, stop)))
+
+
+def _possible(e: Expression, index: str, start: Expression, stop: Expression) -> Expression:
+    """``where(t == T, u, v)`` as v where the steps end before T, or begin behind it."""
+    match e:
+        case Where(condition=Compare(op="==", left=Ref(name=name), right=step)) if name == index:
+            after = constant_value(collected(add(step, neg(stop))))
+            before = constant_value(collected(add(start, neg(step))))
+            beyond = (after is not None and after >= 0) or (before is not None and before > 0)
+            return e.otherwise if beyond else e
+    return e
 
 
 def at_position(body: Expression, index: str, position: Expression) -> Expression:
@@ -188,7 +245,7 @@ def decided(body: Expression, shapes: Mapping[str, Shape]) -> Expression:
         left = joined(tuple(test for test, known in holds.items() if known is None))
         return e.then if left is None else Where(left, e.then, e.otherwise)
 
-    return bottom_up(found, chosen)
+    return tidy(bottom_up(found, chosen))
 
 
 def _context(ranges: Mapping[str, Expression], shapes: Mapping[str, Shape]) -> Context:

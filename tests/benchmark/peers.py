@@ -17,6 +17,10 @@ def _loss(xp: Any, model: str) -> Any:
     """The loss as one would write it for that library: with its own stable functions."""
     if model == "mlp":
         return lambda p, x, y: oracles.mlp(xp, p, x, y)
+    if model == "transformer-block":
+        return lambda p, X, Y: _transformer_block(xp, p, X, Y)
+    if model == "lstm":
+        return lambda p, x, y: _lstm(xp, p, x, y)
 
     def log_loss(z: Any, y: Any) -> Any:
         return xp.mean(xp.maximum(z, 0 * z) + xp.log1p(xp.exp(-xp.abs(z))) - y * z)
@@ -24,6 +28,86 @@ def _loss(xp: Any, model: str) -> Any:
     if model == "logistic":
         return lambda p, x_1, x_2, y: log_loss(p["w_1"] * x_1 + p["w_2"] * x_2 + p["b"], y)
     return lambda p, x_1, x_2, y: log_loss(p["w2"] * xp.tanh(p["w1_1"] * x_1 + p["w1_2"] * x_2 + p["b1"]) + p["b2"], y)
+
+
+def _normalised(xp: Any, z: Any) -> Any:
+    centred = z - xp.mean(z, axis=-1, keepdims=True)
+    return centred / xp.sqrt(xp.mean(centred**2, axis=-1, keepdims=True) + 1e-5)
+
+
+def _transformer_block(xp: Any, p: dict[str, Any], X: Any, Y: Any) -> Any:
+    Q, K, V = X @ p["W_Q"], X @ p["W_K"], X @ p["W_V"]
+    S = Q @ xp.swapaxes(K, 1, 2) * X.shape[-1] ** -0.5
+    e = xp.exp(S - xp.max(S, axis=-1, keepdims=True))
+    N = p["g1"] * _normalised(xp, X + e / xp.sum(e, axis=-1, keepdims=True) @ V @ p["W_O"]) + p["c1"]
+    F = xp.maximum(N @ p["W1"] + p["b1"], 0)
+    return xp.sum((p["g2"] * _normalised(xp, N + F @ p["W2"] + p["b2"]) + p["c2"] - Y) ** 2) / 2 / len(X)
+
+
+def _stacked(xp: Any, p: dict[str, Any], name: str) -> Any:
+    """The weights of all gates as one."""
+    return xp.concatenate([p[name + gate] for gate in ("_i", "_f", "_g", "_o")])
+
+
+def _lstm(xp: Any, p: dict[str, Any], x: Any, y: Any) -> Any:
+    m = p["v"].shape[0]
+    U = _stacked(xp, p, "U").T
+    from_x = xp.swapaxes(x, 0, 1) @ _stacked(xp, p, "W").T + _stacked(xp, p, "b")
+
+    def cell(state: Any, now: Any) -> Any:
+        h, c = state
+        z = now + h @ U
+        i, f, o = (0.5 * (1 + xp.tanh(0.5 * z[:, a : a + m])) for a in (0, m, 3 * m))
+        c = f * c + i * xp.tanh(z[:, 2 * m : 3 * m])
+        return (o * xp.tanh(c), c), None
+
+    state = (xp.zeros((len(x), m), dtype=x.dtype),) * 2
+    if xp.__name__ == "jax.numpy":
+        import jax
+
+        state, _ = jax.lax.scan(cell, state, from_x)
+    else:
+        for now in from_x:
+            state, _ = cell(state, now)
+    return xp.mean((state[0] @ p["v"] + p["b"] - y) ** 2) / 2
+
+
+def _torch_lstm(p: dict[str, Any], x: Any, y: Any, lr: float) -> Any:
+    """PyTorch's own layer, whose second bias is left at 0."""
+    import torch
+
+    d, m = x.shape[-1], len(p["v"])
+    layer = torch.nn.LSTM(d, m, batch_first=True, dtype=x.dtype)
+    with torch.no_grad():
+        for own, name in ((layer.weight_ih_l0, "W"), (layer.weight_hh_l0, "U"), (layer.bias_ih_l0, "b")):
+            own.copy_(torch.cat([p[f"{name}_{gate}"] for gate in "ifgo"]))
+        layer.bias_hh_l0.zero_()
+    layer.bias_hh_l0.requires_grad_(False)
+    optimizer = torch.optim.SGD([w for w in (*layer.parameters(), p["v"], p["b"]) if w.requires_grad], lr=lr)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        h = layer(x)[0][:, -1]
+        (torch.nn.functional.mse_loss(h @ p["v"] + p["b"], y) / 2).backward()
+        optimizer.step()
+
+    def state() -> Any:
+        parts = {"W": layer.weight_ih_l0, "U": layer.weight_hh_l0, "b": layer.bias_ih_l0}
+        found = {f"{name}_{g}": part[k * m : (k + 1) * m] for name, part in parts.items() for k, g in enumerate("ifgo")}
+        return {name: w.detach().numpy().copy() for name, w in (found | {"v": p["v"], "b": p["b"]}).items()}
+
+    return step, state
+
+
+def _torch_transformer_block(p: dict[str, Any], X: Any, Y: Any) -> Any:
+    from torch.nn import functional
+
+    m = X.shape[-1]
+    heads = functional.scaled_dot_product_attention(X @ p["W_Q"], X @ p["W_K"], X @ p["W_V"])
+    N = functional.layer_norm(X + heads @ p["W_O"], (m,), p["g1"], p["c1"], 1e-5)
+    F = functional.relu(N @ p["W1"] + p["b1"])
+    O = functional.layer_norm(N + F @ p["W2"] + p["b2"], (m,), p["g2"], p["c2"], 1e-5)
+    return functional.mse_loss(O, Y, reduction="sum") / 2 / len(X)
 
 
 def with_torch(model: str, params: dict[str, Any], data: dict[str, Any], lr: float, optimizer_name: str) -> Any:
@@ -35,8 +119,12 @@ def with_torch(model: str, params: dict[str, Any], data: dict[str, Any], lr: flo
     given = {name: torch.tensor(values) for name, values in data.items()}
     made = torch.optim.Adam if optimizer_name == "adam" else torch.optim.SGD
     optimizer = made(p.values(), lr=lr)
+    if model == "lstm":
+        return _torch_lstm(p, given["x"], given["y"], lr)
 
     def loss() -> Any:
+        if model == "transformer-block":
+            return _torch_transformer_block(p, given["X"], given["Y"])
         if model == "mlp":
             a1 = torch.tanh(functional.linear(given["x"], p["W1"], p["b1"]))
             a2 = torch.tanh(functional.linear(a1, p["W2"], p["b2"]))

@@ -1,4 +1,4 @@
-"""One training step (forward, backward, update) of the workloads W1 to W4, beside what else there is: ratios of CPU time.
+"""One training step (forward, backward, update) of the workloads W1 to W5, beside what else there is: ratios of CPU time.
 
 ``python tests/benchmark/training.py`` prints a table.  Every step starts from the same parameters, and what it makes of
 them is first compared with the others.  Then all are timed in one process on one thread, in rounds, each round in another
@@ -35,7 +35,6 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
 }
-LR = 0.1
 ROUND = 0.06  # seconds of CPU time that each takes in a round, about
 
 
@@ -49,6 +48,7 @@ class Workload:
     dtype: str = "float64"
     settings: tuple[tuple[str, int], ...] = ()
     optimizer: str = "gradient-descent"
+    lr: float = 0.1
 
 
 WORKLOADS = {
@@ -60,6 +60,17 @@ WORKLOADS = {
     "W4": Workload(
         "MLP 784-512-512-10, batch 256, float32", "mlp", 256, "float32", (("d", 784), ("h1", 512), ("h2", 512))
     ),
+    "W5": Workload(
+        "LSTM, batch 32, 64 steps, 64 wide, float32", "lstm", 32, "float32", (("T", 64), ("d", 64), ("m", 64))
+    ),
+    "W5b": Workload(
+        "transformer block, the same sizes",
+        "transformer-block",
+        32,
+        "float32",
+        (("t", 64), ("m", 64), ("h", 128)),
+        lr=1e-4,
+    ),
 }
 
 
@@ -67,9 +78,12 @@ def start(w: Workload, model: Model) -> tuple[Arrays, Arrays]:
     """Parameters and data."""
     rng = np.random.default_rng(0)
     params = model.derive().compile().init(0)
-    n, dtype = w.examples, w.dtype
-    if w.model == "mlp":
-        sizes = dict(w.settings)
+    n, dtype, sizes = w.examples, w.dtype, dict(w.settings)
+    if w.model == "lstm":
+        data = {"x": rng.normal(size=(n, sizes["T"], sizes["d"])).astype(dtype), "y": rng.normal(size=n).astype(dtype)}
+    elif w.model == "transformer-block":
+        data = {name: rng.normal(size=(n, sizes["t"], sizes["m"])).astype(dtype) for name in ("X", "Y")}
+    elif w.model == "mlp":
         x = rng.normal(size=(n, sizes.get("d", 64)))
         data = {"x": x.astype(dtype), "y": np.eye(10, dtype=dtype)[rng.integers(0, 10, n)]}
     else:
@@ -84,7 +98,7 @@ def readable(w: Workload, model: Model, params: Arrays, data: Arrays) -> tuple[S
 
     def step() -> None:
         _, grads = module.loss_and_gradients(params, **data)
-        module.update(params, grads, state, LR)
+        module.update(params, grads, state, w.lr)
 
     return step, lambda: params
 
@@ -92,10 +106,11 @@ def readable(w: Workload, model: Model, params: Arrays, data: Arrays) -> tuple[S
 def fast(w: Workload, model: Model, params: Arrays, data: Arrays) -> tuple[Step, State]:
     """A step of the generated `train`, as its loop has it: the gradients without the loss, and the update."""
     module = model.derive().compile(style="fast", dtype=w.dtype, optimizer=w.optimizer)
-    work = module._Work(params, module._arrays(data))
+    constants = [{}] if model.of_role("constant") else []
+    work = module._Work(params, module._arrays(data), *constants)
     batch, advance = work.batch(0, w.examples), module._update_of_all(work.theta, work.gradient, {})
     plain = w.optimizer == "gradient-descent"  # then the rate takes the mean over the examples, as in `train`
-    rate, share = np.array(LR / w.examples if plain else LR, dtype=w.dtype), np.array(1 / w.examples, dtype=w.dtype)
+    rate, share = np.array(w.lr / w.examples if plain else w.lr, dtype=w.dtype), np.array(1 / w.examples, dtype=w.dtype)
 
     def step() -> None:
         batch(False)
@@ -112,12 +127,12 @@ def contenders(w: Workload) -> dict[str, tuple[Step, State]]:
     made = {
         "fast": fast(w, model, params, data),
         "readable": readable(w, model, params, data),
-        "textbook": textbook.STEPS[w.model](params, data, LR, w.optimizer),
-        "hand-tuned": hand_tuned.STEPS[w.model](params, data, LR, w.optimizer),
+        "textbook": textbook.STEPS[w.model](params, data, w.lr, w.optimizer),
+        "hand-tuned": hand_tuned.STEPS[w.model](params, data, w.lr, w.optimizer),
     }
     for name, make in peers.PEERS.items():
         if importlib.util.find_spec(name):
-            made[name] = make(w.model, params, data, LR, w.optimizer)
+            made[name] = make(w.model, params, data, w.lr, w.optimizer)
     return made
 
 

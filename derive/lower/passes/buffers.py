@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from derive.expression.nodes import Both, Compare, Expression, Number, Ref, Where
+from derive.expression.nodes import Both, Call, Compare, Expression, Number, Ref, Where
 from derive.expression.walk import children, names
+from derive.lower.passes.loops import by_loop
 from derive.lower.passes.mapping import SECTIONS, section, with_sections
 from derive.lower.passes.operations import is_operation
 from derive.lower.passes.scalars import pinned
-from derive.lower.program import Program, Statement
+from derive.lower.program import Program, Statement, asks_which_step
 from derive.lower.shapes import is_elementwise
 from derive.model import Shape
 
@@ -40,21 +41,45 @@ def is_truth(e: Expression) -> bool:
     return isinstance(e, (Compare, Both))
 
 
+def is_copy(e: Expression) -> bool:
+    """Of data, which may be whole numbers."""
+    return isinstance(e, Call) and e.function == "copied"
+
+
 def _last_uses(program: Program) -> dict[str, int]:
     """For each name the last statement that reads it, or reads what may be a view of it."""
     last: dict[str, int] = {}
     behind: dict[str, frozenset[str]] = {}  # what a value that has no buffer may be a view of
+    ends = _ends_of_loops(program)
+    made: dict[str, int] = {}
     for k, s in enumerate(program.statements):
         read = frozenset(names(s.value))
         everything = read.union(*(behind.get(name, frozenset()) for name in read))
-        if s.shape is None or not is_operation(s.value):
+        if not has_buffer(s):
             behind[s.name] = everything
-        last |= dict.fromkeys((s.name, *everything), k)
+        made[s.name] = k
+        for name in (s.name, *everything):  # what is older than the loop is read again in its next step
+            last[name] = k if ends[k] == ends[made.get(name, k)] else ends[k]
     end_of_loss = len(program.forward) + len(program.reported) - 1
     loss = program.model.loss
     for name in (loss, *behind.get(loss, ())):
         last[name] = max(last.get(name, 0), end_of_loss)
     return last
+
+
+def has_buffer(s: Statement) -> bool:
+    """Whether numpy can write the value into a given array."""
+    return s.shape is not None and is_operation(s.value) and not asks_which_step(s)
+
+
+def _ends_of_loops(program: Program) -> list[int]:
+    """For each statement the place of the first one behind its loop, or its own."""
+    found: list[int] = []
+    for name in SECTIONS:
+        for loop, group in by_loop(section(program, name)):
+            first = len(found)
+            found += [first + len(group)] * len(group) if loop else range(first, first + len(group))
+    return found
 
 
 @dataclass(slots=True)
@@ -68,9 +93,9 @@ class _Allocation:
     def placed(self, s: Statement, in_gradients: bool) -> Statement:
         self.position += 1
         buffer = None
-        if s.name in self.pinned or (in_gradients and s.name.startswith("∂")):
+        if s.name in self.pinned or s.at is not None or is_copy(s.value) or (in_gradients and s.name.startswith("∂")):
             buffer = s.name
-        elif s.shape is not None and is_operation(s.value):
+        elif s.shape is not None and has_buffer(s):
             kind = (s.shape, is_truth(s.value))
             buffer = self.in_place(s, kind) or self.unused(kind) or s.name
             self.held[s.name] = (buffer, kind)

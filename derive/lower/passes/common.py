@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from derive.expression.nodes import Expression, Item, Ref
+from derive.expression.nodes import Expression, Item, Ref, Slice
 from derive.expression.walk import transform
+from derive.lower.passes.loops import WHOLE, by_loop
 from derive.lower.passes.mapping import SECTIONS, section, with_sections
 from derive.lower.passes.operations import is_atom
 from derive.lower.passes.scalars import pinned
@@ -21,16 +23,19 @@ def common_subexpressions(program: Program) -> Program:
     sections: dict[str, list[Statement]] = {}
     results = {program.model.loss, *pinned(program)}
     names: dict[str, Expression] = {}
-    known: dict[Expression, str] = {}
+    known: dict[Expression, Ref] = {}
     for name in SECTIONS:
         seen = dict(known) if name == "reported" else known
-        sections[name] = _shared(section(program, name), seen, names, results, name == "gradients")
+        sections[name] = []
+        for loop, group in by_loop(section(program, name)):
+            inside = seen if loop is None else dict(seen)  # behind the loop it is another step's
+            sections[name] += _shared(group, inside, names, results, name == "gradients")
     return with_sections(program, sections)
 
 
 def _shared(
-    statements: tuple[Statement, ...],
-    known: dict[Expression, str],
+    statements: Sequence[Statement],
+    known: dict[Expression, Ref],
     names: dict[str, Expression],
     results: set[str],
     are_results: bool,
@@ -38,15 +43,23 @@ def _shared(
     found: list[Statement] = []
     for s in statements:
         value = _renamed(s.value, names)
-        is_result = s.name in results or (are_results and s.name.startswith("∂"))
+        is_result = s.name in results or s.at is not None or (are_results and s.name.startswith("∂"))
         if isinstance(value, Ref) and is_atom(value) and not is_result:
             names[s.name] = value
         elif value in known and not is_result:
-            names[s.name] = Ref(known[value])
+            names[s.name] = known[value]
         else:
-            known.setdefault(value, s.name)
+            if (own := _computed(s)) is not None:
+                known.setdefault(value, own)
             found.append(replace(s, value=value))
     return found
+
+
+def _computed(s: Statement) -> Ref | None:
+    """The array that a statement computes; of several steps at once None."""
+    if s.at is None:
+        return Ref(s.name)
+    return None if isinstance(s.at, Slice) else Ref(s.name, (s.at, *(WHOLE for _ in (s.whole or ())[1:])))
 
 
 def _renamed(value: Expression, names: dict[str, Expression]) -> Expression:

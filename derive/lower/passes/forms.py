@@ -5,13 +5,15 @@ They are as exact as those of readable code; an exponential may overflow to infi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from derive.arrays.contraction import NEW_AXIS, WHOLE
 from derive.expression.build import add, div, neg, number
 from derive.expression.nodes import Call, Expression, Item
 from derive.expression.walk import bottom_up
 from derive.lower.array_shapes import axis_numbers
-from derive.lower.passes.mapping import with_values
-from derive.lower.program import Program
+from derive.lower.passes.mapping import SECTIONS, section, with_sections
+from derive.lower.program import Program, Statement, asks_which_step
 from derive.lower.shapes import Shapes, shape_of
 from derive.lower.stable_rows import Row, by_rows
 
@@ -44,7 +46,10 @@ def fast_forms(program: Program) -> Program:
             return _along(e, shapes)
         return by_rows(e, FORMS) if isinstance(e, Call) else e
 
-    return with_values(program, lambda value: bottom_up(value, change))
+    def changed(s: Statement) -> Statement:
+        return s if asks_which_step(s) else replace(s, value=bottom_up(s.value, change))
+
+    return with_sections(program, {name: [changed(s) for s in section(program, name)] for name in SECTIONS})
 
 
 _ALONG = ("softmax", "log_softmax", "logsumexp")

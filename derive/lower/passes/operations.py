@@ -34,15 +34,16 @@ from derive.expression.nodes import (
 from derive.expression.parts import is_indicator
 from derive.expression.walk import children, with_children
 from derive.functions import FUNCTIONS
+from derive.lower.passes.loops import WHOLE, is_step
 from derive.lower.passes.mapping import SECTIONS, section, with_sections
-from derive.lower.program import Program, Statement
+from derive.lower.program import Loop, Program, Statement, asks_which_step
 from derive.lower.shapes import is_elementwise, shape_of
 from derive.model import Shape
 
 CONSTANT_ARRAYS = frozenset({"ones", "zeros", "eye", "arange"})
 SIDE_BY_SIDE = frozenset({"gathered", "rows"})  # parameters, and vectors, that lie in memory as one array
 REDUCED = frozenset({"sum", "prod", "max", "min"})
-WITH_OUTPUT = frozenset({"outer", "einsum", "scatter_add", "matmul"}) | REDUCED
+WITH_OUTPUT = frozenset({"outer", "einsum", "scatter_add", "matmul", "copied"}) | REDUCED
 # A function that numpy computes in one call, into an array that is given behind its arguments.
 ONE_CALL = re.compile(r"np\.(?!round\b|sinc\b)\w+\((#\d|, |-?[\d.]+)+\)")
 
@@ -69,14 +70,19 @@ def is_atom(e: Expression) -> bool:
         case Call(function="transpose"):
             return is_atom(e.args[0])
         case Call(function="reshape"):  # a view of what lies in memory in the order of its axes
-            return isinstance(e.args[0], Ref) and not e.args[0].indices
+            return isinstance(e.args[0], Ref) and _is_one_piece(e.args[0])
         case Call():
             return e.function in CONSTANT_ARRAYS | SIDE_BY_SIDE
     return False
 
 
+def _is_one_piece(e: Ref) -> bool:
+    """An array, or some of it along its first axis, which lie side by side."""
+    return all(isinstance(i, Slice) for i in e.indices[:1]) and all(i == WHOLE for i in e.indices[1:])
+
+
 def _is_basic(subscript: Expression) -> bool:
-    return isinstance(subscript, (Number, Slice)) or subscript == Constant("None")
+    return isinstance(subscript, (Number, Slice)) or subscript == Constant("None") or is_step(subscript)
 
 
 def is_operation(e: Expression) -> bool:
@@ -110,10 +116,13 @@ class _Splitter:
         self.integers = {v.name for v in program.model.variables.values() if v.kind == "integer"}
         self.found: list[Statement] = []
         self.formula = ""
+        self.loop: Loop | None = None
         self.count = 0
 
     def statements(self, s: Statement) -> list[Statement]:
-        self.found, self.formula = [], s.formula
+        self.found, self.formula, self.loop = [], s.formula, s.loop
+        if asks_which_step(s):  # what is not chosen cannot be computed: there may be no such step
+            return [s]
         value = s.value if is_atom(s.value) else self.operation(s.value)
         return [*self.found, replace(s, value=value)]
 
@@ -128,15 +137,15 @@ class _Splitter:
         return self.statement(value, shape)
 
     def named(self, e: Expression) -> Expression:
-        """A name for the expression, also where that is a view."""
+        """A name for the expression, also where that is a view that does not lie in one piece."""
         found = self.operand(e)
-        plain = isinstance(found, Ref) and not found.indices
+        plain = isinstance(found, Ref) and _is_one_piece(found)
         return found if plain else self.statement(found, shape_of(found, self.shapes))
 
     def statement(self, value: Expression, shape: Shape | None) -> Ref:
         name = self.new_name()
         self.shapes[name] = shape
-        self.found.append(Statement(name, (), value, self.formula, shape=shape, named=False))
+        self.found.append(Statement(name, (), value, self.formula, shape=shape, named=False, loop=self.loop))
         return Ref(name)
 
     def new_name(self) -> str:

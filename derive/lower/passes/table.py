@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from derive.lower.passes.buffers import buffers_assigned
 from derive.lower.passes.common import common_subexpressions
 from derive.lower.passes.dead import dead_code, loss_set_apart
+from derive.lower.passes.forgetting import steps_forgotten
 from derive.lower.passes.forms import fast_forms
+from derive.lower.passes.hoisting import products_hoisted
+from derive.lower.passes.loops import steps_as_indices
 from derive.lower.passes.means import means_put_off
 from derive.lower.passes.operations import single_operations
 from derive.lower.passes.products import cheapest_products, transposes_folded
@@ -19,8 +22,11 @@ from derive.lower.program import Program
 Pass = Callable[[Program], Program]
 
 PASSES: tuple[Pass, ...] = (
+    steps_as_indices,
     loss_set_apart,
     means_put_off,
+    products_hoisted,
+    steps_forgotten,
     scalars_gathered,
     fast_forms,
     sums_as_products,
