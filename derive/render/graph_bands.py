@@ -43,7 +43,7 @@ def narrow(graph: Graph, widest: float = PHONE) -> tuple[Layout, ...]:
 
 def repeats(bands: Sequence[Layout]) -> bool:
     """Whether a band draws what another has drawn."""
-    return any(n.node.of and n.node.role != "earlier" for band in bands for n in band.nodes)
+    return any(n.node.again and n.node.role != "earlier" for band in bands for n in band.nodes)
 
 
 def stacked(bands: Sequence[Layout]) -> Layout:

@@ -28,9 +28,10 @@ LABEL_HEIGHT = 16.0
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """A quantity; `role` is input, target, parameter, constant, noise, node, earlier, loss or output.
+    """A quantity; `role` is input, target, parameter, constant, noise, node, earlier, layers, loss or output.
 
-    `of`: of another step of a recurrence, or of what is drawn once more, the quantity itself, which has the id.
+    `of`: of another step of a recurrence, or of what is drawn once more, the quantity itself, which has the id; of
+    several layers one of their quantities.
     """
 
     id: str
@@ -43,6 +44,11 @@ class GraphNode:
     @property
     def quantity(self) -> str:
         return self.of or self.id
+
+    @property
+    def again(self) -> bool:
+        """Whether it stands for what has a place of its own."""
+        return bool(self.of) and self.role != "layers"
 
 
 @dataclass(frozen=True, slots=True)

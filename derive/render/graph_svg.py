@@ -120,7 +120,7 @@ def _node(placed: PlacedNode, prefix: str) -> str:
     texts = _label(node.label, (placed.x, baseline), FONT)
     if node.subtitle:
         texts += _label(node.subtitle, (placed.x, placed.y + 16), SMALL_FONT)
-    again = " again" if node.of else ""
+    again = " again" if node.again else ""
     marks = f'id="{prefix}node-{_text(node.id)}" data-quantity="{_text(node.quantity)}" class="{role}{again}"'
     title = f"<title>{_text(f'{_plain(node.label)} ({role})')}</title>"
     return f'<g {marks}><a href="#step-{quote(_clean(node.quantity), safe="")}">{title}{box}{texts}</a></g>'

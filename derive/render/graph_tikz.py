@@ -96,7 +96,7 @@ def _picture(placed: Layout, unit: float) -> list[str]:
         lines += _labels(edge, unit)
     for node in placed.nodes:
         role = node.node.role if node.node.role in _STYLES else "node"
-        role += ", dashed" if node.node.of else ""
+        role += ", dashed" if node.node.again else ""
         size = f"minimum width={node.width * _UNIT:.1f}pt, minimum height={node.height * _UNIT:.1f}pt"
         where = _at((node.x, node.y), unit)
         lines.append(rf"  \node[graph node, graph role {role}, {size}] at {where} {{${node.node.latex}$}};")

@@ -60,6 +60,7 @@ class HtmlLine:
     note: Markup
     number: str
     anchor: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,7 @@ class _Printer:
         return _fill(
             "derivation",
             anchor=derivation.anchor,
+            also=derivation.also,
             title=title,
             count=count,
             content=self._lines(derivation, derivation.lines) + self._lines(derivation, derivation.full, every=True),
@@ -218,6 +220,7 @@ class _Printer:
             self.inlines(item.note),
             f"({number})" if number else "",
             item.anchor,
+            item.also,
         )
 
     def _algorithm(self, algorithm: Algorithm) -> Markup:

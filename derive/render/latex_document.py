@@ -47,7 +47,7 @@ from derive.render.graph_tikz import tikz_bands, tikz_picture
 from derive.render.latex_break import Piece, pieces
 from derive.render.latex_stack import alternatives
 from derive.render.latex_text import latex_code, latex_text, pdf_text, with_blanks
-from derive.render.numbering import Numbering, number_blocks
+from derive.render.numbering import Numbering, also, number_blocks
 from derive.render.templates import fill, template
 
 COMMANDS = {1: "section", 2: "subsection", 3: "subsubsection"}
@@ -185,7 +185,8 @@ class _Printer:
 
     def _number(self, item: Numbered) -> str:
         number = self.numbering.number(item)
-        return rf"\derivenumber{{{_anchor(item.anchor)}}}{{{number}}}" if number else ""
+        others = "".join(rf"\deriveanchor{{{_anchor(anchor)}}}" for anchor in also(item))
+        return rf"{others}\derivenumber{{{_anchor(item.anchor)}}}{{{number}}}" if number else ""
 
     def _algorithm(self, algorithm: Algorithm) -> str:
         label = f"{self.words['algorithm']} {self.numbering.number(algorithm)}."
