@@ -341,7 +341,7 @@ _AXIS_ROWS = (
     AxisFunction("logsumexp", "log(sum(exp(u[j]), j))", keeps_axis=False, latex=_op("logsumexp")),
     AxisFunction("norm", "sqrt(sum(u[j]**2, j))", keeps_axis=False, latex=r"\left\lVert #0 \right\rVert"),
     AxisFunction("softmax", "exp(u[i])/sum(exp(u[j]), j)", keeps_axis=True, latex=_op("softmax")),
-    AxisFunction("log_softmax", "u[i] - log(sum(exp(u[j]), j))", keeps_axis=True, latex=_op("log softmax")),
+    AxisFunction("log_softmax", "u[i] - log(sum(exp(u[j]), j))", keeps_axis=True, latex=_op(r"log\ softmax")),
     AxisFunction("cumsum", "sum(u[j], j, j <= i)", keeps_axis=True, latex=_op("cumsum")),
 )
 

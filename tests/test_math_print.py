@@ -85,6 +85,14 @@ ARRAYS = [
     ("outer(u, v)/sum(outer(u, v), axis=0, keepdims=True)",
      r"(u\, v^{\top}) \oslash (\mathbf{1}\, \mathbf{1}^{\top}\, u\, v^{\top})", "(u vᵀ) ⊘ (𝟏 𝟏ᵀ u vᵀ)"),
     ("2*ones(n) - x", r"2 \mathbf{1}_{n} - x", "2·𝟏ₙ − x"),
+    ("softmax(W1, axis=1)", r"\operatorname{softmax}_{j}(W^{[1]}_{\cdot j})", "softmaxⱼ(W^[1][·, j])"),
+    ("mean((W1 - w)**2, axis=-2)",
+     r"\operatorname{mean}_{i}(((W^{[1]} - w)^{\odot 2})_{i \cdot})", "meanᵢ(((W^[1] − w)^⊙2)[i, ·])"),
+    ("max(W1, axis=0)", r"\max_{i} W^{[1]}_{i \cdot}", "maxᵢ W^[1][i, ·]"),
+    ("norm(W1, axis=1)", r"\left\lVert W^{[1]}_{\cdot j} \right\rVert_{j}", "‖W^[1][·, j]‖ⱼ"),
+    ("pad(W1, 2, axis=(0, 1))", r"\operatorname{pad}_{ij}(W^{[1]}_{ij}, 2)", "padᵢⱼ(W^[1]ᵢⱼ, 2)"),
+    ("concatenate([w, x])", r"\begin{bmatrix} w \\ x \end{bmatrix}", "[w; x]"),
+    ("concatenate([W1, W1], axis=1)", r"\begin{bmatrix} W^{[1]} & W^{[1]} \end{bmatrix}", "[W^[1], W^[1]]"),
     ("zeros(m, n)", r"\mathbf{0}_{m \times n}", "𝟎ₘₙ"),
 ]  # fmt: skip
 THREE = parse_expression("3")

@@ -122,6 +122,7 @@ class Derivation:
     anchor: str = ""
     title: Inlines = ()
     full: tuple[Line, ...] = ()
+    also: tuple[str, ...] = ()  # further anchors: of what this tells too
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ class Equation:
     relation: str = "="
     note: Inlines = ()
     anchor: str = ""
+    also: tuple[str, ...] = ()  # further anchors: of what this tells too
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def path(story: Story) -> Iterator[Block]:
     for a in (*nodes, *story.derivation.gradients):
         for r in story.derivation.local:
             if r.wrt == a.name and (r.of, r.wrt) not in story.earlier:
-                yield local_steps(story, r, "")
+                yield from local_steps(story, r, "")
         yield from adjoint_steps(story, a, "")
 
 

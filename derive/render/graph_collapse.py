@@ -6,13 +6,16 @@ Kept: a layer is put away only where it and its neighbours have the same nodes a
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
 
 from derive.render.graph_layout import Graph, GraphEdge, GraphNode
 from derive.render.names import split_name
+
+Numbered = Callable[[str], tuple[str, "int | None"]]  # the family of a name, and its layer
 
 FEWEST = 2  # layers that are worth a node of their own
 
@@ -38,7 +41,7 @@ def collapsed(graph: Graph, word: str = "layers") -> Graph:
         first, last = into[node.id][0][0], into[node.id][0][-1]
         shown = f"{word} {first} … {last}"
         latex = rf"\text{{{word} }} {first} \ldots {last}"
-        nodes.setdefault(name_of[node.id], GraphNode(name_of[node.id], shown, latex, "node"))
+        nodes[name_of[node.id]] = GraphNode(name_of[node.id], shown, latex, "layers", of=node.quantity)
     edges: dict[tuple[str, str], GraphEdge] = {}
     for edge in graph.edges:
         source, target = name_of.get(edge.source, edge.source), name_of.get(edge.target, edge.target)
@@ -51,13 +54,29 @@ def collapsed(graph: Graph, word: str = "layers") -> Graph:
 
 
 def _runs(graph: Graph) -> list[tuple[list[int], list[str]]]:
-    """The layers that are put away together, and their nodes."""
+    """The layers that are put away together, and their nodes; the last number of a name is its layer, or the first."""
+    return _runs_by(graph, _by_last) or _runs_by(graph, _by_first)
+
+
+def _by_last(name: str) -> tuple[str, int | None]:
+    """``W_Q2``, ``mu1_2``, ``z2`` are of layer 2."""
+    match = re.fullmatch(r"(.*?)(\d{1,9})", name)
+    return (match[1], int(match[2])) if match else (name, None)
+
+
+def _by_first(name: str) -> tuple[str, int | None]:
+    """``w2_1`` is of layer 2."""
+    parts = split_name(name)
+    return "_".join((parts.head, *parts.components)), int(parts.layer) if parts.layer else None
+
+
+def _runs_by(graph: Graph, numbered: Numbered) -> list[tuple[list[int], list[str]]]:
     members: dict[int, list[str]] = defaultdict(list)
     for node in graph.nodes:
-        layer = split_name(node.id).layer
-        if layer:
-            members[int(layer)].append(node.id)
-    patterns = {layer: _pattern(graph, names, layer) for layer, names in members.items()}
+        layer = numbered(node.id)[1]
+        if layer is not None:
+            members[layer].append(node.id)
+    patterns = {layer: _pattern(graph, names, layer, numbered) for layer, names in members.items()}
     found = []
     for layers in _equal(sorted(members), patterns):
         inner = layers[1:-1]
@@ -75,15 +94,14 @@ def _equal(layers: Iterable[int], patterns: dict[int, object]) -> list[list[int]
     return runs
 
 
-def _pattern(graph: Graph, names: list[str], layer: int) -> object:
+def _pattern(graph: Graph, names: list[str], layer: int, numbered: Numbered) -> object:
     """The nodes and the edges into them, with layers counted from this one."""
     own = set(names)
     roles = {node.id: node.role for node in graph.nodes}
-    nodes = frozenset((_apart(name, layer), roles[name]) for name in names)
-    edges = frozenset((_apart(e.source, layer), _apart(e.target, layer)) for e in graph.edges if e.target in own)
-    return nodes, edges
 
+    def apart(name: str) -> tuple[str, int | None]:
+        family, number = numbered(name)
+        return family, None if number is None else number - layer
 
-def _apart(name: str, layer: int) -> tuple[str, object, tuple[str, ...]]:
-    parts = split_name(name)
-    return parts.head, int(parts.layer) - layer if parts.layer else None, parts.components
+    nodes = frozenset((apart(name), roles[name]) for name in names)
+    return nodes, frozenset((apart(e.source), apart(e.target)) for e in graph.edges if e.target in own)

@@ -2,7 +2,8 @@
 
 In: a `Graph` (nodes and edges, acyclic).  Out: a `Layout` in CSS pixels, y pointing down, that the SVG and
 the TikZ printer both draw.  The method is Sugiyama's: layers and few crossings (`graph_order`), then rows by
-isotonic regression, then columns.
+isotonic regression, then columns.  The layers stand from left to right; a picture that leads `down` is the
+same with both axes exchanged, for boxes whose widths and heights are.
 
 Kept: every edge goes to a later layer; no two nodes overlap; no edge runs through a node, because edges bend
 only in the gaps between the columns; the same graph gives the same layout.
@@ -10,29 +11,27 @@ only in the gaps between the columns; the same graph gives the same layout.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 from derive.render.graph_label import SMALL_FONT, label_width
 from derive.render.graph_order import Net, assign_layers, make_net
+from derive.render.graph_places import Curve, Point, on_curve, place
 
 _ROW_GAP, _MARGIN, _DUMMY_HEIGHT = 18.0, 12.0, 6.0
 
 LABEL_HEIGHT = 16.0
-# Where on the last curve a label may stand: nearer to the source, where edges into one target are still apart.
-_ALONG = (0.4, 0.3, 0.5, 0.2, 0.6, 0.1, 0.7, 0.0, 0.35, 0.45, 0.25, 0.15, 0.55, 0.65, 0.05, 0.75)
-
-Point = tuple[float, float]
-Box = tuple[float, float, float, float]  # centre, width and height
 
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """A quantity; `role` is input, target, parameter, constant, noise, node, earlier, loss or output.
+    """A quantity; `role` is input, target, parameter, constant, noise, node, earlier, layers, loss or output.
 
-    `of`: of another step of a recurrence the quantity itself, which has the id.
+    `of`: of another step of a recurrence, or of what is drawn once more, the quantity itself, which has the id; of
+    several layers one of their quantities.
     """
 
     id: str
@@ -45,6 +44,11 @@ class GraphNode:
     @property
     def quantity(self) -> str:
         return self.of or self.id
+
+    @property
+    def again(self) -> bool:
+        """Whether it stands for what has a place of its own."""
+        return bool(self.of) and self.role != "layers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class PlacedNode:
-    """A node with its layer (from 0, left to right), its centre and its size."""
+    """A node with its layer (from 0, in the direction of the edges), its centre and its size."""
 
     node: GraphNode
     layer: int
@@ -86,11 +90,23 @@ class PlacedNode:
 @dataclass(frozen=True, slots=True)
 class PlacedEdge:
     """Neighbouring points of equal y are joined by a line, others by a cubic whose ends are horizontal and
-    whose control points lie halfway in x; the label, if there is one, is centred on `label_at`."""
+    whose control points lie halfway in x (`down`: x and y exchanged); the label, if there is one, is centred on
+    `label_at`."""
 
     edge: GraphEdge
     points: tuple[Point, ...]
     label_at: Point
+    down: bool = False
+
+    def curves(self) -> Iterator[tuple[Point, ...]]:
+        """The end of each line, or the two control points and the end of each cubic."""
+        for (x, y), (to_x, to_y) in pairwise(self.points):
+            if (x == to_x) if self.down else (y == to_y):
+                yield ((to_x, to_y),)
+            elif self.down:
+                yield (x, (y + to_y) / 2), (to_x, (y + to_y) / 2), (to_x, to_y)
+            else:
+                yield ((x + to_x) / 2, y), ((x + to_x) / 2, to_y), (to_x, to_y)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +121,17 @@ def edge_label_width(label: str) -> float:
     return label_width(label, SMALL_FONT) + 8.0
 
 
-def _label_size(edge: GraphEdge) -> tuple[float, float]:
-    """Of one label on the edge, or of two, above and beneath it."""
+def label_size(edge: GraphEdge) -> Point:
+    """Of one label on the edge, or of two, one above the other."""
     if edge.back:
         return max(map(edge_label_width, (edge.label, edge.back))), 2 * LABEL_HEIGHT + 4
     return edge_label_width(edge.label), LABEL_HEIGHT
 
 
-def layout(graph: Graph) -> Layout:
-    """Place a graph.  Raises ValueError for a cycle, an edge without its nodes, or an id given twice.
+def layout(graph: Graph, down: bool = False) -> Layout:
+    """Place a graph, from left to right or `down` the page.
+
+    Raises ValueError for a cycle, an edge without its nodes, or an id given twice.
 
     >>> w, z = GraphNode("w", "w", "w", "parameter"), GraphNode("z", "z", "z", "node")
     >>> [(n.node.id, n.layer) for n in layout(Graph((w, z), (GraphEdge("w", "z"),))).nodes]
@@ -122,23 +140,32 @@ def layout(graph: Graph) -> Layout:
     pairs = _numbered(graph)
     layer_of = assign_layers(len(graph.nodes), pairs)
     net = make_net(layer_of, pairs)
-    sizes = [_size(node) for node in graph.nodes]
+    sizes = [_turned(_size(node), down) for node in graph.nodes]
+    labels = [_turned(label_size(edge), down) for edge in graph.edges]
     rows = _rows(net, [height for _, height in sizes])
-    columns = _columns(graph, net, [width for width, _ in sizes], rows)
+    columns = _columns(graph, labels, net, [width for width, _ in sizes], rows)
     nodes = []
     for node, layer, (width, height), y in zip(graph.nodes, layer_of, sizes, rows, strict=False):
         nodes.append(PlacedNode(node, layer, sum(columns[layer]) / 2, y, width, height))
-    taken = [(n.x, n.y, n.width, n.height) for n in nodes]
-    placed: dict[int, PlacedEdge] = {}
-    ordered = sorted(range(len(graph.edges)), key=lambda k: abs(rows[net.paths[k][-2]] - rows[net.paths[k][-1]]))
-    for k in ordered:  # the label of a straight edge has the fewest places
-        placed[k] = _placed_edge(graph.edges[k], net.paths[k], nodes, rows, columns, taken)
-        if placed[k].edge.label or placed[k].edge.back:
-            taken.append((*placed[k].label_at, *_label_size(placed[k].edge)))
-    edges = [placed[k] for k in range(len(graph.edges))]
+    routes = [_points(path, nodes, rows, columns) for path in net.paths]
+    edges = _placed_edges(graph, labels, routes, nodes, down)
     bottom = max([0.0, *(n.y + n.height / 2 for n in nodes), *rows[net.real :]])
     right = columns[-1][1] if columns else 0.0
-    return Layout(tuple(nodes), tuple(edges), right + _MARGIN, bottom + _MARGIN)
+    found = Layout(tuple(nodes), tuple(edges), right + _MARGIN, bottom + _MARGIN)
+    return _down(found) if down else found
+
+
+def _turned(pair: Point, down: bool) -> Point:
+    return pair[::-1] if down else pair
+
+
+def _down(placed: Layout) -> Layout:
+    """With x and y exchanged."""
+    nodes = (replace(n, x=n.y, y=n.x, width=n.height, height=n.width) for n in placed.nodes)
+    edges = (
+        replace(e, points=tuple(p[::-1] for p in e.points), label_at=e.label_at[::-1], down=True) for e in placed.edges
+    )
+    return Layout(tuple(nodes), tuple(edges), placed.height, placed.width)
 
 
 def _numbered(graph: Graph) -> list[tuple[int, int]]:
@@ -217,14 +244,16 @@ def _spread(wishes: Sequence[tuple[float, float]], steps: Sequence[float]) -> li
     return [mean + offset for mean, offset in zip(means, offsets, strict=False)]
 
 
-def _columns(graph: Graph, net: Net, widths: Sequence[float], rows: Sequence[float]) -> list[tuple[float, float]]:
+def _columns(
+    graph: Graph, labels: Sequence[Point], net: Net, widths: Sequence[float], rows: Sequence[float]
+) -> list[tuple[float, float]]:
     """Left and right of every layer; a gap is wide enough for its labels and for its steepest edge."""
     layer_of = {item: k for k, layer in enumerate(net.layers) for item in layer}
     gaps = [44.0] * len(net.layers)
-    for edge, path in zip(graph.edges, net.paths, strict=True):
+    for edge, (width, _), path in zip(graph.edges, labels, net.paths, strict=True):
         if edge.label:
             k = layer_of[path[-1]]
-            gaps[k] = max(gaps[k], (2 if edge.back else 1.5) * _label_size(edge)[0] + 16)
+            gaps[k] = max(gaps[k], (1.8 if edge.back and width > 40 else 1.5) * width + 16)
         for one, next_ in pairwise(path):
             k = layer_of[next_]
             gaps[k] = max(gaps[k], min(140.0, 0.4 * abs(rows[one] - rows[next_])))
@@ -237,47 +266,45 @@ def _columns(graph: Graph, net: Net, widths: Sequence[float], rows: Sequence[flo
     return columns
 
 
-def _placed_edge(
-    edge: GraphEdge,
-    path: Sequence[int],
-    nodes: Sequence[PlacedNode],
-    rows: Sequence[float],
-    columns: Sequence[tuple[float, float]],
-    taken: Sequence[Box],
-) -> PlacedEdge:
-    """Straight through the columns, bending only between them; the label keeps clear of what is `taken`."""
+def _points(
+    path: Sequence[int], nodes: Sequence[PlacedNode], rows: Sequence[float], columns: Sequence[Point]
+) -> list[Point]:
+    """Straight through the columns, bending only between them: every other stretch is a bend, from the second on."""
     source, target = nodes[path[0]], nodes[path[-1]]
     points = [(source.x + source.width / 2, source.y)]
     for k, (one, next_) in enumerate(pairwise(path), source.layer):
         points += [(columns[k][1], rows[one]), (columns[k + 1][0], rows[next_])]
-    points.append((target.x - target.width / 2, target.y))
-    label_at = _label_place(edge, points[-3], points[-2], taken)
-    if label_at is None:  # in a crowd a label is left out rather than set upon another
-        edge, label_at = replace(edge, label="", latex="", back="", back_latex=""), points[-3]
-    # without the points in which nothing bends: those that coincide, or lie on a line with their neighbours
+    return [*points, (target.x - target.width / 2, target.y)]
+
+
+def _placed_edges(
+    graph: Graph, labels: Sequence[Point], routes: Sequence[Sequence[Point]], nodes: Sequence[PlacedNode], down: bool
+) -> list[PlacedEdge]:
+    """The edges, their labels clear of all nodes and of each other."""
+    crossing: dict[float, dict[Curve, None]] = defaultdict(dict)
+    for points in routes:
+        for start, end in zip(points[1:-1:2], points[2::2], strict=True):
+            crossing[end[0]][start, end] = None
+    taken = [(n.x, n.y, n.width, n.height) for n in nodes]
+    placed: dict[int, PlacedEdge] = {}
+    steep = [abs(points[-3][1] - points[-2][1]) for points in routes]
+    for k in sorted(range(len(routes)), key=steep.__getitem__):  # the label of a straight edge has the fewest places
+        edge, own = graph.edges[k], (routes[k][-3], routes[k][-2])
+        label_at: Point | None = on_curve(own, 0.4)
+        if edge.label or edge.back:
+            others = [curve for curve in crossing[own[1][0]] if curve != own]
+            label_at = place(own, labels[k], bool(edge.back) and not down, others, taken)
+            if label_at is not None:
+                taken.append((*label_at, *labels[k]))
+        if label_at is None:  # in a crowd a label is left out rather than set upon another
+            edge, label_at = replace(edge, label="", latex="", back="", back_latex=""), own[0]
+        placed[k] = PlacedEdge(edge, _without_straight(routes[k]), label_at)
+    return [placed[k] for k in range(len(routes))]
+
+
+def _without_straight(points: Sequence[Point]) -> tuple[Point, ...]:
+    """Without the points in which nothing bends: those that coincide, or lie on a line with their neighbours."""
     distinct = list(dict.fromkeys((round(x, 2), round(y, 2)) for x, y in points))
     triples = zip(distinct, distinct[1:], distinct[2:], strict=False)
     bends = [b for a, b, c in triples if not a[1] == b[1] == c[1]]
-    return PlacedEdge(edge, (distinct[0], *bends, distinct[-1]), label_at)
-
-
-def _label_place(edge: GraphEdge, start: Point, end: Point, taken: Sequence[Box]) -> Point | None:
-    """The first place on the curve at which the label overlaps nothing, or None; without a label the usual one."""
-    size = _label_size(edge)
-    places = [_on_curve(start, end, t) for t in _ALONG]
-    if not edge.label and not edge.back:
-        return places[0]
-    return next((p for p in places if not any(_overlap((*p, *size), box) for box in taken)), None)
-
-
-def _on_curve(start: Point, end: Point, t: float) -> Point:
-    """The cubic whose ends are horizontal and whose control points lie halfway."""
-    middle, late = 1.5 * t * (1 - t), t * t * (3 - 2 * t)
-    return (
-        round(start[0] + (middle + t**3) * (end[0] - start[0]), 2),
-        round(start[1] + late * (end[1] - start[1]), 2),
-    )
-
-
-def _overlap(one: Box, other: Box) -> bool:
-    return abs(one[0] - other[0]) < (one[2] + other[2]) / 2 and abs(one[1] - other[1]) < (one[3] + other[3]) / 2
+    return (distinct[0], *bends, distinct[-1])

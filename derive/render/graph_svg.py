@@ -9,11 +9,14 @@ Kept: whatever the labels contain, the output is well-formed XML and they are on
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from html import escape
 from urllib.parse import quote
 
+from derive.render.graph_bands import banded, narrow, stacked
 from derive.render.graph_label import FONT, SMALL_FONT, Run, label_width, runs
-from derive.render.graph_layout import Graph, PlacedEdge, PlacedNode, Point, edge_label_width, layout
+from derive.render.graph_layout import Graph, PlacedEdge, PlacedNode, edge_label_width
+from derive.render.graph_places import Point
 
 _HUES = {  # of each role: fill and border on a light page, then on a dark one
     "input": ("#dcebfb", "#2b6cb0", "#17324d", "#63a4e8"),
@@ -37,7 +40,8 @@ _STYLE = """\
 .derive-graph .edge polygon { fill: #7b8591; }
 .derive-graph .edge .wide { stroke: transparent; stroke-width: 14; }
 .derive-graph .box { stroke-width: 1.4; }
-.derive-graph .noise .box, .derive-graph .earlier .box { stroke-dasharray: 4 3; }
+.derive-graph .noise .box, .derive-graph .again .box { stroke-dasharray: 4 3; }
+.derive-graph .value text, .derive-graph .back text { paint-order: stroke; stroke-width: 4px; stroke-linejoin: round; }
 .derive-graph .loss .box, .derive-graph .output .box { stroke-width: 2.4; }
 .derive-graph a:hover .box, .derive-graph a:focus .box { stroke-width: 3.2; }
 .derive-graph a:hover .line, .derive-graph a:focus .line { stroke-width: 3; }
@@ -47,18 +51,22 @@ _COLOURS = (  # selector and property, then the colour on a light page and on a 
     (".edge rect", "fill", "#f4f6f8", "#262c33"),
     (".value text", "fill", "#1f6b3a", "#6fce93"),
     (".back text", "fill", "#b42318", "#ff9a8f"),
+    (".value text", "stroke", "#fdfdfc", "#14181d"),
+    (".back text", "stroke", "#fdfdfc", "#14181d"),
 )
 
 
-def svg(graph: Graph, title: str = "", prefix: str = "") -> str:
+def svg(graph: Graph, title: str = "", prefix: str = "", phone: bool = False) -> str:
     """Draw a graph; each node is a link to `#step-<id>`.  `prefix` tells the ids of several in a page apart.
+
+    A long one is drawn in bands, one beneath the other; for the screen of a `phone`, down the page.
 
     >>> from derive.render.graph_layout import GraphNode
     >>> a = Graph((GraphNode("a", "a^{[1]}", "a^{[1]}", "node"),), ())
     >>> 'href="#step-a"' in svg(a, "A node") and "<title>A node</title>" in svg(a, "A node")
     True
     """
-    placed = layout(graph)
+    placed = stacked(narrow(graph) if phone else banded(graph))
     width, height = _number(placed.width), _number(placed.height)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="derive-graph" role="img" '
@@ -92,7 +100,7 @@ def _description(graph: Graph) -> str:
     for edge in graph.edges:
         operands.setdefault(edge.target, []).append(label[edge.source])
     said = [f"{label[n.id]} from {', '.join(operands[n.id])}" for n in graph.nodes if n.id in operands]
-    return f"{len(graph.nodes)} nodes, from left to right. Computed: {'; '.join(said) or 'nothing'}."
+    return f"{len(graph.nodes)} nodes. Computed: {'; '.join(said) or 'nothing'}."
 
 
 def _plain(label: str) -> str:
@@ -112,25 +120,21 @@ def _node(placed: PlacedNode, prefix: str) -> str:
     texts = _label(node.label, (placed.x, baseline), FONT)
     if node.subtitle:
         texts += _label(node.subtitle, (placed.x, placed.y + 16), SMALL_FONT)
-    marks = f'id="{prefix}node-{_text(node.id)}" data-quantity="{_text(node.quantity)}" class="{role}"'
+    again = " again" if node.again else ""
+    marks = f'id="{prefix}node-{_text(node.id)}" data-quantity="{_text(node.quantity)}" class="{role}{again}"'
     title = f"<title>{_text(f'{_plain(node.label)} ({role})')}</title>"
     return f'<g {marks}><a href="#step-{quote(_clean(node.quantity), safe="")}">{title}{box}{texts}</a></g>'
 
 
 def _edge(placed: PlacedEdge) -> str:
-    *_, (x, y) = placed.points
-    stem = [*placed.points[:-1], (x - _ARROW + 1, y)]  # a line ends inside its arrow head, not at the tip
-    (left, start), *rest = stem
-    path = [f"M{_number(left)} {_number(start)}"]
-    for right, end in rest:
-        if start == end:
-            path.append(f"H{_number(right)}")
-        else:
-            middle = _number((left + right) / 2)
-            path.append(f"C{middle} {_number(start)} {middle} {_number(end)} {_number(right)} {_number(end)}")
-        left, start = right, end
-    back = _number(x - _ARROW)
-    tip = f"{_number(x)},{_number(y)} {back},{_number(y - _ARROW / 2)} {back},{_number(y + _ARROW / 2)}"
+    # a line ends inside its arrow head, not at the tip
+    stem = replace(placed, points=(*placed.points[:-1], _behind(placed, _ARROW - 1)))
+    path = [f"M{_pair(stem.points[0])}"]
+    for curve in stem.curves():
+        along = ("V", curve[-1][1]) if placed.down else ("H", curve[-1][0])
+        path.append(f"{along[0]}{_number(along[1])}" if len(curve) == 1 else "C" + " ".join(map(_pair, curve)))
+    corners = (placed.points[-1], _behind(placed, _ARROW, -_ARROW / 2), _behind(placed, _ARROW, _ARROW / 2))
+    tip = " ".join(f"{_number(x)},{_number(y)}" for x, y in corners)
     stem_path = "".join(path)
     line = f'<path class="line" d="{stem_path}"/><polygon points="{tip}"/>'
     if placed.edge.anchor:
@@ -138,6 +142,16 @@ def _edge(placed: PlacedEdge) -> str:
         wide = f'<path class="wide" d="{stem_path}"/>'
         line = f'<a href="#{quote(_clean(placed.edge.anchor), safe="")}"><title>{title}</title>{wide}{line}</a>'
     return f'<g class="edge">{line}</g>'
+
+
+def _behind(placed: PlacedEdge, far: float, beside: float = 0.0) -> Point:
+    """A point as far from the tip, against the edge's direction, and as far to one side."""
+    x, y = placed.points[-1]
+    return (x + beside, y - far) if placed.down else (x - far, y + beside)
+
+
+def _pair(point: Point) -> str:
+    return f"{_number(point[0])} {_number(point[1])}"
 
 
 def _edge_label(placed: PlacedEdge) -> str:

@@ -3,15 +3,18 @@ r"""A computational graph as a `tikzpicture`.
 In: a `Graph`; of its labels only `latex` is read, which our own printer has made and which is set as
 mathematics (subtitles are left out).  Out: LaTeX that needs `\usepackage{tikz}` and no TikZ library.
 
-Kept: the picture is never wider than the line or taller than the page; a picture that fits keeps its size.
+Kept: the picture is never wider than the line or taller than the page; a picture that fits keeps its size, a long one
+is drawn in bands.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
-from derive.render.graph_layout import Graph, Layout, PlacedEdge, layout
+from derive.render.graph_bands import banded
+from derive.render.graph_layout import Graph, Layout, PlacedEdge
 
 _UNIT = 0.7  # pt for a pixel of the layout: its 16 px letters become the 10 pt of an article
 _WIDEST, _TALLEST = 427.0, 540.0  # pt: 15 cm, and most of the height of a page
@@ -23,7 +26,7 @@ _STYLES = {
     "parameter": "draw=orange!75!black, fill=orange!16, rounded corners=8pt",
     "constant": "draw=gray!80!black, fill=gray!12, rounded corners=8pt",
     "noise": "draw=gray!80!black, fill=gray!12, rounded corners=8pt, dashed",
-    "earlier": "draw=gray!80!black, fill=white, rounded corners=2pt, dashed",
+    "earlier": "draw=gray!80!black, fill=white, rounded corners=2pt",
     "node": "draw=black!70, fill=white",
     "loss": "draw=red!70!black, fill=red!10, line width=1pt",
     "output": "draw=green!45!black, fill=green!10, line width=1pt",
@@ -37,14 +40,24 @@ def tikz(graph: Graph) -> str:
     >>> print(tikz(Graph((GraphNode("b", "b", "b", "node"),), ())).splitlines()[-2])
       \node[graph node, graph role node, minimum width=28.0pt, minimum height=23.8pt] at (22.4,20.3) {$b$};
     """
-    placed = layout(as_set(graph))
+    bands = tikz_bands(graph)
+    return "\\par\\medskip\n".join(tikz_picture(band, bands) for band in bands)
+
+
+def tikz_bands(graph: Graph) -> tuple[Layout, ...]:
+    """The bands in which a long graph is drawn, one beneath the other."""
+    return banded(as_set(graph))
+
+
+def tikz_picture(placed: Layout, bands: Sequence[Layout]) -> str:
+    """One of the bands, on the same scale as the others."""
+    width, height = max(band.width for band in bands) * _UNIT, max(band.height for band in bands) * _UNIT
+    scale = min(1.0, _WIDEST / width, _TALLEST / height)
     unit = min(_UNIT, _LARGEST / max(placed.width, placed.height, 1.0))
     body = "\n".join(_picture(placed, unit))
-    width, height = placed.width * unit, placed.height * unit
-    if width / _WIDEST <= 1 >= height / _TALLEST:
+    if scale == 1:
         return body + "\n"
-    size = r"{\linewidth}{!}" if width / _WIDEST >= height / _TALLEST else r"{!}{0.85\textheight}"
-    return f"\\resizebox{size}{{%\n{body}%\n}}\n"
+    return f"\\scalebox{{{scale * _UNIT / unit:.4f}}}{{%\n{body}%\n}}\n"
 
 
 def as_set(graph: Graph) -> Graph:
@@ -83,6 +96,7 @@ def _picture(placed: Layout, unit: float) -> list[str]:
         lines += _labels(edge, unit)
     for node in placed.nodes:
         role = node.node.role if node.node.role in _STYLES else "node"
+        role += ", dashed" if node.node.again else ""
         size = f"minimum width={node.width * _UNIT:.1f}pt, minimum height={node.height * _UNIT:.1f}pt"
         where = _at((node.x, node.y), unit)
         lines.append(rf"  \node[graph node, graph role {role}, {size}] at {where} {{${node.node.latex}$}};")
@@ -101,13 +115,10 @@ def _labels(placed: PlacedEdge, unit: float) -> list[str]:
 
 
 def _edge(placed: PlacedEdge, unit: float) -> str:
-    (left, start), *rest = placed.points
-    path = [_at((left, start), unit)]
-    for right, end in rest:
-        middle = (left + right) / 2
-        bend = f".. controls {_at((middle, start), unit)} and {_at((middle, end), unit)} .."
-        path += ["--" if start == end else bend, _at((right, end), unit)]
-        left, start = right, end
+    path = [_at(placed.points[0], unit)]
+    for curve in placed.curves():
+        *bends, end = (_at(point, unit) for point in curve)
+        path += [f".. controls {' and '.join(bends)} .." if bends else "--", end]
     return rf"  \draw[graph edge] {' '.join(path)};"
 
 

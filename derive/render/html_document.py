@@ -42,6 +42,7 @@ from derive.render.document import (
     Text,
     plain,
 )
+from derive.render.graph_bands import PHONE, banded, repeats
 from derive.render.graph_svg import svg
 from derive.render.katex import SCRIPT, STYLE, content_hash, in_script, katex_script, katex_style
 from derive.render.numbering import Numbering, number_blocks
@@ -59,6 +60,7 @@ class HtmlLine:
     note: Markup
     number: str
     anchor: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,7 @@ class _Printer:
         return _fill(
             "derivation",
             anchor=derivation.anchor,
+            also=derivation.also,
             title=title,
             count=count,
             content=self._lines(derivation, derivation.lines) + self._lines(derivation, derivation.full, every=True),
@@ -217,6 +220,7 @@ class _Printer:
             self.inlines(item.note),
             f"({number})" if number else "",
             item.anchor,
+            item.also,
         )
 
     def _algorithm(self, algorithm: Algorithm) -> Markup:
@@ -229,12 +233,16 @@ class _Printer:
         )
 
     def _figure(self, figure: Figure) -> Markup:
+        title, prefix = plain(figure.caption), f"{figure.anchor}-" if figure.anchor else ""
+        bands = banded(figure.graph)
+        caption = self.inlines(figure.caption)
         return _fill(
             "figure",
             anchor=figure.anchor,
-            picture=Markup(svg(figure.graph, plain(figure.caption), f"{figure.anchor}-" if figure.anchor else "")),
+            picture=Markup(svg(figure.graph, title, prefix)),
+            phone=Markup(svg(figure.graph, title, prefix + "phone-", phone=True)) if bands[0].width > PHONE else "",
             label=f"{self.words['figure']} {self.numbering.number(figure)}.",
-            caption=self.inlines(figure.caption),
+            caption=caption + _fill("of_wide", text=self.words["drawn again"]) if repeats(bands) else caption,
         )
 
     def _table(self, table: Table) -> Markup:

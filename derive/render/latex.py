@@ -68,6 +68,7 @@ class _Latex(Style):
     numerator = denominator = exponent = 0
     elementwise = r" \odot "
     matrix = r"\, "
+    every = r"\cdot"
     inverse_transposed = r"-\top"
     cases_binding = SUM
     before_sum = " "
@@ -146,6 +147,15 @@ class _Latex(Style):
         low = ", ".join(rf"\mathrm{{{name}}}={value}" for name, value in options)
         head = rf"\operatorname{{{_word(function)}}}" + (f"_{{{low}}}" if low else "")
         return Printed(head + self.parentheses(", ".join(args)), POWER)
+
+    def along(self, function: str, template: str | None, letters: Sequence[str], args: Sequence[str]) -> Printed:
+        low = joined_indices(letters)
+        if template is None:
+            template = rf"\operatorname{{{_word(function)}}}\left({', '.join(f'#{k}' for k in range(len(args)))}\right)"
+        named = re.match(r"\\operatorname\{[^{}]*\}", template)
+        head = named[0] if named else ""
+        filled = _flatten(fill(template[len(head) :], args), args)
+        return Printed(f"{head}_{{{low}}}{filled}" if head else f"{filled}_{{{low}}}", POWER)
 
     def reduction(self, op: str, subscripts: Sequence[str], conditions: Sequence[str], body: str) -> str:
         low = ", ".join(subscripts) + (r" \,:\, " + ", ".join(conditions) if conditions else "")

@@ -1,7 +1,8 @@
 r"""Where a long formula may be broken.
 
 In: LaTeX from our own printer.  Out: its pieces in order, each with the depth at which it was cut: 0 at
-relations and at sums outside all parentheses, more inside plain parentheses, more again before a factor.
+relations and at sums outside all parentheses, more inside plain parentheses, more again before a factor, with a sign
+or in brackets.
 Invariant: joined with nothing between, the pieces are the formula; none is cut inside a group, an
 environment or `\left … \right`, so each piece is a formula of its own.
 """
@@ -11,13 +12,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|\s+|.", re.DOTALL)
+_TOKEN = re.compile(r"(?<=begin)\{[a-z]+\}|(?<=end)\{[a-z]+\}|\\[A-Za-z]+\*?|\\.|\s+|.", re.DOTALL)
 
 RELATION = {"=", "<", ">", r"\leq", r"\geq", r"\neq", r"\approx", r"\leftarrow", r"\in", r"\sim", r"\propto"}
 SUM = {"+", "-", r"\pm"}
 PRODUCT = {r"\cdot", r"\times", r"\odot", r"\,"}
 _OPEN, _CLOSE = {"{", r"\left", r"\begin"}, {"}", r"\right", r"\end"}
 _LEFT, _RIGHT = {"(", "[", r"\bigl", r"\Bigl", r"\{"}, {")", "]", r"\}"}
+OPENING = ("(", "[", r"\left")  # after a bracket and a blank: another factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,16 @@ class Piece:
 
     latex: str
     depth: int = 0
+
+    @property
+    def unsigned(self) -> bool:
+        """A factor without a sign before it, which needs a dot where a line begins with it."""
+        return self.depth > 0 and self.latex.startswith(OPENING)
+
+
+def tokens_of(latex: str) -> list[str]:
+    """The formula as TeX reads it: commands, signs, and stretches of white space; the names of environments whole."""
+    return _TOKEN.findall(latex)
 
 
 def pieces(latex: str) -> tuple[Piece, ...]:
@@ -48,12 +60,14 @@ def _cuts(tokens: list[str]) -> list[tuple[str, int | None]]:
     """Each token, and the depth of a cut before it, or None where there may be none."""
     cuts: list[tuple[str, int | None]] = []
     group = parenthesis = 0
-    before = ""  # the last token that is not white space
+    before = last = ""  # `before`: the last token that is not white space
     opened = False  # `before` is a script sign or a command that takes what follows as its argument
     for token in tokens:
         cut = None
         if not group and not opened and before and before not in SUM | RELATION | PRODUCT | _LEFT:
             cut = _badness(token, parenthesis)
+            if before == ")" and last == " " and token in OPENING:
+                cut = 2 * parenthesis + 1
         cuts.append((token, cut))
         group += (token in _OPEN) - (token in _CLOSE)
         if not group and before != r"\right":
@@ -61,6 +75,7 @@ def _cuts(tokens: list[str]) -> list[tuple[str, int | None]]:
         if token.strip():
             opened = token in {"^", "_", r"\left", r"\right", r"\bigl", r"\bigr", r"\Bigl", r"\Bigr"}
             before = token
+        last = token
     return cuts
 
 

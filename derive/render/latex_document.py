@@ -42,15 +42,18 @@ from derive.render.document import (
     Text,
     plain,
 )
-from derive.render.graph_tikz import tikz
-from derive.render.latex_break import pieces
+from derive.render.graph_bands import repeats
+from derive.render.graph_tikz import tikz_bands, tikz_picture
+from derive.render.latex_break import Piece, pieces
+from derive.render.latex_stack import alternatives
 from derive.render.latex_text import latex_code, latex_text, pdf_text, with_blanks
-from derive.render.numbering import Numbering, number_blocks
+from derive.render.numbering import Numbering, also, number_blocks
 from derive.render.templates import fill, template
 
 COMMANDS = {1: "section", 2: "subsection", 3: "subsubsection"}
 BABEL = {"en": "english", "es": "spanish"}
 CODE_COLUMNS = 88  # of footnotesize typewriter letters on a line
+LONG_PIECE = 100  # characters of LaTeX up to which a piece of a formula is never wider than the page
 WORDY_CELL = 42  # characters in a cell beyond which its column is set as a paragraph
 
 
@@ -182,7 +185,8 @@ class _Printer:
 
     def _number(self, item: Numbered) -> str:
         number = self.numbering.number(item)
-        return rf"\derivenumber{{{_anchor(item.anchor)}}}{{{number}}}" if number else ""
+        others = "".join(rf"\deriveanchor{{{_anchor(anchor)}}}" for anchor in also(item))
+        return rf"{others}\derivenumber{{{_anchor(item.anchor)}}}{{{number}}}" if number else ""
 
     def _algorithm(self, algorithm: Algorithm) -> str:
         label = f"{self.words['algorithm']} {self.numbering.number(algorithm)}."
@@ -198,12 +202,14 @@ class _Printer:
         return _fill("panel", title=title, content=groups, compact=True)
 
     def _figure(self, figure: Figure) -> str:
+        bands = tikz_bands(figure.graph)
+        caption = self.inlines(figure.caption)
         return _fill(
             "figure",
-            picture=tikz(figure.graph).strip(),
+            pictures=[tikz_picture(band, bands).strip() for band in bands],
             anchor=_anchor(figure.anchor),
             label=f"{self.words['figure']} {self.numbering.number(figure)}.",
-            caption=self.inlines(figure.caption),
+            caption=f"{caption} {self.words['drawn again']}" if repeats(bands) else caption,
         )
 
     def _table(self, table: Table) -> str:
@@ -233,8 +239,21 @@ def _fill(macro: str, **parts: object) -> str:
 def _formula(latex: str) -> str:
     r"""The formula in `\derivepiece`s; the empty group makes an operator that begins a piece a binary one."""
     first, *rest = pieces(latex)
-    tail = (rf"\derivepiece[{250 * p.depth}]{{{{}}{p.latex}}}" for p in rest)
-    return rf"\derivepiece{{{first.latex}}}" + "".join(tail)
+    return rf"\derivepiece[10000]{{{_that_fits(first.latex)}}}" + "".join(map(_later_piece, rest))
+
+
+def _later_piece(piece: Piece) -> str:
+    if piece.unsigned:
+        return rf"\derivedot\derivepiece[10000]{{{_that_fits(piece.latex)}}}"
+    return rf"\derivepiece[{400 * piece.depth}]{{{_that_fits('{}' + piece.latex)}}}"
+
+
+def _that_fits(piece: str) -> str:
+    """The piece, or where it is wider than the page one of its alternatives."""
+    if len(piece) < LONG_PIECE:
+        return piece
+    *others, last = alternatives(piece)
+    return "".join(rf"\deriveelse{{{other}}}{{" for other in others) + last + "}" * len(others)
 
 
 def _anchor(anchor: str) -> str:

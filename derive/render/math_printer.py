@@ -6,7 +6,7 @@ is what the tree says, so nothing is simplified here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -218,8 +218,41 @@ class Printer:
             return self.style.call(FUNCTIONS[e.function].latex, self.arguments(e))
         if e.function in AXIS_FUNCTIONS and not e.options and len(e.args) == 1:
             return self.style.call(AXIS_FUNCTIONS[e.function].latex, self.arguments(e))
+        if e.function == "concatenate" and len(e.args) == 1 and isinstance(e.args[0], Stack):
+            items, across = [self.text(item) for item in e.args[0].items], dict(e.options).get("axis") == ONE
+            return Printed(self.style.row(items) if across else self.style.vector(items))
+        return self.along(e) or self.with_options(e)
+
+    def with_options(self, e: Call) -> Printed:
+        """A function as it is written in the language."""
         options = [(name, self.text(value)) for name, value in e.options]
         return self.style.named(e.function, [self.text(a) for a in e.args], options)
+
+    def along(self, e: Call) -> Printed | None:
+        """A function of some axes of an array: softmax_j(S_{·j}), Σ_k δ_{··k}; the dots are the other axes."""
+        rank = self.rank(e.args[0]) if e.args else 0
+        axes = _axes(dict(e.options).get("axis"), rank)
+        if not axes:
+            return None
+        letters = dict(zip(range(rank), self.letters(), strict=False))
+        marked = self.marked(e.args[0], [letters[k] if k in axes else None for k in range(rank)])
+        over = [letters[k] for k in axes]
+        if e.function in REDUCTIONS:
+            return Printed(self.style.reduction(e.function, over, (), marked), REDUCTION)
+        rest = [self.text(a) for a in e.args[1:]]
+        template = AXIS_FUNCTIONS[e.function].latex if e.function in AXIS_FUNCTIONS else None
+        return self.style.along(e.function, template, over, [marked, *rest])
+
+    def letters(self) -> list[str]:
+        """Letters for axes that have none: those that are no names of the model."""
+        return [letter for letter in "ijklpqrsuv" if letter not in self.conventions.shapes]
+
+    def marked(self, e: Expression, letters: Sequence[str | None]) -> str:
+        subscripts = [self.style.every if letter is None else letter for letter in letters]
+        if isinstance(e, Ref) and not e.indices:
+            return self.style.name(self.spelled(e), subscripts)
+        text = self.at(e, ATOM)
+        return self.style.subscripted(self.style.parentheses(text) if "_" in text else text, subscripts)
 
     def arguments(self, e: Call) -> list[str]:
         return [self.exponent(a) if e.function == "exp" else self.text(a) for a in e.args]
@@ -242,8 +275,7 @@ class Printer:
                 parts.remove(turned if _AXES[axis] else ones)
             return Printed(self.style.matrix.join(parts), PRODUCT)
         if e.options or len(e.args) != 1:
-            options = [(name, self.text(value)) for name, value in e.options]
-            return self.style.named(e.function, [self.text(a) for a in e.args], options)
+            return self.along(e) or self.with_options(e)
         return Printed(self.style.reduction(e.function, (), (), self.at(e.args[0], POWER)), REDUCTION)
 
     def reduce(self, e: Reduce) -> Printed:
@@ -451,6 +483,19 @@ def _flat(e: Mul) -> list[tuple[Expression, bool]]:
 
 def _is_matrix_product(e: Expression) -> bool:
     return isinstance(e, MatMul) or (isinstance(e, Call) and e.function in ("outer", "dot", "solve"))
+
+
+def _axes(axis: Expression | None, rank: int) -> list[int]:
+    """The numbers of the axes, counted from the first; none where they are not plain numbers of such axes."""
+    values = axis.items if isinstance(axis, Stack) else () if axis is None else (axis,)
+    found = []
+    for value in values:
+        match value:
+            case Number(value=k):
+                found.append(int(k))
+            case Neg(arg=Number(value=k)):
+                found.append(rank - int(k))
+    return found if len(found) == len(values) and all(0 <= k < rank for k in found) else []
 
 
 def _opposite(e: Expression) -> Expression:

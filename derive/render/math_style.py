@@ -61,6 +61,7 @@ class Style(ABC):
     exponent: int
     elementwise: str
     matrix: str
+    every: str  # in place of an index: all of that axis
     inverse_transposed: str  # what stands as exponent
     before_sum: str
     cases_binding: int
@@ -112,6 +113,10 @@ class Style(ABC):
 
     @abstractmethod
     def named(self, function: str, args: Sequence[str], options: Sequence[tuple[str, str]]) -> Printed: ...
+
+    @abstractmethod
+    def along(self, function: str, template: str | None, letters: Sequence[str], args: Sequence[str]) -> Printed:
+        """A function of the axes that have these letters in its first argument."""
 
     @abstractmethod
     def reduction(self, op: str, subscripts: Sequence[str], conditions: Sequence[str], body: str) -> str: ...

@@ -99,7 +99,17 @@ def _leaf_role(role: str) -> str:
 
 def _subtitle(e: Expression, notation: Notation) -> str:
     text = notation.text(e)
-    return re.sub(r"\^(\[\d+\])", r"^{\1}", text) if len(text) <= SUBTITLE else ""
+    return in_labels(text) if len(text) <= SUBTITLE else ""
+
+
+def in_labels(text: str) -> str:
+    """Unicode mathematics in the markup of labels.
+
+    >>> in_labels("z^[1] + W_Q1[h] + (y − x_f)^⊙2")
+    'z^{[1]} + W_{Q1,h} + (y − x_{f})^{⊙2}'
+    """
+    text = re.sub(r"\^(\[\d+\]|⊙\d)", r"^{\1}", text)
+    return re.sub(r"_([^\W_]+)(?:\[([^\[\]]*)\])?", lambda m: f"_{{{m[1]}{',' + m[2] if m[2] else ''}}}", text)
 
 
 def _edge(step: Ref, target: Equation, notation: Notation, labelled: bool) -> GraphEdge:

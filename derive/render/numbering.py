@@ -15,6 +15,7 @@ from derive.render.document import (
     Block,
     Derivation,
     Document,
+    Equation,
     Equations,
     Figure,
     Numbered,
@@ -57,9 +58,15 @@ def number_blocks(document: Document) -> Numbering:
             numbers[id(item)] = number
             if item.anchor in references:
                 raise KeyError(f"two blocks have the anchor '{item.anchor}'")
-            if item.anchor:
-                references[item.anchor] = reference
+            for anchor in (item.anchor, *also(item)):
+                if anchor:
+                    references[anchor] = reference
     return Numbering(numbers, references)
+
+
+def also(item: Numbered) -> tuple[str, ...]:
+    """The anchors of what an equation or a derivation tells besides."""
+    return item.also if isinstance(item, Derivation | Equation) else ()
 
 
 def _numbered(block: Block) -> tuple[Numbered, ...]:

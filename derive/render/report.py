@@ -57,7 +57,7 @@ def report(
     """
     if detail not in DETAILS:
         raise DeriveError(f"there is no level of detail '{detail}'", hint=did_you_mean(detail, DETAILS))
-    story = Story(derivation.prove(), language, detail, rule_for(derivation.model, rule), bold, collapse)
+    story = Story(derivation.prove(), language, detail, rule_for(derivation.model, rule), bold, collapse, fold=True)
     story = replace(story, earlier=told_in(inner_stories(story)))
     document = _document(story, BRIEF if detail == "brief" else STORY, story.words["subtitle"], numbers)
     if detail == "normal":

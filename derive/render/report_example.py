@@ -16,6 +16,7 @@ from derive.render.document import Block, Figure, Inlines, Math, Paragraph, Sect
 from derive.render.graph_layout import Graph, GraphEdge
 from derive.render.model_graph import model_graph
 from derive.render.report_model import pictured
+from derive.render.report_steps import adjoints_once
 from derive.render.story import Story, adjoint_of
 
 Value: TypeAlias = float | tuple["Value", ...]
@@ -36,7 +37,9 @@ class Numbers:
 
 def example(story: Story, numbers: Numbers) -> list[Block]:
     """The section."""
-    names = list(numbers.values)
+    parameters = adjoints_once(story).left_out & set(story.model.parameters)
+    left_out = parameters | story.equations_once.left_out
+    names = [name for name in numbers.values if name not in left_out]
     graph = _graph(story, numbers)
     picture: list[Block] = []
     if len(graph.nodes) <= LARGEST_PICTURE and any(edge.back for edge in graph.edges):

@@ -48,7 +48,8 @@ def model_section(story: Story) -> list[Block]:
         blocks.append(Paragraph(story.say("functions")))
         blocks.append(Equations(tuple(item for name in functions for item in _function(story, name))))
     blocks.append(Paragraph(story.say("equations")))
-    blocks.append(Equations(tuple(item for e in model.equations for item in equation_lines(story, e))))
+    told = [e for e in model.equations if e.name not in story.equations_once.left_out]
+    blocks.append(Equations(tuple(item for e in told for item in equation_lines(story, e))))
     return blocks
 
 
@@ -67,7 +68,7 @@ def graph_section(story: Story) -> list[Block]:
 
 def pictured(story: Story, graph: Graph) -> Graph:
     """The graph as it is drawn: repeated layers as one node where that was asked for."""
-    return collapsed(graph, story.words["layers"]) if story.collapse else graph
+    return collapsed(graph, story.words["layers"]) if story.collapse or story.equations_once.by else graph
 
 
 def shape_of(story: Story, shape: Shape) -> Inlines:
@@ -82,9 +83,12 @@ def shape_of(story: Story, shape: Shape) -> Inlines:
 
 def _declarations(story: Story, shown: list[Variable]) -> Table:
     words = story.words
+    once = story.parameters_once
+    shown = [v for v in shown if v.name not in once.left_out]
     told = [_value(story, v) for v in shown]
     header = [says(words["name"]), says(words["role"]), says(words["shape"])]
-    rows = [[(story.math(Ref(v.name)),), says(words[v.role]), _shape(story, v)] for v in shown]
+    names = [story.listed([Ref(v.name), *map(Ref, once.others(v.name))]) for v in shown]
+    rows = [[name, says(words[v.role]), _shape(story, v)] for name, v in zip(names, shown, strict=True)]
     if any(told):
         header.append(says(words["value"]))
         rows = [[*row, value] for row, value in zip(rows, told, strict=True)]
@@ -161,10 +165,12 @@ def equation_lines(story: Story, e: ModelEquation) -> list[Equation]:
     *entries, rule = written_lines(e)
     found = [Equation(story.math(left), story.math(right)) for left, right in entries]
     left, right = map(story.math, rule)
-    note = joined([part for part in (role, steps_of(story, e)) if part])
     if e.name in story.model.states:
         return [next_value(story, e, note=says(story.words["state"]), anchor=story.equation_anchor(e.name))]
-    found.append(Equation(left, right, note=note, anchor=story.equation_anchor(e.name)))
+    others = story.equations_once.others(e.name)
+    note = joined([part for part in (role, steps_of(story, e), story.likewise([*map(Ref, others)])) if part])
+    also = tuple(story.equation_anchor(name) for name in others)
+    found.append(Equation(left, right, note=note, anchor=story.equation_anchor(e.name), also=also))
     if story.detail != "brief" and _differs(e.written, e.body):
         element = story.notation.element(e.name, e.indices)
         found.append(Equation(story.math(element), story.math(e.body), note=says(story.words["index form"])))

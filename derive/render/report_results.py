@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from derive.derivation import Adjoint
 from derive.derivation import Derivation as Derived
@@ -38,6 +39,7 @@ from derive.render.document import (
     says,
 )
 from derive.render.report_model import shape_of
+from derive.render.report_steps import adjoints_once, likewise, told_apart
 from derive.render.story import Story, adjoint_of
 from derive.render.told import in_matrices, told
 
@@ -58,8 +60,11 @@ def batch(story: Story) -> list[Block]:
     intro = story.say("batch intro", count=notation.math(Ref(count)), index=notation.math(Index(n)))
     deltas = [a for a in needed(story.derivation, trained(story.derivation)) if a.name in model.per_example]
     capital = next((name for name in model.shapes if notation.capital(name) != name), None)
-    rows = [_batch_delta(story, a) for a in deltas] if capital else []
-    lines = [line for b in found for line in _batch_lines(story, j, b)]
+    rows = [
+        replace(_batch_delta(story, a), note=likewise(story, a, notation)) for a in told_apart(story, deltas) if capital
+    ]
+    told_by = adjoints_once(story)
+    lines = [line for b in found if b.wrt not in told_by.left_out for line in _batch_lines(story, j, b)]
     matrices: list[Block] = []
     if capital:
         row = notation.math(Ref(capital, (Index(n),)))
@@ -101,7 +106,8 @@ def _batch_lines(story: Story, j: Ref, b: BatchGradient) -> list[Equation]:
     letters = [i for i in story.adjoints[b.wrt].result.indices if i in free_indices((*shown, b.expr)[0])]
     left = story.batch.math(D(j, Ref(b.wrt, tuple(map(Index, letters)))))
     sides = [left, *(Math("", "") for _ in maths)]
-    return [Equation(side, right) for side, right in zip(sides, maths, strict=False)]
+    note = story.likewise([D(j, Ref(name)) for name in adjoints_once(story).others(b.wrt)])
+    return [Equation(side, right, note=note if side.latex else ()) for side, right in zip(sides, maths, strict=False)]
 
 
 def summary(story: Story) -> list[Block]:
@@ -111,11 +117,13 @@ def summary(story: Story) -> list[Block]:
     if not found:
         return []
     rows = []
-    for a in found:
+    for a in told_apart(story, found):
         shown = told(story, a)
         right = story.deltas.math(shown.expr)
-        name = story.math(shown.wrt)
-        rows.append(((name,), (right,), shape_of(story, a.result.shape), (Reference(story.adjoint_anchor(a.name)),)))
+        others = [replace(shown.wrt, name=name) for name in adjoints_once(story).others(a.name)]
+        reference = Reference(story.adjoint_anchor(a.name))
+        names = story.listed([shown.wrt, *others])
+        rows.append((names, (right,), shape_of(story, a.result.shape), (reference,)))
     header = (says(words["name"]), says(words["gradient"]), says(words["shape"]), says(words["equation"]))
     table = Table(header, tuple(rows), story.say("summary caption", loss=story.loss), anchor="table-results")
     return [Section(says(words["summary"]), anchor="summary"), table]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace as data_replace
 from itertools import takewhile
 
 from derive.derivation import Adjoint, Result, Step
@@ -28,6 +29,8 @@ from derive.render.document import (
 from derive.render.document import Result as Boxed
 from derive.render.latex import latex
 from derive.render.math_style import Conventions
+from derive.render.notation import Notation
+from derive.render.repetition import Shown, Told, shown_adjoint, told_once
 from derive.render.shape_words import why_shapes_fit
 from derive.render.story import Sources, Story, adjoint_of, equal
 from derive.render.told import delta_line, has_deltas, in_matrices, naming, sides, told
@@ -47,19 +50,22 @@ def chain_rule(story: Story) -> list[Block]:
         Section(says(story.words["chain rule"]), anchor="chain-rule"),
         Paragraph(story.say("chain intro", loss=story.loss)),
     ]
-    divided = [a for a in story.adjoints.values() if len(a.terms) > 1]
+    once = adjoints_once(story)
+    divided = [a for a in story.adjoints.values() if len(a.terms) > 1 and a.name not in once.left_out]
     if divided:
         blocks.append(Paragraph(story.say("several paths")))
     if any(_held(story, a) for a in divided):
         blocks.append(Paragraph(story.say("direct part", loss=story.loss)))
-    shown = [*divided, *(a for a in derivation.gradients if len(a.terms) == 1 and len(a.terms[0]) > 1)]
+    single = [a for a in derivation.gradients if len(a.terms) == 1 and len(a.terms[0]) > 1]
+    shown = [*divided, *(a for a in single if a.name not in once.left_out)]
     if not shown:
         return []
     items = []
     for a in shown:
         steps = a.result.steps
         left = adjoint_of(model.loss, a.name, a.result.indices if len(a.terms) > 1 else ())
-        items.append(Equation(story.math(left), _product(story, a.chain) if a.chain else _first(story, a, steps)))
+        right = _product(story, a.chain) if a.chain else _first(story, a, steps)
+        items.append(Equation(story.math(left), right, note=likewise(story, a)))
     return [*blocks, Equations(tuple(items))]
 
 
@@ -142,8 +148,10 @@ def local_derivatives(story: Story) -> list[Block]:
     seen: dict[Hashable, str] = {}
     new = [r for r in story.derivation.local if (r.of, r.wrt) not in story.earlier]
     for r in sorted(new, key=lambda r: -order[r.of]):
+        if (r.of, r.wrt) in story.local_once.left_out:
+            continue
         form = _form(r.steps)
-        blocks.append(local_steps(story, r, seen.get(form, "")))
+        blocks += local_steps(story, r, seen.get(form, ""))
         seen.setdefault(form, story.local_anchor(r.of, r.wrt))
     return blocks
 
@@ -155,7 +163,7 @@ def _form(steps: Sequence[Step]) -> Hashable:
     return tuple(step.rule for step in steps), tuple(str(rename(e, mapping)) for e in lines)
 
 
-def local_steps(story: Story, r: Result, same: str) -> Block:
+def local_steps(story: Story, r: Result, same: str) -> list[Block]:
     equation = story.model.by_name[r.of]
     own = r.indices[: len(equation.indices)]
     left = D(story.notation.element(r.of, own), story.notation.element(r.wrt, r.indices[len(own) :]))
@@ -171,7 +179,35 @@ def local_steps(story: Story, r: Result, same: str) -> Block:
         lines += story.lines(r.steps, r.of)
     if not lines:
         lines = (equal(story.math(r.expr, r.of)),)
-    return Derivation(story.math(left), lines, story.local_anchor(r.of, r.wrt), _title(story, r.of, r.wrt))
+    others = story.local_once.others((r.of, r.wrt))
+    anchor, also = story.local_anchor(r.of, r.wrt), tuple(story.local_anchor(*edge) for edge in others)
+    told = Derivation(story.math(left), lines, anchor, _title(story, r.of, r.wrt), also=also)
+    return [told, *_the_same(story, [D(Ref(of), Ref(wrt)) for of, wrt in others])]
+
+
+def _the_same(story: Story, others: Sequence[Expression]) -> list[Block]:
+    return [Paragraph(story.say("the same", names=story.listed(others)))] if others else []
+
+
+def adjoints_once(story: Story) -> Told[str]:
+    """Which derivatives of the loss are told by another, as this report tells them."""
+    if not story.fold:
+        return Told()
+    if story.detail not in story.once:
+        story.once[story.detail] = told_once((a.name, _shown(story, a)) for a in story.adjoints.values())
+    return story.once[story.detail]
+
+
+def _shown(story: Story, a: Adjoint) -> Shown:
+    found = told(story, a)
+    results = [a.compact, found.expr] if found.by_deltas else [a.compact, a.by_adjoint, found.expr, a.result.expr]
+    return shown_adjoint(a, _steps(story, a), results)
+
+
+def likewise(story: Story, a: Adjoint, notation: Notation | None = None) -> Inlines:
+    """“likewise ∂L/∂W^{[2]}, …” """
+    others = adjoints_once(story).others(a.name)
+    return story.likewise([adjoint_of(story.model.loss, name) for name in others], notation)
 
 
 def _title(story: Story, of: str, wrt: str) -> Inlines:
@@ -180,7 +216,7 @@ def _title(story: Story, of: str, wrt: str) -> Inlines:
 
 def adjoints(story: Story) -> list[Block]:
     """∂L/∂node of every node, from the loss backwards."""
-    told = _derivations(story, [a for a in story.derivation.nodes if a.terms])
+    told = _derivations(story, told_apart(story, [a for a in story.derivation.nodes if a.terms]))
     if not told:
         return []
     blocks: list[Block] = [
@@ -204,13 +240,19 @@ def gradients(story: Story) -> list[Block]:
     blocks: list[Block] = [
         Section(says(story.words["gradients"]), anchor="gradients"),
         Paragraph(story.say("gradient intro")),
-        *_derivations(story, found),
+        *_derivations(story, told_apart(story, found)),
     ]
     if story.detail == "brief":
         return blocks
     if brackets_in_results(story):
         blocks.append(Paragraph(story.say("iverson", bracket=Math("[i = j]", "[i = j]"))))
-    return [*blocks, Boxed((*result_deltas(story), *(Equation(*sides(story, a)) for a in found)))]
+    results = (Equation(*sides(story, a), note=likewise(story, a)) for a in told_apart(story, found))
+    return [*blocks, Boxed((*result_deltas(story), *results))]
+
+
+def told_apart(story: Story, found: Sequence[Adjoint]) -> list[Adjoint]:
+    """Those that are not told by another."""
+    return [a for a in found if a.name not in adjoints_once(story).left_out]
 
 
 def brackets_in_results(story: Story) -> bool:
@@ -222,7 +264,14 @@ def brackets_in_results(story: Story) -> bool:
 def result_deltas(story: Story) -> list[Equation]:
     """The δ that the results are told by."""
     found = [a for a in story.derivation.gradients if told(story, a).by_deltas]
-    return [delta_line(story, a) for a in needed(story.derivation, found)]
+    return delta_lines(story, needed(story.derivation, found))
+
+
+def delta_lines(story: Story, found: Sequence[Adjoint]) -> list[Equation]:
+    """δ_z = … of each, told once."""
+    return [
+        data_replace(delta_line(story, a), note=likewise(story, a, story.deltas)) for a in told_apart(story, found)
+    ]
 
 
 def _derivations(story: Story, found: Sequence[Adjoint]) -> list[Block]:
@@ -257,8 +306,11 @@ def adjoint_steps(story: Story, a: Adjoint, same: str) -> list[Block]:
     if story.detail == "brief" or (same and len(steps) > SHORT):
         lines = _shortened(story, a, steps, lines, same)
     title = _title(story, story.model.loss, a.name)
-    blocks: list[Block] = [Derivation(left, lines, story.adjoint_anchor(a.name), title)]
-    return blocks + _array_form(story, a, bool(same)) + _windows_in_words(story, a)
+    others = adjoints_once(story).others(a.name)
+    also = tuple(map(story.adjoint_anchor, others))
+    blocks: list[Block] = [Derivation(left, lines, story.adjoint_anchor(a.name), title, also=also)]
+    blocks += _array_form(story, a, bool(same)) + _windows_in_words(story, a)
+    return blocks + _the_same(story, [adjoint_of(story.model.loss, name) for name in others])
 
 
 def _windows_in_words(story: Story, a: Adjoint) -> list[Block]:

@@ -32,6 +32,7 @@ from derive.render.document import (
     says,
 )
 from derive.render.prose import joined
+from derive.render.report_steps import adjoints_once, told_apart
 from derive.render.story import Story, adjoint_of
 from derive.render.told import told
 from derive.update_rule import CHANGES, NORM
@@ -48,14 +49,19 @@ def updates(story: Story) -> list[Block]:
     if not story.rule.is_plain:
         return [section, *_rule(story)]
     eta = story.math(Ref(learning_rate(story.model)))
-    items = tuple(_descent(story, a) for a in found)
+    items = tuple(_descent(story, a) for a in told_apart(story, found))
     return [section, Paragraph(story.say("update intro", eta=eta)), Equations(items)]
 
 
 def _descent(story: Story, a: Adjoint) -> Equation:
     """Both sides with the indices of the gradient, where no array notation says it."""
     shown = told(story, a)
-    return Equation(story.math(shown.wrt), story.deltas.math(step(shown.wrt, shown.expr, story.model, story.rule)), "←")
+    right = story.deltas.math(step(shown.wrt, shown.expr, story.model, story.rule))
+    return Equation(story.math(shown.wrt), right, "←", _likewise(story, a))
+
+
+def _likewise(story: Story, a: Adjoint) -> Inlines:
+    return story.likewise([Ref(other) for other in adjoints_once(story).others(a.name)])
 
 
 def _rule(story: Story) -> list[Block]:
@@ -151,7 +157,7 @@ def update_lines(story: Story) -> tuple[Equation, ...]:
     """w ← w − η ∂L/∂w for each parameter, or for each θ among them the assignments of the rule."""
     found = trained(story.derivation)
     if story.rule.is_plain:
-        return tuple(_plain_update(story, a) for a in found)
+        return tuple(_plain_update(story, a) for a in told_apart(story, found))
     rule, called = story.rule, letters(story.rule, story.model)
     theta, g = Ref(called[rule.optimizer.parameter]), Ref(called[rule.optimizer.gradient])
     t = Ref(called["t"])
@@ -161,8 +167,8 @@ def update_lines(story: Story) -> tuple[Equation, ...]:
     names = _listed([story.math(Ref(a.name)) for a in found])
     each = Equation(story.math(theta), Math(rf"\{{{names.latex}\}}", f"{{{names.text}}}"), "∈")
     gradient = _line(story, g, D(Ref(story.model.loss), theta))
-    told_apart = list(zip(rule.assignments, assignments(rule, story.model), strict=True))
-    once, for_each = ([_line(story, *line) for a, line in told_apart if a.scalar is scalar] for scalar in (True, False))
+    with_lines = list(zip(rule.assignments, assignments(rule, story.model), strict=True))
+    once, for_each = ([_line(story, *line) for a, line in with_lines if a.scalar is scalar] for scalar in (True, False))
     return (*counted, *rate, *norm, *once, each, gradient, *for_each)
 
 
@@ -180,4 +186,4 @@ def _plain_update(story: Story, a: Adjoint) -> Equation:
     name, eta = story.math(Ref(a.name)), story.math(Ref(learning_rate(story.model)))
     gradient = story.math(adjoint_of(story.model.loss, a.name))
     right = Math(rf"{name.latex} - {eta.latex} \, {gradient.latex}", f"{name.text} − {eta.text}·{gradient.text}")
-    return Equation(name, right, "←")
+    return Equation(name, right, "←", _likewise(story, a))

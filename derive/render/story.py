@@ -20,6 +20,7 @@ from derive.render.deltas import layer_deltas, needed, trained
 from derive.render.document import Inline, Inlines, Line, Math, Reference, says
 from derive.render.notation import Notation
 from derive.render.prose import joined, sentence
+from derive.render.repetition import Told, equations_once, local_once, parameters_once
 from derive.rules.sums import is_delta
 from derive.update_rule import UpdateRule, update_rule
 
@@ -58,6 +59,8 @@ class Story:
     collapse: bool = False  # repeated layers as one node of the pictures
     inside: str = ""  # what the anchors begin with, of a derivative inside the model
     earlier: Mapping[tuple[str, str], str] = field(default_factory=dict)  # local derivatives told before: their anchors
+    fold: bool = False  # what is repeated but for numbers is told once
+    once: dict[str, Told[str]] = field(default_factory=dict, compare=False, repr=False)  # kept by `adjoints_once`
     long: dict[str, bool] = field(default_factory=dict, compare=False, repr=False)  # looked up by `told`, once a report
 
     @cached_property
@@ -66,6 +69,27 @@ class Story:
         if self.inside:
             return frozenset()  # δ are derivatives of the loss
         return frozenset(a.name for a in needed(self.derivation, trained(self.derivation)))
+
+    @cached_property
+    def equations_once(self) -> Told[str]:
+        return equations_once(self.model) if self.fold else Told()
+
+    @cached_property
+    def parameters_once(self) -> Told[str]:
+        return parameters_once(self.model) if self.fold else Told()
+
+    @cached_property
+    def local_once(self) -> Told[tuple[str, str]]:
+        return local_once(self.derivation) if self.fold else Told()
+
+    def likewise(self, names: Sequence[Expression], notation: Notation | None = None) -> Inlines:
+        """“likewise z^{[2]}, …, z^{[12]}” """
+        return self.say("likewise", names=self.listed(names, notation)) if names else ()
+
+    def listed(self, names: Sequence[Expression], notation: Notation | None = None) -> Inlines:
+        """A few names; of more the first and the last."""
+        shown: list[Inlines] = [((notation or self.notation).math(name),) for name in names]
+        return joined(shown if len(shown) < 3 else [shown[0], says("…"), shown[-1]])
 
     @property
     def model(self) -> Model:

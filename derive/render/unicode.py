@@ -39,6 +39,7 @@ class _Unicode(Style):
     numerator, denominator, exponent = PRODUCT, POWER, POWER
     elementwise = " ⊙ "
     matrix = " "
+    every = "·"
     inverse_transposed = "-T"
     cases_binding = ATOM
     before_sum = " · "
@@ -118,6 +119,12 @@ class _Unicode(Style):
 
     def named(self, function: str, args: Sequence[str], options: Sequence[tuple[str, str]]) -> Printed:
         return Printed(f"{function}({', '.join([*args, *(f'{name}={value}' for name, value in options)])})")
+
+    def along(self, function: str, template: str | None, letters: Sequence[str], args: Sequence[str]) -> Printed:
+        low = lowered("".join(letters)) or f"[{', '.join(letters)}]"
+        if template is not None and "operatorname" not in template:  # ‖x‖
+            return Printed(self.call(template, args).text + low)
+        return Printed(f"{function.replace('_', ' ')}{low}({', '.join(args)})")
 
     def reduction(self, op: str, subscripts: Sequence[str], conditions: Sequence[str], body: str) -> str:
         names = [s.replace("'", "′") for s in subscripts]
