@@ -11,7 +11,7 @@ Gradients:
     dL/dW = mean of sum(outer(dL/dz[t], x[t - 1]), t, t > 0)
     dL/dU = mean of sum(outer(dL/dz[t], h[t - 1]), t, t > 0)
     dL/db = mean of sum(dL/dz[t], t, t > 0)
-    dL/dv = mean of sum(dL/dyhat[t]*h[t + 1], t)
+    dL/dv = mean of h[1:].T @ dL/dyhat
     dL/dc = mean of sum(dL/dyhat)
 
 Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
@@ -96,7 +96,7 @@ def loss_and_gradients(params, *, x, y):
         "U": np.tensordot(d_z[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
         # dL/db = mean of sum(dL/dz[t], t, t > 0)
         "b": np.sum(d_z[:, 1 : T + 1], axis=(0, 1)) / n,
-        # dL/dv = mean of sum(dL/dyhat[t]*h[t + 1], t)
+        # dL/dv = mean of h[1:].T @ dL/dyhat
         "v": np.tensordot(h[:, 1 : T + 1], d_yhat, axes=((0, 1), (0, 1))) / n,
         # dL/dc = mean of sum(dL/dyhat)
         "c": np.sum(d_yhat) / n,

@@ -7,10 +7,11 @@ cannot say it.  It is the inverse of `derive.parse.elaborate`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from derive.arrays.layout import Axes, Laid, Layout, NoArrayForm
 from derive.arrays.matrices import inverse, of_matrix
-from derive.arrays.pieces import joined
+from derive.arrays.pieces import joined, leading_pieces
 from derive.arrays.products import delta, product
 from derive.arrays.reductions import reduction
 from derive.arrays.references import ref
@@ -35,6 +36,7 @@ from derive.expression.nodes import (
     Ref,
     Where,
 )
+from derive.expression.parts import terms_of
 from derive.expression.walk import children, nodes_of, with_children
 from derive.rules.matrices import is_matrix_call
 from derive.rules.structures import of_entries
@@ -108,16 +110,14 @@ def _lay(layout: Layout, e: Expression, order: Axes) -> Laid:
 
 def _in_pieces(layout: Layout, e: Expression, order: Axes) -> Laid | None:
     """All of it in pieces that are laid end to end, or the first of its terms."""
-    try:
-        found = joined(layout, e, order)
-    except NoArrayForm:
-        return None
-    if found is not None or not isinstance(e, Add):
-        return found
-    for k in range(2, len(e.terms)):
-        first, rest = add(*e.terms[:k]), add(*e.terms[k:])
-        if _in_pieces(layout, first, order) is not None:
-            return layout.elementwise((first, rest), order, lambda parts: add(*parts))
+    with suppress(NoArrayForm):
+        if (found := joined(layout, e, order)) is not None:
+            return found
+        count = leading_pieces(e, order) if isinstance(e, Add) else 0
+        for k in range(2, count + (count < len(terms_of(e)))):
+            first, rest = (add(*terms) for terms in (terms_of(e)[:k], terms_of(e)[k:]))
+            if joined(layout, first, order) is not None:
+                return layout.elementwise((first, rest), order, lambda parts: add(*parts))
     return None
 
 

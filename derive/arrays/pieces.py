@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from derive.arrays.contraction import NEW_AXIS, WHOLE
 from derive.arrays.layout import Axes, Laid, Layout, NoArrayForm
 from derive.expression.build import ONE, ZERO, add, mul, neg, number
 from derive.expression.nodes import Call, Compare, Expression, Index, Item, Neg, Reduce, Ref, Stack, Where
 from derive.expression.parts import flat_factors, terms_of
-from derive.expression.walk import bottom_up, free_indices, fresh, index_names, names, rename_indices
+from derive.expression.walk import bottom_up, children, free_indices, fresh, index_names, names, rename_indices
 from derive.parse.sizes import collected, is_one, polynomial, same_size
 from derive.rules.guards import tests_of
 from derive.rules.sums import is_delta
@@ -42,7 +43,7 @@ def joined(layout: Layout, e: Expression, order: Axes) -> Laid | None:
     In code zeros may lie between them, and around the only one of a case distinction.
     """
     for axis in order:
-        if axis not in layout.sizes or axis not in free_indices(e):
+        if axis not in layout.sizes or leading_pieces(e, (axis,)) < len(terms_of(e)):
             continue
         pieces = list(_pieces(e, axis, layout.sizes[axis]))
         if not pieces or None in pieces:
@@ -52,6 +53,24 @@ def joined(layout: Layout, e: Expression, order: Axes) -> Laid | None:
         if row is not None and _worth(row, e, layout.in_code):
             return _laid(layout, row, axis, order)
     return None
+
+
+def leading_pieces(e: Expression, order: Axes) -> int:
+    """How many terms from the first on may be pieces along one of the axes."""
+    return max((_leading(e, axis) for axis in order), default=0)
+
+
+def _leading(e: Expression, axis: str) -> int:
+    return sum(1 for _ in takewhile(lambda term: _may_be(term, axis), terms_of(e)))
+
+
+def _may_be(term: Expression, axis: str) -> bool:
+    """Whether a term holds on a part of an axis alone, as far as a glance tells."""
+    bare = term.arg if isinstance(term, Neg) else term
+    if isinstance(bare, Where):
+        return any(_bounds(test, axis) is not None for test in tests_of(bare.condition))
+    factors = flat_factors(bare.body if isinstance(bare, Reduce) else bare)
+    return any(is_delta(f) and Index(axis) in children(f) for f in factors)
 
 
 def _worth(row: list[Piece], e: Expression, in_code: bool) -> bool:
