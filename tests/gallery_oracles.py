@@ -198,7 +198,8 @@ def dropout(p: P, x: Any, y: Any, r: Any, q: float = 0.8) -> Any:
 
 def group_norm(p: P, x: Any, y: Any) -> Any:
     groups, members = p["gamma"].shape
-    z = convolved(x, p["K"].reshape(groups * members, *p["K"].shape[2:]), np.zeros(groups * members), 0)
+    kernels = p["K"].reshape(groups * members, 1, *p["K"].shape[2:])
+    z = convolved(x[:, None], kernels, np.zeros(groups * members), 0)
     examples, _, high, wide = z.shape
     flat = normalized(z.reshape(examples, groups, members * high * wide), axis=2)
     u = flat.reshape(examples, groups, members, high, wide)
