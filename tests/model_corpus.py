@@ -98,6 +98,10 @@ SCALAR = {
     "unused": "x: input; w: parameter; v: parameter; L: loss = w*x",
     "loss-used-by-nothing-else": "x: input; w: parameter; side = exp(w); L: loss = w*x",
     "nothing-to-do": "w: parameter; L: loss = w",
+    "absolute-of-absolute": "x: input; w: parameter; L: loss = abs(abs(w)) + abs(w*abs(x)) + abs(abs(w) - 1)",
+    "double-root-at-the-edge": "w: parameter; L: loss = arccosh(1 + w**2)",
+    "no-pole-at-zero": "w: parameter; L: loss = w/(1 - exp(-w)) + w/(exp(w) - 1)",
+    "like-terms": "x: input; w: parameter; u = x + w + w; L: loss = u**2 + w*u - w**2 + w",
 }
 
 VECTOR = {
@@ -215,6 +219,7 @@ VECTOR = {
     "loss-norm": "x: input[2]; W: parameter[2, 2]; L: loss = norm(W @ x)",
     "loss-max": "x: input[3]; w: parameter[3]; L: loss = max(w*x)",
     "loss-logsumexp": "x: input[3]; w: parameter[3]; L: loss = logsumexp(w*x)",
+    "one-by-one": "x: input[4, 4]; P: parameter[1, 1]; L: loss = sum(kron(P, x)) + sum(P)",
     "size-one": "x: input[3]; w: parameter[1]; L: loss = sum((w*x)**2)",
     "symmetric": "x: input[2]; b: parameter[2]; S: parameter[2, 2] = symmetric; L: loss = x @ S @ x + b @ inv(S) @ b",
     "symmetric-quadratic": "x: input[3]; w: parameter[3]; S: parameter[3, 3] = symmetric; L: loss = w @ S @ w + x @ w",

@@ -28,6 +28,7 @@ FALSE = [
     ("1", "x/x"),
     ("x + 1", "(x**2 - 1)/(x - 1)"),
     ("x**2", "exp(2*log(x))"),  # undefined from 0 down
+    ("log(1 - sigmoid(x))", "exp(-x**2 - 40) - softplus(x)"),
     ("x", "exp(log(x))"),
     ("x", "sqrt(x)**2"),  # undefined below 0
     ("x**2", "sqrt(x)**4"),
@@ -102,6 +103,8 @@ TRUE = [
     ("D(relu(x), x)", "where(x > 0, 1, 0)"),
     ("D(where(x > 0, x**2, x), x)", "where(x > 0, 2*x, 1)"),
     ("D(u*v/w, w)", "-u*v/w**2"),
+    ("log(1 - sigmoid(x))", "-softplus(x)"),  # where x is large, more digits cancel than there are
+    ("D(x/(1 - exp(-x)), x)", "exp(x)*(exp(x) - x - 1)/(exp(x) - 1)**2"),  # no pole at 0
 ]
 
 SHAPES = {

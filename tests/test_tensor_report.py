@@ -200,6 +200,12 @@ def test_capitals_are_used_where_they_are_free() -> None:
     assert notation.deltas().text(adjoint) == "Δ_z"
 
 
+def test_axes_of_one_entry_are_compared_at_that_entry() -> None:
+    derivation = model("x: input[4, 4]\nP: parameter[1, 1]\nL: loss = sum(kron(P, x))").derive()
+    (gradient,) = batch_gradients(derivation)
+    assert all(step.proof == "numeric" for step in gradient.steps)
+
+
 def test_every_form_of_the_batch_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:
     derivation = model(LINEAR.replace("(z - y)**2", "(z - y)**4")).derive()
     (gradient,) = batch_gradients(derivation)

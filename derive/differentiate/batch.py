@@ -25,6 +25,7 @@ from derive.expression.nodes import Call, D, Expression, Index, MatMul, Neg, Red
 from derive.expression.parts import terms_of
 from derive.expression.walk import bottom_up, children, contains, index_names, names, walk
 from derive.model import Model, Shape
+from derive.parse.sizes import is_one
 from derive.prove.digits import Undefined, working_digits
 from derive.prove.lengths import of_any_length
 from derive.prove.named import Hole, elementwise, name_axes, scalar
@@ -171,13 +172,13 @@ def _mean_of(
     n, count = example_names(model)
     size = Ref(count)
     summed = mean_over_examples(r.expr, model, n, size)
-    proof = _prove(r.expr, summed, model, n, count, r.indices)
+    proof = _prove(r.expr, summed, model, n, count, _places(r))
     split = div(Reduce("sum", single, (n,), None, (size,)), size)
     result = mean_over_examples(shown, model, n, size)
     steps = [Step(rules[0], start, split, proof=proof), Step(rules[1], split, result, proof=proof)]
     whole = in_arrays(summed, r.indices, r.shape, _over_batch(model, size)) if r.indices else None
     if whole is not None and whole != result and not says_less(whole):
-        steps.append(Step(ARRAY_NOTATION.name, result, whole, proof=_prove(r.expr, whole, model, n, count, r.indices)))
+        steps.append(Step(ARRAY_NOTATION.name, result, whole, proof=_prove(r.expr, whole, model, n, count, _places(r))))
         result = whole
     return result, tuple(steps)
 
@@ -193,7 +194,7 @@ def _by_adjoints(a: Adjoint, model: Model, n: str, count: str) -> tuple[Expressi
     if whole is not None and whole not in found and not _says_less(whole):
         found.append(whole)
     for form in found:
-        _prove(a.compact, form, model, n, count, r.indices)
+        _prove(a.compact, form, model, n, count, _places(r))
     return tuple(found)
 
 
@@ -247,7 +248,15 @@ def _has_options(e: Expression) -> bool:
     return contains(e, lambda node: isinstance(node, Call) and bool(node.options))
 
 
-def _prove(single: Expression, batch: Expression, model: Model, n: str, count: str, axes: tuple[str, ...]) -> str:
+Places = tuple[tuple[str, range], ...]  # of each axis those that are compared
+
+
+def _places(r: Result) -> Places:
+    """The first two places of every axis, or the only one."""
+    return tuple((i, range(1 if is_one(size) else 2)) for i, size in zip(r.indices, r.shape, strict=True))
+
+
+def _prove(single: Expression, batch: Expression, model: Model, n: str, count: str, axes: Places) -> str:
     """Evaluates the mean of `single` over three random examples, and `batch` on them together."""
     mapping = placeholders(single, batch)
     key = (
@@ -275,7 +284,7 @@ def _equal_on_random_examples(
     model: Model,
     lengths: Mapping[str, Shape],
     count: str,
-    axes: tuple[str, ...],
+    axes: Places,
 ) -> bool:
     generator = random.Random(3)
     used = [name for name in dict.fromkeys((*names(single), *names(batch))) if name != count]
@@ -307,10 +316,10 @@ def _equal_on_random_examples(
 
 
 def _both(
-    single: Expression, batch: Expression, model: Model, whole: Evaluator, axes: tuple[str, ...]
+    single: Expression, batch: Expression, model: Model, whole: Evaluator, axes: Places
 ) -> list[tuple[Any, Any]] | None:
     """The mean over the examples and the batch's expression, entry by entry; None where a value is missing."""
-    at = {axis: range(2) for axis in axes}  # no axis is shorter than two here
+    at = dict(axes)
     try:
         mean = scalar(Decimal(0))
         for k in range(EXAMPLES):
@@ -321,7 +330,7 @@ def _both(
         total = whole.value(batch, at)
     except (Undefined, KeyError):
         return None
-    total = name_axes(total, axes, at) if total.rank else total
+    total = name_axes(total, tuple(at), at) if total.rank else total
     pairs = elementwise(np.frompyfunc(lambda u, v: (u, v), 2, 1), mean, total)
     found = list(pairs.data.flat)
     return None if any(isinstance(entry, Hole) for pair in found for entry in pair) else found

@@ -58,7 +58,8 @@ def to_mpmath(value: Any) -> Any:
     if abs(places) > MOST_SHIFTED:
         with mpmath.workdps(digits_now() + 4 * SPARE):
             size = value.adjusted()
-            return to_mpmath(value.scaleb(-size)) * mpmath.mpf(10) ** size
+            found = to_mpmath(value.scaleb(-size)) * mpmath.mpf(10) ** size
+        return +found
     whole = int(value.scaleb(places))
     if places <= 0:
         return mpmath.mpf(whole * 10**-places)

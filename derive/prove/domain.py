@@ -23,6 +23,7 @@ from derive.prove.numeric import DIGITS, Evaluator
 from derive.prove.setting import Setting
 from derive.prove.to_sympy import Converter, Unconvertible
 
+CLOSE_DIGITS = 3 * DIGITS  # so near to an edge much cancels: of u/(exp(u) - 1) at 0 the fraction is no pole
 STARTS = 4  # values of the other names at which an edge is solved
 
 
@@ -68,7 +69,7 @@ def _solved(edge: Expression, name: str, point: dict[str, Any], setting: Setting
     value = shown.xreplace(fixed)
     try:
         if value.is_polynomial(x) and sympy.degree(value, x) <= 4:
-            roots = sympy.Poly(value, x).nroots(n=40)
+            roots = sympy.Poly(value, x).sqf_part().nroots(n=40)  # each once: double roots are hard to find
         else:
             roots = [sympy.nsolve(value, x, Fraction(1, 3), prec=40)]
     except (
@@ -77,6 +78,7 @@ def _solved(edge: Expression, name: str, point: dict[str, Any], setting: Setting
         NotImplementedError,
         ZeroDivisionError,
         sympy.PolynomialError,
+        mpmath.libmp.NoConvergence,
         KeyError,
         OverflowError,
     ):
@@ -87,7 +89,7 @@ def _solved(edge: Expression, name: str, point: dict[str, Any], setting: Setting
 
 
 def _defined(e: Expression, point: dict[str, Any], setting: Setting) -> bool:
-    with working_digits(DIGITS):
+    with working_digits(CLOSE_DIGITS):
         values = dict(point)
         for name in names(e):
             values.setdefault(name, Decimal(1) / 3)

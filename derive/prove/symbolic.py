@@ -128,8 +128,11 @@ def _equal(before: Expression, after: Expression, convert: Converter) -> bool:
 
 def _by_signs(e: Any) -> Any:
     """|u| as u times its sign, each sign a symbol; at a kink the convention decides, as everywhere."""
-    signs = {u: sympy.Symbol(f"sign of {u}", integer=True) for f in e.atoms(sympy.Abs, sympy.sign) for u in f.args}
-    return e.replace(sympy.Abs, lambda u: u * signs[u]).replace(sympy.sign, lambda u: signs[u]) if signs else e
+
+    def sign(u: Any) -> Any:
+        return sympy.Symbol(f"sign of {u}", integer=True)
+
+    return e.replace(sympy.Abs, lambda u: u * sign(u)).replace(sympy.sign, sign)
 
 
 def _squared_signs(e: Any) -> Any:
