@@ -15,10 +15,10 @@ Gradients:
     dL/dU_f = mean of sum(outer(dL/dz_f[t], f[t - 1]), t, t > 0)
     dL/db_f = mean of sum(dL/dz_f[t], t, t > 0)
     dL/dW_b = mean of dL/dz_b.T @ x
-    dL/dU_b = mean of sum(outer(dL/dz_b[t], g[t + 1]), t)
+    dL/dU_b = mean of dL/dz_b.T @ g[1:]
     dL/db_b = mean of sum(dL/dz_b, axis=0)
-    dL/dv_f = mean of sum(dL/dyhat[t]*f[t + 1], t)
-    dL/dv_b = mean of sum(dL/dyhat[t]*g[t], t)
+    dL/dv_f = mean of f[1:].T @ dL/dyhat
+    dL/dv_b = mean of g[:T].T @ dL/dyhat
     dL/dc = mean of sum(dL/dyhat)
 
 Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
@@ -112,7 +112,7 @@ def loss_and_gradients(params, *, x, y):
     for t in range(T):
         # dL/dg = where(t > 0, U_b.T @ dL/dz_b[t - 1], 0) + where(t < T, dL/dyhat[t]*v_b, 0)
         d_g = (d_z_b[:, t - 1] @ U_b if t > 0 else 0) + d_yhat[:, t][:, None] * v_b
-        # dL/dz_b = dL/dg[t]*(1 - g[t]**2)
+        # dL/dz_b = dL/dg[:T]*(1 - g[:T]**2)
         d_z_b[:, t] = d_g * (1 - g[:, t] ** 2)
     d_z_f = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
@@ -129,13 +129,13 @@ def loss_and_gradients(params, *, x, y):
         "b_f": np.sum(d_z_f[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dW_b = mean of dL/dz_b.T @ x
         "W_b": np.tensordot(d_z_b, x, axes=((0, 1), (0, 1))) / n,
-        # dL/dU_b = mean of sum(outer(dL/dz_b[t], g[t + 1]), t)
+        # dL/dU_b = mean of dL/dz_b.T @ g[1:]
         "U_b": d_z_b.reshape(n * T, m).T @ g[:, 1 : T + 1].reshape(n * T, m) / n,
         # dL/db_b = mean of sum(dL/dz_b, axis=0)
         "b_b": np.sum(d_z_b, axis=(0, 1)) / n,
-        # dL/dv_f = mean of sum(dL/dyhat[t]*f[t + 1], t)
+        # dL/dv_f = mean of f[1:].T @ dL/dyhat
         "v_f": f[:, 1 : T + 1].reshape(n * T, m).T @ d_yhat.reshape(n * T) / n,
-        # dL/dv_b = mean of sum(dL/dyhat[t]*g[t], t)
+        # dL/dv_b = mean of g[:T].T @ dL/dyhat
         "v_b": g[:, :T].reshape(n * T, m).T @ d_yhat.reshape(n * T) / n,
         # dL/dc = mean of sum(dL/dyhat)
         "c": np.sum(d_yhat) / n,

@@ -32,7 +32,7 @@ Gradients:
     dL/dW_g = mean of sum(outer(dL/dz_g[t], e[t - 1]), t, t > 0)
     dL/dU_g = mean of sum(outer(dL/dz_g[t], h[t - 1]), t, t > 0)
     dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
-    dL/dV = mean of sum(outer(dL/ds[t], h[t + 1]), t)
+    dL/dV = mean of dL/ds.T @ h[1:]
     dL/db = mean of sum(dL/ds, axis=0)
 
 Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
@@ -224,7 +224,7 @@ def loss_and_gradients(params, *, x, y):
         d_z_f[:, t] = d_f * f[:, t] * (1 - f[:, t])
         # dL/dz_i = dL/di*i*(1 - i)
         d_z_i[:, t] = d_i * i[:, t] * (1 - i[:, t])
-    # dL/de = W_i.T @ dL/dz_i[j + 1] + W_f.T @ dL/dz_f[j + 1] + W_o.T @ dL/dz_o[j + 1] + W_g.T @ dL/dz_g[j + 1]
+    # dL/de = dL/dz_i[1:] @ W_i + dL/dz_f[1:] @ W_f + dL/dz_o[1:] @ W_o + dL/dz_g[1:] @ W_g
     d_e = d_z_i[:, 1 : T + 1] @ W_i + d_z_f[:, 1 : T + 1] @ W_f + d_z_o[:, 1 : T + 1] @ W_o + d_z_g[:, 1 : T + 1] @ W_g
     grads = {
         # dL/dE = mean of sum(dL/de[t, k]*delta(x[t], j), t)
@@ -253,7 +253,7 @@ def loss_and_gradients(params, *, x, y):
         "U_g": d_z_g[:, 1 : T + 1].reshape(n * T, m).T @ h[:, :T].reshape(n * T, m) / n,
         # dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
         "b_g": np.sum(d_z_g[:, 1 : T + 1], axis=(0, 1)) / n,
-        # dL/dV = mean of sum(outer(dL/ds[t], h[t + 1]), t)
+        # dL/dV = mean of dL/ds.T @ h[1:]
         "V": d_s.reshape(n * T, v).T @ h[:, 1 : T + 1].reshape(n * T, m) / n,
         # dL/db = mean of sum(dL/ds, axis=0)
         "b": np.sum(d_s, axis=(0, 1)) / n,

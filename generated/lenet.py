@@ -202,7 +202,7 @@ def loss_and_gradients(params, *, x, y):
     d_z2 = d_a2 * (z2 > 0)
     # dL/dx1 = sum(dL/dz2[o, k_0, m_0]*K2[o, i, t, p]*delta(k_0 + t, j)*delta(m_0 + p, l), o, k_0, m_0, t, p)
     d_x1 = _overlapped(np.tensordot(d_z2, K2, axes=(1, 0)).transpose(0, 3, 1, 4, 2, 5), (2, 2 * m + 4), (3, 2 * m + 4))
-    # dL/dp1 = dL/dx1[i, j + 2, l + 2]
+    # dL/dp1 = dL/dx1[:, 2:2*m + 2, 2:2*m + 2]
     d_p1 = d_x1[:, :, 2 : 2 * m + 2, 2 : 2 * m + 2]
     # dL/da1 = sum(dL/dp1[i, k_0, m_0]*where(argmax(a1[i, 2*k_0 + t, 2*m_0 + i_1], t, i_1, t < 2, i_1 < 2) == 2*p + q, 1, 0)*delta(2*k_0 + p, j)*delta(2*m_0 + q, l), k_0, m_0, p, q, p < 2, q < 2)
     d_a1 = _overlapped(d_p1[:, :, :, None, :, None] * (_first_max(_windows(a1, (2, 2 * m, 2, 2), (3, 2 * m, 2, 2)), axis=(3, 5))[:, :, :, None, :, None] == ((2 * np.arange(2))[:, None] + np.arange(2))[:, None]), (2, 4 * m, 2), (3, 4 * m, 2))

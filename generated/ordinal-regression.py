@@ -44,6 +44,7 @@ def loss(params, *, x, y):
     u = params["u"]
     x = np.asarray(x, dtype=np.float64)
     y = np.asarray(y, dtype=np.float64)
+    n = len(x)
     k = y.shape[1]
     theta = (
         b
@@ -51,8 +52,7 @@ def loss(params, *, x, y):
     )
     F = _sigmoid(theta - (x @ w)[:, None])
     p = (
-        F @ np.where(np.arange(k)[:, None] == np.arange(k - 1), 1, 0).T
-        + np.where(np.arange(k) == k - 1, 1, 0) * 1
+        np.concatenate([F, np.ones((n, 1))], axis=1)
         - (np.where(np.arange(k) == 0, 1, 0) * 0 + np.pad(F, ((0, 0), (1, 0))))
     )
     L = -np.sum(y * np.log(p), axis=1)
@@ -77,8 +77,7 @@ def loss_and_gradients(params, *, x, y):
     )
     F = _sigmoid(theta - (x @ w)[:, None])
     p = (
-        F @ np.where(np.arange(k)[:, None] == np.arange(k - 1), 1, 0).T
-        + np.where(np.arange(k) == k - 1, 1, 0) * 1
+        np.concatenate([F, np.ones((n, 1))], axis=1)
         - (np.where(np.arange(k) == 0, 1, 0) * 0 + np.pad(F, ((0, 0), (1, 0))))
     )
     L = -np.sum(y * np.log(p), axis=1)
@@ -86,7 +85,7 @@ def loss_and_gradients(params, *, x, y):
     # Backward pass
     # dL/dp = -y/p
     d_p = -y / p
-    # dL/dF = dL/dp[i] - dL/dp[i + 1]
+    # dL/dF = dL/dp[:k - 1] - dL/dp[1:]
     d_F = d_p[:, : k - 1] - d_p[:, 1:k]
     # dL/dtheta = mean of dL/dF*F*(1 - F)
     d_theta = np.sum(d_F * F * (1 - F), axis=0) / n
@@ -108,6 +107,7 @@ def predict(params, *, x):
     b = params["b"]
     u = params["u"]
     x = np.asarray(x, dtype=np.float64)
+    n = len(x)
     k = (u.shape[0] + 2)
     theta = (
         b
@@ -115,8 +115,7 @@ def predict(params, *, x):
     )
     F = _sigmoid(theta - (x @ w)[:, None])
     p = (
-        F @ np.where(np.arange(k)[:, None] == np.arange(k - 1), 1, 0).T
-        + np.where(np.arange(k) == k - 1, 1, 0) * 1
+        np.concatenate([F, np.ones((n, 1))], axis=1)
         - (np.where(np.arange(k) == 0, 1, 0) * 0 + np.pad(F, ((0, 0), (1, 0))))
     )
     return p

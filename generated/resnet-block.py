@@ -188,13 +188,13 @@ def loss_and_gradients(params, *, x, y):
     d_z2 = d_r
     # dL/dx2 = sum(dL/dz2[o, k_0, m]*K2[o, i, t, p]*delta(k_0 + t, j)*delta(m + p, l), o, k_0, m, t, p)
     d_x2 = _overlapped(np.tensordot(d_z2, K2, axes=(1, 0)).transpose(0, 3, 1, 4, 2, 5), (2, H + 2), (3, W + 2))
-    # dL/da1 = dL/dx2[i, j + 1, l + 1]
+    # dL/da1 = dL/dx2[:, 1:H + 1, 1:W + 1]
     d_a1 = d_x2[:, :, 1 : H + 1, 1 : W + 1]
     # dL/dz1 = dL/da1*where(z1 > 0, 1, 0)
     d_z1 = d_a1 * (z1 > 0)
     # dL/dx1 = sum(dL/dz1[o, k_0, m]*K1[o, i, t, p]*delta(k_0 + t, j)*delta(m + p, l), o, k_0, m, t, p)
     d_x1 = _overlapped(np.tensordot(d_z1, K1, axes=(1, 0)).transpose(0, 3, 1, 4, 2, 5), (2, H + 2), (3, W + 2))
-    # dL/da0 = dL/dx1[i, j + 1, l + 1] + dL/dr[i, j, l]
+    # dL/da0 = dL/dx1[:, 1:H + 1, 1:W + 1] + dL/dr
     d_a0 = d_x1[:, :, 1 : H + 1, 1 : W + 1] + d_r
     # dL/dz0 = dL/da0*where(z0 > 0, 1, 0)
     d_z0 = d_a0 * (z0 > 0)

@@ -11,7 +11,7 @@ Gradients:
     dL/dW = mean of sum(outer(dL/dz[t], x[t - 1]), t, t > 0)
     dL/dU = mean of sum(outer(dL/dz[t], h[t - 1]), t, t > 0)
     dL/db = mean of sum(dL/dz[t], t, t > 0)
-    dL/dv = mean of sum(dL/dyhat[t]*h[t + 1], t)
+    dL/dv = mean of h[1:].T @ dL/dyhat
     dL/dc = mean of sum(dL/dyhat)
 
 Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
@@ -94,7 +94,7 @@ def loss_and_gradients(params, *, x, y):
         "U": d_z[:, 1 : T + 1].reshape(n * T, m).T @ h[:, :T].reshape(n * T, m) / n,
         # dL/db = mean of sum(dL/dz[t], t, t > 0)
         "b": np.sum(d_z[:, 1 : T + 1], axis=(0, 1)) / n,
-        # dL/dv = mean of sum(dL/dyhat[t]*h[t + 1], t)
+        # dL/dv = mean of h[1:].T @ dL/dyhat
         "v": h[:, 1 : T + 1].reshape(n * T, m).T @ d_yhat.reshape(n * T) / n,
         # dL/dc = mean of sum(dL/dyhat)
         "c": np.sum(d_yhat) / n,

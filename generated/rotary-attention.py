@@ -110,16 +110,10 @@ def loss_and_gradients(params, *, X, Y):
     d_Q2 = d_S @ K2 / np.sqrt(2 * r)
     # dL/dQ1 = dL/dS @ K1/sqrt(2*r)
     d_Q1 = d_S @ K1 / np.sqrt(2 * r)
-    # dL/dK = where(j < r, dL/dK1[i, j]*cos(phi[i, j]) + dL/dK2[i, j]*sin(phi[i, j]), 0) + where(j >= r, dL/dK2[i, j - r]*cos(phi[i, j - r]) - dL/dK1[i, j - r]*sin(phi[i, j - r]), 0)
-    d_K = (
-        np.where(np.arange(2 * r) < r, d_K1[:, :, np.minimum(np.arange(2 * r), r - 1)] * np.cos(phi[:, np.minimum(np.arange(2 * r), r - 1)]) + d_K2[:, :, np.minimum(np.arange(2 * r), r - 1)] * np.sin(phi[:, np.minimum(np.arange(2 * r), r - 1)]), 0)
-        + np.where(np.arange(2 * r) >= r, d_K2[:, :, np.maximum(np.arange(2 * r) - r, 0)] * np.cos(phi[:, np.maximum(np.arange(2 * r) - r, 0)]) - d_K1[:, :, np.maximum(np.arange(2 * r) - r, 0)] * np.sin(phi[:, np.maximum(np.arange(2 * r) - r, 0)]), 0)
-    )
-    # dL/dQ = where(j < r, dL/dQ1[i, j]*cos(phi[i, j]) + dL/dQ2[i, j]*sin(phi[i, j]), 0) + where(j >= r, dL/dQ2[i, j - r]*cos(phi[i, j - r]) - dL/dQ1[i, j - r]*sin(phi[i, j - r]), 0)
-    d_Q = (
-        np.where(np.arange(2 * r) < r, d_Q1[:, :, np.minimum(np.arange(2 * r), r - 1)] * np.cos(phi[:, np.minimum(np.arange(2 * r), r - 1)]) + d_Q2[:, :, np.minimum(np.arange(2 * r), r - 1)] * np.sin(phi[:, np.minimum(np.arange(2 * r), r - 1)]), 0)
-        + np.where(np.arange(2 * r) >= r, d_Q2[:, :, np.maximum(np.arange(2 * r) - r, 0)] * np.cos(phi[:, np.maximum(np.arange(2 * r) - r, 0)]) - d_Q1[:, :, np.maximum(np.arange(2 * r) - r, 0)] * np.sin(phi[:, np.maximum(np.arange(2 * r) - r, 0)]), 0)
-    )
+    # dL/dK = concatenate([dL/dK1*cos(phi) + dL/dK2*sin(phi), dL/dK2*cos(phi) - dL/dK1*sin(phi)], axis=1)
+    d_K = np.concatenate([d_K1 * np.cos(phi) + d_K2 * np.sin(phi), d_K2 * np.cos(phi) - d_K1 * np.sin(phi)], axis=2)
+    # dL/dQ = concatenate([dL/dQ1*cos(phi) + dL/dQ2*sin(phi), dL/dQ2*cos(phi) - dL/dQ1*sin(phi)], axis=1)
+    d_Q = np.concatenate([d_Q1 * np.cos(phi) + d_Q2 * np.sin(phi), d_Q2 * np.cos(phi) - d_Q1 * np.sin(phi)], axis=2)
     grads = {
         # dL/dW_Q = mean of X.T @ dL/dQ
         "W_Q": np.tensordot(X, d_Q, axes=((0, 1), (0, 1))) / n,
