@@ -63,15 +63,13 @@ def loss(params, *, x, y):
     m = W_f.shape[0]
     T = x.shape[1]
     f = np.zeros((n, T + 1, m))
-    z_f = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z_f[:, t] = x[:, t - 1] @ W_f.T + f[:, t - 1] @ U_f.T + b_f
-        f[:, t] = np.tanh(z_f[:, t])
+        z_f = x[:, t - 1] @ W_f.T + f[:, t - 1] @ U_f.T + b_f
+        f[:, t] = np.tanh(z_f)
     g = np.zeros((n, T + 1, m))
-    z_b = np.zeros((n, T, m))
     for t in reversed(range(T)):
-        z_b[:, t] = x[:, t] @ W_b.T + g[:, t + 1] @ U_b.T + b_b
-        g[:, t] = np.tanh(z_b[:, t])
+        z_b = x[:, t] @ W_b.T + g[:, t + 1] @ U_b.T + b_b
+        g[:, t] = np.tanh(z_b)
     yhat = f[:, 1 : T + 1] @ v_f + g[:, :T] @ v_b + c
     L = np.sum((yhat - y) ** 2, axis=1) / 2
     return float(np.mean(L))
@@ -92,56 +90,53 @@ def loss_and_gradients(params, *, x, y):
     y = np.asarray(y, dtype=np.float64)
     n = len(x)
     m = W_f.shape[0]
+    d = W_f.shape[1]
     T = x.shape[1]
 
     # Forward pass
     f = np.zeros((n, T + 1, m))
-    z_f = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z_f[:, t] = x[:, t - 1] @ W_f.T + f[:, t - 1] @ U_f.T + b_f
-        f[:, t] = np.tanh(z_f[:, t])
+        z_f = x[:, t - 1] @ W_f.T + f[:, t - 1] @ U_f.T + b_f
+        f[:, t] = np.tanh(z_f)
     g = np.zeros((n, T + 1, m))
-    z_b = np.zeros((n, T, m))
     for t in reversed(range(T)):
-        z_b[:, t] = x[:, t] @ W_b.T + g[:, t + 1] @ U_b.T + b_b
-        g[:, t] = np.tanh(z_b[:, t])
+        z_b = x[:, t] @ W_b.T + g[:, t + 1] @ U_b.T + b_b
+        g[:, t] = np.tanh(z_b)
     yhat = f[:, 1 : T + 1] @ v_f + g[:, :T] @ v_b + c
     L = np.sum((yhat - y) ** 2, axis=1) / 2
 
     # Backward pass
     # dL/dyhat = yhat - y
     d_yhat = yhat - y
-    d_g = np.zeros((n, T + 1, m))
     d_z_b = np.zeros((n, T, m))
     for t in range(T):
         # dL/dg = where(t > 0, U_b.T @ dL/dz_b[t - 1], 0) + where(t < T, dL/dyhat[t]*v_b, 0)
-        d_g[:, t] = (d_z_b[:, t - 1] @ U_b if t > 0 else 0) + d_yhat[:, t][:, None] * v_b
+        d_g = (d_z_b[:, t - 1] @ U_b if t > 0 else 0) + d_yhat[:, t][:, None] * v_b
         # dL/dz_b = dL/dg[:T]*(1 - g[:T]**2)
-        d_z_b[:, t] = d_g[:, t] * (1 - g[:, t] ** 2)
-    d_f = np.zeros((n, T + 1, m))
+        d_z_b[:, t] = d_g * (1 - g[:, t] ** 2)
     d_z_f = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
         # dL/df = where(t < T, U_f.T @ dL/dz_f[t + 1], 0) + where(t > 0, dL/dyhat[t - 1]*v_f, 0)
-        d_f[:, t] = (d_z_f[:, t + 1] @ U_f if t < T else 0) + d_yhat[:, t - 1][:, None] * v_f
+        d_f = (d_z_f[:, t + 1] @ U_f if t < T else 0) + d_yhat[:, t - 1][:, None] * v_f
         # dL/dz_f = where(t > 0, dL/df[t]*(1 - f[t]**2), 0)
-        d_z_f[:, t] = d_f[:, t] * (1 - f[:, t] ** 2)
+        d_z_f[:, t] = d_f * (1 - f[:, t] ** 2)
     grads = {
         # dL/dW_f = mean of sum(outer(dL/dz_f[t], x[t - 1]), t, t > 0)
-        "W_f": np.tensordot(d_z_f[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        "W_f": d_z_f[:, 1 : T + 1].reshape(n * T, m).T @ x.reshape(n * T, d) / n,
         # dL/dU_f = mean of sum(outer(dL/dz_f[t], f[t - 1]), t, t > 0)
-        "U_f": np.tensordot(d_z_f[:, 1 : T + 1], f[:, :T], axes=((0, 1), (0, 1))) / n,
+        "U_f": d_z_f[:, 1 : T + 1].reshape(n * T, m).T @ f[:, :T].reshape(n * T, m) / n,
         # dL/db_f = mean of sum(dL/dz_f[t], t, t > 0)
         "b_f": np.sum(d_z_f[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dW_b = mean of dL/dz_b.T @ x
         "W_b": np.tensordot(d_z_b, x, axes=((0, 1), (0, 1))) / n,
         # dL/dU_b = mean of dL/dz_b.T @ g[1:]
-        "U_b": np.tensordot(d_z_b, g[:, 1 : T + 1], axes=((0, 1), (0, 1))) / n,
+        "U_b": d_z_b.reshape(n * T, m).T @ g[:, 1 : T + 1].reshape(n * T, m) / n,
         # dL/db_b = mean of sum(dL/dz_b, axis=0)
         "b_b": np.sum(d_z_b, axis=(0, 1)) / n,
         # dL/dv_f = mean of f[1:].T @ dL/dyhat
-        "v_f": np.tensordot(f[:, 1 : T + 1], d_yhat, axes=((0, 1), (0, 1))) / n,
+        "v_f": f[:, 1 : T + 1].reshape(n * T, m).T @ d_yhat.reshape(n * T) / n,
         # dL/dv_b = mean of g[:T].T @ dL/dyhat
-        "v_b": np.tensordot(g[:, :T], d_yhat, axes=((0, 1), (0, 1))) / n,
+        "v_b": g[:, :T].reshape(n * T, m).T @ d_yhat.reshape(n * T) / n,
         # dL/dc = mean of sum(dL/dyhat)
         "c": np.sum(d_yhat) / n,
     }
@@ -164,45 +159,62 @@ def predict(params, *, x):
     m = W_f.shape[0]
     T = x.shape[1]
     f = np.zeros((n, T + 1, m))
-    z_f = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z_f[:, t] = x[:, t - 1] @ W_f.T + f[:, t - 1] @ U_f.T + b_f
-        f[:, t] = np.tanh(z_f[:, t])
+        z_f = x[:, t - 1] @ W_f.T + f[:, t - 1] @ U_f.T + b_f
+        f[:, t] = np.tanh(z_f)
     g = np.zeros((n, T + 1, m))
-    z_b = np.zeros((n, T, m))
     for t in reversed(range(T)):
-        z_b[:, t] = x[:, t] @ W_b.T + g[:, t + 1] @ U_b.T + b_b
-        g[:, t] = np.tanh(z_b[:, t])
+        z_b = x[:, t] @ W_b.T + g[:, t + 1] @ U_b.T + b_b
+        g[:, t] = np.tanh(z_b)
     yhat = f[:, 1 : T + 1] @ v_f + g[:, :T] @ v_b + c
     return yhat
 
 
-def update(params, grads, state=None, lr=0.1):
-    """One step of gradient descent, in place; it keeps no `state`.
+def update(params, grads, state, lr=0.01, beta_1=0.9, beta_2=0.999, epsilon=1e-08):
+    """One step of Adam, in place.
 
+    Kingma and Ba 2015, algorithm 1.  `state`, an empty dictionary at first, is kept from step to step.
     Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
     """
+    if not state:
+        state["t"] = 0
+        state["m"] = {name: np.zeros_like(value) for name, value in params.items()}
+        state["v"] = {name: np.zeros_like(value) for name, value in params.items()}
+    t = state["t"] = state["t"] + 1
+    m, v = state["m"], state["v"]
     for name, g in grads.items():
-        # theta[t] = theta[t - 1] - eta*g[t]
-        params[name] = params[name] - lr * g
+        # m[t] = beta_1*m[t - 1] + (1 - beta_1)*g[t]
+        m[name] = beta_1 * m[name] + (1 - beta_1) * g
+        # v[t] = beta_2*v[t - 1] + (1 - beta_2)*g[t]**2
+        v[name] = beta_2 * v[name] + (1 - beta_2) * g**2
+        # m_hat[t] = m[t]/(1 - beta_1**t)
+        m_hat = m[name] / (1 - beta_1**t)
+        # v_hat[t] = v[t]/(1 - beta_2**t)
+        v_hat = v[name] / (1 - beta_2**t)
+        # theta[t] = theta[t - 1] - eta*m_hat[t]/(sqrt(v_hat[t]) + epsilon)
+        params[name] = params[name] - lr * m_hat / (np.sqrt(v_hat) + epsilon)
 
 
 def train(
     data,
-    epochs=200,
-    lr=0.1,
-    batch_size=None,
+    epochs=60,
+    lr=0.01,
+    batch_size=32,
     seed=0,
     tolerance=0.0,
     params=None,
     callback=None,
+    beta_1=0.9,
+    beta_2=0.999,
+    epsilon=1e-08,
     **options,
 ):
-    """Gradient descent over the examples in `data`, a dictionary of arrays.
+    """Adam over the examples in `data`, a dictionary of arrays.
 
     `batch_size` None takes all examples in every step, shuffled by `seed` otherwise.
     Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
     ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    What stands behind `callback` is handed on to `update`.
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
@@ -217,6 +229,7 @@ def train(
     params = init(seed, **sizes) if params is None else dict(params)
     state = {}
     history = []
+    rule = dict(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
     rng = np.random.default_rng(seed)
     rows = [np.arange(count)]
     for epoch in range(1, epochs + 1):
@@ -227,7 +240,7 @@ def train(
         for batch in rows:
             part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
             value, grads = loss_and_gradients(params, **part, **constants)
-            update(params, grads, state, lr)
+            update(params, grads, state, lr, **rule)
             total += value * len(batch) / count
         history.append({"epoch": epoch, "loss": total})
         if callback is not None and callback(epoch, total, params):

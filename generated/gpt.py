@@ -561,7 +561,7 @@ def update(params, grads, state, lr=0.003, beta_1=0.9, beta_2=0.999, epsilon=1e-
 
 def train(
     data,
-    epochs=10,
+    epochs=20,
     lr=0.003,
     batch_size=32,
     seed=0,

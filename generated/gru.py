@@ -77,19 +77,16 @@ def loss(params, *, x, y):
     m = W_u.shape[0]
     T = x.shape[1]
     h = np.zeros((n, T + 1, m))
-    z_u = np.zeros((n, T + 1, m))
-    z_r = np.zeros((n, T + 1, m))
     u = np.zeros((n, T + 1, m))
     r = np.zeros((n, T + 1, m))
-    z_g = np.zeros((n, T + 1, m))
     g = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z_u[:, t] = x[:, t - 1] @ W_u.T + h[:, t - 1] @ U_u.T + b_u
-        z_r[:, t] = x[:, t - 1] @ W_r.T + h[:, t - 1] @ U_r.T + b_r
-        u[:, t] = _sigmoid(z_u[:, t])
-        r[:, t] = _sigmoid(z_r[:, t])
-        z_g[:, t] = x[:, t - 1] @ W_g.T + r[:, t] * h[:, t - 1] @ U_g.T + b_g
-        g[:, t] = np.tanh(z_g[:, t])
+        z_u = x[:, t - 1] @ W_u.T + h[:, t - 1] @ U_u.T + b_u
+        z_r = x[:, t - 1] @ W_r.T + h[:, t - 1] @ U_r.T + b_r
+        u[:, t] = _sigmoid(z_u)
+        r[:, t] = _sigmoid(z_r)
+        z_g = x[:, t - 1] @ W_g.T + r[:, t] * h[:, t - 1] @ U_g.T + b_g
+        g[:, t] = np.tanh(z_g)
         h[:, t] = u[:, t] * h[:, t - 1] + (1 - u[:, t]) * g[:, t]
     yhat = h[:, T] @ v + b
     L = (yhat - y) ** 2 / 2
@@ -113,23 +110,21 @@ def loss_and_gradients(params, *, x, y):
     y = np.asarray(y, dtype=np.float64)
     n = len(x)
     m = W_u.shape[0]
+    d = W_u.shape[1]
     T = x.shape[1]
 
     # Forward pass
     h = np.zeros((n, T + 1, m))
-    z_u = np.zeros((n, T + 1, m))
-    z_r = np.zeros((n, T + 1, m))
     u = np.zeros((n, T + 1, m))
     r = np.zeros((n, T + 1, m))
-    z_g = np.zeros((n, T + 1, m))
     g = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z_u[:, t] = x[:, t - 1] @ W_u.T + h[:, t - 1] @ U_u.T + b_u
-        z_r[:, t] = x[:, t - 1] @ W_r.T + h[:, t - 1] @ U_r.T + b_r
-        u[:, t] = _sigmoid(z_u[:, t])
-        r[:, t] = _sigmoid(z_r[:, t])
-        z_g[:, t] = x[:, t - 1] @ W_g.T + r[:, t] * h[:, t - 1] @ U_g.T + b_g
-        g[:, t] = np.tanh(z_g[:, t])
+        z_u = x[:, t - 1] @ W_u.T + h[:, t - 1] @ U_u.T + b_u
+        z_r = x[:, t - 1] @ W_r.T + h[:, t - 1] @ U_r.T + b_r
+        u[:, t] = _sigmoid(z_u)
+        r[:, t] = _sigmoid(z_r)
+        z_g = x[:, t - 1] @ W_g.T + r[:, t] * h[:, t - 1] @ U_g.T + b_g
+        g[:, t] = np.tanh(z_g)
         h[:, t] = u[:, t] * h[:, t - 1] + (1 - u[:, t]) * g[:, t]
     yhat = h[:, T] @ v + b
     L = (yhat - y) ** 2 / 2
@@ -138,10 +133,7 @@ def loss_and_gradients(params, *, x, y):
     # dL/dyhat = yhat - y
     d_yhat = yhat - y
     d_h = np.zeros((n, T + 1, m))
-    d_g = np.zeros((n, T + 1, m))
     d_z_g = np.zeros((n, T + 1, m))
-    d_r = np.zeros((n, T + 1, m))
-    d_u = np.zeros((n, T + 1, m))
     d_z_r = np.zeros((n, T + 1, m))
     d_z_u = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
@@ -151,34 +143,34 @@ def loss_and_gradients(params, *, x, y):
             + (d_yhat[:, None] * v if t == T else 0)
         )
         # dL/dg = where(t > 0, dL/dh[t]*(1 - u[t]), 0)
-        d_g[:, t] = d_h[:, t] * (1 - u[:, t])
+        d_g = d_h[:, t] * (1 - u[:, t])
         # dL/dz_g = where(t > 0, dL/dg[t]*(1 - g[t]**2), 0)
-        d_z_g[:, t] = d_g[:, t] * (1 - g[:, t] ** 2)
+        d_z_g[:, t] = d_g * (1 - g[:, t] ** 2)
         # dL/dr = where(t > 0, h[t - 1]*(U_g.T @ dL/dz_g[t]), 0)
-        d_r[:, t] = h[:, t - 1] * (d_z_g[:, t] @ U_g)
+        d_r = h[:, t - 1] * (d_z_g[:, t] @ U_g)
         # dL/du = where(t > 0, dL/dh[t]*(h[t - 1] - g[t]), 0)
-        d_u[:, t] = d_h[:, t] * (h[:, t - 1] - g[:, t])
+        d_u = d_h[:, t] * (h[:, t - 1] - g[:, t])
         # dL/dz_r = dL/dr*r*(1 - r)
-        d_z_r[:, t] = d_r[:, t] * r[:, t] * (1 - r[:, t])
+        d_z_r[:, t] = d_r * r[:, t] * (1 - r[:, t])
         # dL/dz_u = dL/du*u*(1 - u)
-        d_z_u[:, t] = d_u[:, t] * u[:, t] * (1 - u[:, t])
+        d_z_u[:, t] = d_u * u[:, t] * (1 - u[:, t])
     grads = {
         # dL/dW_u = mean of sum(outer(dL/dz_u[t], x[t - 1]), t, t > 0)
-        "W_u": np.tensordot(d_z_u[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        "W_u": d_z_u[:, 1 : T + 1].reshape(n * T, m).T @ x.reshape(n * T, d) / n,
         # dL/dU_u = mean of sum(outer(dL/dz_u[t], h[t - 1]), t, t > 0)
-        "U_u": np.tensordot(d_z_u[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        "U_u": d_z_u[:, 1 : T + 1].reshape(n * T, m).T @ h[:, :T].reshape(n * T, m) / n,
         # dL/db_u = mean of sum(dL/dz_u[t], t, t > 0)
         "b_u": np.sum(d_z_u[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dW_r = mean of sum(outer(dL/dz_r[t], x[t - 1]), t, t > 0)
-        "W_r": np.tensordot(d_z_r[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        "W_r": d_z_r[:, 1 : T + 1].reshape(n * T, m).T @ x.reshape(n * T, d) / n,
         # dL/dU_r = mean of sum(outer(dL/dz_r[t], h[t - 1]), t, t > 0)
-        "U_r": np.tensordot(d_z_r[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        "U_r": d_z_r[:, 1 : T + 1].reshape(n * T, m).T @ h[:, :T].reshape(n * T, m) / n,
         # dL/db_r = mean of sum(dL/dz_r[t], t, t > 0)
         "b_r": np.sum(d_z_r[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dW_g = mean of sum(outer(dL/dz_g[t], x[t - 1]), t, t > 0)
-        "W_g": np.tensordot(d_z_g[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        "W_g": d_z_g[:, 1 : T + 1].reshape(n * T, m).T @ x.reshape(n * T, d) / n,
         # dL/dU_g = mean of sum(outer(dL/dz_g[t], r[t]*h[t - 1]), t, t > 0)
-        "U_g": np.tensordot(d_z_g[:, 1 : T + 1], r[:, 1 : T + 1] * h[:, :T], axes=((0, 1), (0, 1))) / n,
+        "U_g": d_z_g[:, 1 : T + 1].reshape(n * T, m).T @ (r[:, 1 : T + 1] * h[:, :T]).reshape(n * T, m) / n,
         # dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
         "b_g": np.sum(d_z_g[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dv = mean of dL/dyhat*h[T]
@@ -207,50 +199,66 @@ def predict(params, *, x):
     m = W_u.shape[0]
     T = x.shape[1]
     h = np.zeros((n, T + 1, m))
-    z_u = np.zeros((n, T + 1, m))
-    z_r = np.zeros((n, T + 1, m))
     u = np.zeros((n, T + 1, m))
     r = np.zeros((n, T + 1, m))
-    z_g = np.zeros((n, T + 1, m))
     g = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z_u[:, t] = x[:, t - 1] @ W_u.T + h[:, t - 1] @ U_u.T + b_u
-        z_r[:, t] = x[:, t - 1] @ W_r.T + h[:, t - 1] @ U_r.T + b_r
-        u[:, t] = _sigmoid(z_u[:, t])
-        r[:, t] = _sigmoid(z_r[:, t])
-        z_g[:, t] = x[:, t - 1] @ W_g.T + r[:, t] * h[:, t - 1] @ U_g.T + b_g
-        g[:, t] = np.tanh(z_g[:, t])
+        z_u = x[:, t - 1] @ W_u.T + h[:, t - 1] @ U_u.T + b_u
+        z_r = x[:, t - 1] @ W_r.T + h[:, t - 1] @ U_r.T + b_r
+        u[:, t] = _sigmoid(z_u)
+        r[:, t] = _sigmoid(z_r)
+        z_g = x[:, t - 1] @ W_g.T + r[:, t] * h[:, t - 1] @ U_g.T + b_g
+        g[:, t] = np.tanh(z_g)
         h[:, t] = u[:, t] * h[:, t - 1] + (1 - u[:, t]) * g[:, t]
     yhat = h[:, T] @ v + b
     return yhat
 
 
-def update(params, grads, state=None, lr=0.1):
-    """One step of gradient descent, in place; it keeps no `state`.
+def update(params, grads, state, lr=0.01, beta_1=0.9, beta_2=0.999, epsilon=1e-08):
+    """One step of Adam, in place.
 
+    Kingma and Ba 2015, algorithm 1.  `state`, an empty dictionary at first, is kept from step to step.
     Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
     """
+    if not state:
+        state["t"] = 0
+        state["m"] = {name: np.zeros_like(value) for name, value in params.items()}
+        state["v"] = {name: np.zeros_like(value) for name, value in params.items()}
+    t = state["t"] = state["t"] + 1
+    m, v = state["m"], state["v"]
     for name, g in grads.items():
-        # theta[t] = theta[t - 1] - eta*g[t]
-        params[name] = params[name] - lr * g
+        # m[t] = beta_1*m[t - 1] + (1 - beta_1)*g[t]
+        m[name] = beta_1 * m[name] + (1 - beta_1) * g
+        # v[t] = beta_2*v[t - 1] + (1 - beta_2)*g[t]**2
+        v[name] = beta_2 * v[name] + (1 - beta_2) * g**2
+        # m_hat[t] = m[t]/(1 - beta_1**t)
+        m_hat = m[name] / (1 - beta_1**t)
+        # v_hat[t] = v[t]/(1 - beta_2**t)
+        v_hat = v[name] / (1 - beta_2**t)
+        # theta[t] = theta[t - 1] - eta*m_hat[t]/(sqrt(v_hat[t]) + epsilon)
+        params[name] = params[name] - lr * m_hat / (np.sqrt(v_hat) + epsilon)
 
 
 def train(
     data,
-    epochs=200,
-    lr=0.1,
-    batch_size=None,
+    epochs=60,
+    lr=0.01,
+    batch_size=32,
     seed=0,
     tolerance=0.0,
     params=None,
     callback=None,
+    beta_1=0.9,
+    beta_2=0.999,
+    epsilon=1e-08,
     **options,
 ):
-    """Gradient descent over the examples in `data`, a dictionary of arrays.
+    """Adam over the examples in `data`, a dictionary of arrays.
 
     `batch_size` None takes all examples in every step, shuffled by `seed` otherwise.
     Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
     ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    What stands behind `callback` is handed on to `update`.
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
@@ -265,6 +273,7 @@ def train(
     params = init(seed, **sizes) if params is None else dict(params)
     state = {}
     history = []
+    rule = dict(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
     rng = np.random.default_rng(seed)
     rows = [np.arange(count)]
     for epoch in range(1, epochs + 1):
@@ -275,7 +284,7 @@ def train(
         for batch in rows:
             part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
             value, grads = loss_and_gradients(params, **part, **constants)
-            update(params, grads, state, lr)
+            update(params, grads, state, lr, **rule)
             total += value * len(batch) / count
         history.append({"epoch": epoch, "loss": total})
         if callback is not None and callback(epoch, total, params):

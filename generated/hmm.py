@@ -136,32 +136,51 @@ def loss_and_gradients(params, *, x):
     return float(np.mean(L)), grads
 
 
-def update(params, grads, state=None, lr=0.1):
-    """One step of gradient descent, in place; it keeps no `state`.
+def update(params, grads, state, lr=0.05, beta_1=0.9, beta_2=0.999, epsilon=1e-08):
+    """One step of Adam, in place.
 
+    Kingma and Ba 2015, algorithm 1.  `state`, an empty dictionary at first, is kept from step to step.
     Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
     """
+    if not state:
+        state["t"] = 0
+        state["m"] = {name: np.zeros_like(value) for name, value in params.items()}
+        state["v"] = {name: np.zeros_like(value) for name, value in params.items()}
+    t = state["t"] = state["t"] + 1
+    m, v = state["m"], state["v"]
     for name, g in grads.items():
-        # theta[t] = theta[t - 1] - eta*g[t]
-        params[name] = params[name] - lr * g
+        # m[t] = beta_1*m[t - 1] + (1 - beta_1)*g[t]
+        m[name] = beta_1 * m[name] + (1 - beta_1) * g
+        # v[t] = beta_2*v[t - 1] + (1 - beta_2)*g[t]**2
+        v[name] = beta_2 * v[name] + (1 - beta_2) * g**2
+        # m_hat[t] = m[t]/(1 - beta_1**t)
+        m_hat = m[name] / (1 - beta_1**t)
+        # v_hat[t] = v[t]/(1 - beta_2**t)
+        v_hat = v[name] / (1 - beta_2**t)
+        # theta[t] = theta[t - 1] - eta*m_hat[t]/(sqrt(v_hat[t]) + epsilon)
+        params[name] = params[name] - lr * m_hat / (np.sqrt(v_hat) + epsilon)
 
 
 def train(
     data,
     epochs=200,
-    lr=0.1,
+    lr=0.05,
     batch_size=None,
     seed=0,
     tolerance=0.0,
     params=None,
     callback=None,
+    beta_1=0.9,
+    beta_2=0.999,
+    epsilon=1e-08,
     **options,
 ):
-    """Gradient descent over the examples in `data`, a dictionary of arrays.
+    """Adam over the examples in `data`, a dictionary of arrays.
 
     `batch_size` None takes all examples in every step, shuffled by `seed` otherwise.
     Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
     ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    What stands behind `callback` is handed on to `update`.
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
@@ -176,6 +195,7 @@ def train(
     params = init(seed, **sizes) if params is None else dict(params)
     state = {}
     history = []
+    rule = dict(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
     rng = np.random.default_rng(seed)
     rows = [np.arange(count)]
     for epoch in range(1, epochs + 1):
@@ -186,7 +206,7 @@ def train(
         for batch in rows:
             part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
             value, grads = loss_and_gradients(params, **part, **constants)
-            update(params, grads, state, lr)
+            update(params, grads, state, lr, **rule)
             total += value * len(batch) / count
         history.append({"epoch": epoch, "loss": total})
         if callback is not None and callback(epoch, total, params):

@@ -97,23 +97,19 @@ def loss(params, *, x, y):
     T = x.shape[1]
     c = np.zeros((n, T + 1, m))
     h = np.zeros((n, T + 1, m))
-    z_i = np.zeros((n, T + 1, m))
-    z_f = np.zeros((n, T + 1, m))
-    z_o = np.zeros((n, T + 1, m))
-    z_g = np.zeros((n, T + 1, m))
     i = np.zeros((n, T + 1, m))
     f = np.zeros((n, T + 1, m))
     o = np.zeros((n, T + 1, m))
     g = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z_i[:, t] = x[:, t - 1] @ W_i.T + h[:, t - 1] @ U_i.T + b_i
-        z_f[:, t] = x[:, t - 1] @ W_f.T + h[:, t - 1] @ U_f.T + b_f
-        z_o[:, t] = x[:, t - 1] @ W_o.T + h[:, t - 1] @ U_o.T + b_o
-        z_g[:, t] = x[:, t - 1] @ W_g.T + h[:, t - 1] @ U_g.T + b_g
-        i[:, t] = _sigmoid(z_i[:, t])
-        f[:, t] = _sigmoid(z_f[:, t])
-        o[:, t] = _sigmoid(z_o[:, t])
-        g[:, t] = np.tanh(z_g[:, t])
+        z_i = x[:, t - 1] @ W_i.T + h[:, t - 1] @ U_i.T + b_i
+        z_f = x[:, t - 1] @ W_f.T + h[:, t - 1] @ U_f.T + b_f
+        z_o = x[:, t - 1] @ W_o.T + h[:, t - 1] @ U_o.T + b_o
+        z_g = x[:, t - 1] @ W_g.T + h[:, t - 1] @ U_g.T + b_g
+        i[:, t] = _sigmoid(z_i)
+        f[:, t] = _sigmoid(z_f)
+        o[:, t] = _sigmoid(z_o)
+        g[:, t] = np.tanh(z_g)
         c[:, t] = f[:, t] * c[:, t - 1] + i[:, t] * g[:, t]
         h[:, t] = o[:, t] * np.tanh(c[:, t])
     yhat = h[:, T] @ v + b
@@ -141,28 +137,25 @@ def loss_and_gradients(params, *, x, y):
     y = np.asarray(y, dtype=np.float64)
     n = len(x)
     m = W_i.shape[0]
+    d = W_i.shape[1]
     T = x.shape[1]
 
     # Forward pass
     c = np.zeros((n, T + 1, m))
     h = np.zeros((n, T + 1, m))
-    z_i = np.zeros((n, T + 1, m))
-    z_f = np.zeros((n, T + 1, m))
-    z_o = np.zeros((n, T + 1, m))
-    z_g = np.zeros((n, T + 1, m))
     i = np.zeros((n, T + 1, m))
     f = np.zeros((n, T + 1, m))
     o = np.zeros((n, T + 1, m))
     g = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z_i[:, t] = x[:, t - 1] @ W_i.T + h[:, t - 1] @ U_i.T + b_i
-        z_f[:, t] = x[:, t - 1] @ W_f.T + h[:, t - 1] @ U_f.T + b_f
-        z_o[:, t] = x[:, t - 1] @ W_o.T + h[:, t - 1] @ U_o.T + b_o
-        z_g[:, t] = x[:, t - 1] @ W_g.T + h[:, t - 1] @ U_g.T + b_g
-        i[:, t] = _sigmoid(z_i[:, t])
-        f[:, t] = _sigmoid(z_f[:, t])
-        o[:, t] = _sigmoid(z_o[:, t])
-        g[:, t] = np.tanh(z_g[:, t])
+        z_i = x[:, t - 1] @ W_i.T + h[:, t - 1] @ U_i.T + b_i
+        z_f = x[:, t - 1] @ W_f.T + h[:, t - 1] @ U_f.T + b_f
+        z_o = x[:, t - 1] @ W_o.T + h[:, t - 1] @ U_o.T + b_o
+        z_g = x[:, t - 1] @ W_g.T + h[:, t - 1] @ U_g.T + b_g
+        i[:, t] = _sigmoid(z_i)
+        f[:, t] = _sigmoid(z_f)
+        o[:, t] = _sigmoid(z_o)
+        g[:, t] = np.tanh(z_g)
         c[:, t] = f[:, t] * c[:, t - 1] + i[:, t] * g[:, t]
         h[:, t] = o[:, t] * np.tanh(c[:, t])
     yhat = h[:, T] @ v + b
@@ -171,63 +164,58 @@ def loss_and_gradients(params, *, x, y):
     # Backward pass
     # dL/dyhat = yhat - y
     d_yhat = yhat - y
-    d_h = np.zeros((n, T + 1, m))
     d_c = np.zeros((n, T + 1, m))
-    d_g = np.zeros((n, T + 1, m))
-    d_o = np.zeros((n, T + 1, m))
-    d_f = np.zeros((n, T + 1, m))
-    d_i = np.zeros((n, T + 1, m))
     d_z_g = np.zeros((n, T + 1, m))
     d_z_o = np.zeros((n, T + 1, m))
     d_z_f = np.zeros((n, T + 1, m))
     d_z_i = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
         # dL/dh = where(t < T, U_i.T @ dL/dz_i[t + 1] + U_f.T @ dL/dz_f[t + 1] + U_o.T @ dL/dz_o[t + 1] + U_g.T @ dL/dz_g[t + 1], 0) + dL/dyhat*v*delta(T, t)
-        d_h[:, t] = (
+        d_h = (
             (d_z_i[:, t + 1] @ U_i + d_z_f[:, t + 1] @ U_f + d_z_o[:, t + 1] @ U_o + d_z_g[:, t + 1] @ U_g if t < T else 0)
             + (d_yhat[:, None] * v if t == T else 0)
         )
         # dL/dc = where(t < T, dL/dc[t + 1]*f[t + 1], 0) + where(t > 0, dL/dh[t]*o[t]*(1 - tanh(c[t])**2), 0)
-        d_c[:, t] = (d_c[:, t + 1] * f[:, t + 1] if t < T else 0) + d_h[:, t] * o[:, t] * _sech(c[:, t]) ** 2
+        d_c[:, t] = (d_c[:, t + 1] * f[:, t + 1] if t < T else 0) + d_h * o[:, t] * _sech(c[:, t]) ** 2
         # dL/dg = where(t > 0, dL/dc[t]*i[t], 0)
-        d_g[:, t] = d_c[:, t] * i[:, t]
+        d_g = d_c[:, t] * i[:, t]
         # dL/do = where(t > 0, dL/dh[t]*tanh(c[t]), 0)
-        d_o[:, t] = d_h[:, t] * np.tanh(c[:, t])
+        d_o = d_h * np.tanh(c[:, t])
         # dL/df = where(t > 0, dL/dc[t]*c[t - 1], 0)
-        d_f[:, t] = d_c[:, t] * c[:, t - 1]
+        d_f = d_c[:, t] * c[:, t - 1]
         # dL/di = where(t > 0, dL/dc[t]*g[t], 0)
-        d_i[:, t] = d_c[:, t] * g[:, t]
+        d_i = d_c[:, t] * g[:, t]
         # dL/dz_g = where(t > 0, dL/dg[t]*(1 - g[t]**2), 0)
-        d_z_g[:, t] = d_g[:, t] * (1 - g[:, t] ** 2)
+        d_z_g[:, t] = d_g * (1 - g[:, t] ** 2)
         # dL/dz_o = dL/do*o*(1 - o)
-        d_z_o[:, t] = d_o[:, t] * o[:, t] * (1 - o[:, t])
+        d_z_o[:, t] = d_o * o[:, t] * (1 - o[:, t])
         # dL/dz_f = dL/df*f*(1 - f)
-        d_z_f[:, t] = d_f[:, t] * f[:, t] * (1 - f[:, t])
+        d_z_f[:, t] = d_f * f[:, t] * (1 - f[:, t])
         # dL/dz_i = dL/di*i*(1 - i)
-        d_z_i[:, t] = d_i[:, t] * i[:, t] * (1 - i[:, t])
+        d_z_i[:, t] = d_i * i[:, t] * (1 - i[:, t])
     grads = {
         # dL/dW_i = mean of sum(outer(dL/dz_i[t], x[t - 1]), t, t > 0)
-        "W_i": np.tensordot(d_z_i[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        "W_i": d_z_i[:, 1 : T + 1].reshape(n * T, m).T @ x.reshape(n * T, d) / n,
         # dL/dU_i = mean of sum(outer(dL/dz_i[t], h[t - 1]), t, t > 0)
-        "U_i": np.tensordot(d_z_i[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        "U_i": d_z_i[:, 1 : T + 1].reshape(n * T, m).T @ h[:, :T].reshape(n * T, m) / n,
         # dL/db_i = mean of sum(dL/dz_i[t], t, t > 0)
         "b_i": np.sum(d_z_i[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dW_f = mean of sum(outer(dL/dz_f[t], x[t - 1]), t, t > 0)
-        "W_f": np.tensordot(d_z_f[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        "W_f": d_z_f[:, 1 : T + 1].reshape(n * T, m).T @ x.reshape(n * T, d) / n,
         # dL/dU_f = mean of sum(outer(dL/dz_f[t], h[t - 1]), t, t > 0)
-        "U_f": np.tensordot(d_z_f[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        "U_f": d_z_f[:, 1 : T + 1].reshape(n * T, m).T @ h[:, :T].reshape(n * T, m) / n,
         # dL/db_f = mean of sum(dL/dz_f[t], t, t > 0)
         "b_f": np.sum(d_z_f[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dW_o = mean of sum(outer(dL/dz_o[t], x[t - 1]), t, t > 0)
-        "W_o": np.tensordot(d_z_o[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        "W_o": d_z_o[:, 1 : T + 1].reshape(n * T, m).T @ x.reshape(n * T, d) / n,
         # dL/dU_o = mean of sum(outer(dL/dz_o[t], h[t - 1]), t, t > 0)
-        "U_o": np.tensordot(d_z_o[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        "U_o": d_z_o[:, 1 : T + 1].reshape(n * T, m).T @ h[:, :T].reshape(n * T, m) / n,
         # dL/db_o = mean of sum(dL/dz_o[t], t, t > 0)
         "b_o": np.sum(d_z_o[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dW_g = mean of sum(outer(dL/dz_g[t], x[t - 1]), t, t > 0)
-        "W_g": np.tensordot(d_z_g[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        "W_g": d_z_g[:, 1 : T + 1].reshape(n * T, m).T @ x.reshape(n * T, d) / n,
         # dL/dU_g = mean of sum(outer(dL/dz_g[t], h[t - 1]), t, t > 0)
-        "U_g": np.tensordot(d_z_g[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        "U_g": d_z_g[:, 1 : T + 1].reshape(n * T, m).T @ h[:, :T].reshape(n * T, m) / n,
         # dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
         "b_g": np.sum(d_z_g[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dv = mean of dL/dyhat*h[T]
@@ -260,55 +248,70 @@ def predict(params, *, x):
     T = x.shape[1]
     c = np.zeros((n, T + 1, m))
     h = np.zeros((n, T + 1, m))
-    z_i = np.zeros((n, T + 1, m))
-    z_f = np.zeros((n, T + 1, m))
-    z_o = np.zeros((n, T + 1, m))
-    z_g = np.zeros((n, T + 1, m))
     i = np.zeros((n, T + 1, m))
     f = np.zeros((n, T + 1, m))
     o = np.zeros((n, T + 1, m))
     g = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z_i[:, t] = x[:, t - 1] @ W_i.T + h[:, t - 1] @ U_i.T + b_i
-        z_f[:, t] = x[:, t - 1] @ W_f.T + h[:, t - 1] @ U_f.T + b_f
-        z_o[:, t] = x[:, t - 1] @ W_o.T + h[:, t - 1] @ U_o.T + b_o
-        z_g[:, t] = x[:, t - 1] @ W_g.T + h[:, t - 1] @ U_g.T + b_g
-        i[:, t] = _sigmoid(z_i[:, t])
-        f[:, t] = _sigmoid(z_f[:, t])
-        o[:, t] = _sigmoid(z_o[:, t])
-        g[:, t] = np.tanh(z_g[:, t])
+        z_i = x[:, t - 1] @ W_i.T + h[:, t - 1] @ U_i.T + b_i
+        z_f = x[:, t - 1] @ W_f.T + h[:, t - 1] @ U_f.T + b_f
+        z_o = x[:, t - 1] @ W_o.T + h[:, t - 1] @ U_o.T + b_o
+        z_g = x[:, t - 1] @ W_g.T + h[:, t - 1] @ U_g.T + b_g
+        i[:, t] = _sigmoid(z_i)
+        f[:, t] = _sigmoid(z_f)
+        o[:, t] = _sigmoid(z_o)
+        g[:, t] = np.tanh(z_g)
         c[:, t] = f[:, t] * c[:, t - 1] + i[:, t] * g[:, t]
         h[:, t] = o[:, t] * np.tanh(c[:, t])
     yhat = h[:, T] @ v + b
     return yhat
 
 
-def update(params, grads, state=None, lr=0.1):
-    """One step of gradient descent, in place; it keeps no `state`.
+def update(params, grads, state, lr=0.01, beta_1=0.9, beta_2=0.999, epsilon=1e-08):
+    """One step of Adam, in place.
 
+    Kingma and Ba 2015, algorithm 1.  `state`, an empty dictionary at first, is kept from step to step.
     Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
     """
+    if not state:
+        state["t"] = 0
+        state["m"] = {name: np.zeros_like(value) for name, value in params.items()}
+        state["v"] = {name: np.zeros_like(value) for name, value in params.items()}
+    t = state["t"] = state["t"] + 1
+    m, v = state["m"], state["v"]
     for name, g in grads.items():
-        # theta[t] = theta[t - 1] - eta*g[t]
-        params[name] = params[name] - lr * g
+        # m[t] = beta_1*m[t - 1] + (1 - beta_1)*g[t]
+        m[name] = beta_1 * m[name] + (1 - beta_1) * g
+        # v[t] = beta_2*v[t - 1] + (1 - beta_2)*g[t]**2
+        v[name] = beta_2 * v[name] + (1 - beta_2) * g**2
+        # m_hat[t] = m[t]/(1 - beta_1**t)
+        m_hat = m[name] / (1 - beta_1**t)
+        # v_hat[t] = v[t]/(1 - beta_2**t)
+        v_hat = v[name] / (1 - beta_2**t)
+        # theta[t] = theta[t - 1] - eta*m_hat[t]/(sqrt(v_hat[t]) + epsilon)
+        params[name] = params[name] - lr * m_hat / (np.sqrt(v_hat) + epsilon)
 
 
 def train(
     data,
-    epochs=200,
-    lr=0.1,
-    batch_size=None,
+    epochs=60,
+    lr=0.01,
+    batch_size=32,
     seed=0,
     tolerance=0.0,
     params=None,
     callback=None,
+    beta_1=0.9,
+    beta_2=0.999,
+    epsilon=1e-08,
     **options,
 ):
-    """Gradient descent over the examples in `data`, a dictionary of arrays.
+    """Adam over the examples in `data`, a dictionary of arrays.
 
     `batch_size` None takes all examples in every step, shuffled by `seed` otherwise.
     Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
     ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    What stands behind `callback` is handed on to `update`.
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
@@ -323,6 +326,7 @@ def train(
     params = init(seed, **sizes) if params is None else dict(params)
     state = {}
     history = []
+    rule = dict(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
     rng = np.random.default_rng(seed)
     rows = [np.arange(count)]
     for epoch in range(1, epochs + 1):
@@ -333,7 +337,7 @@ def train(
         for batch in rows:
             part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
             value, grads = loss_and_gradients(params, **part, **constants)
-            update(params, grads, state, lr)
+            update(params, grads, state, lr, **rule)
             total += value * len(batch) / count
         history.append({"epoch": epoch, "loss": total})
         if callback is not None and callback(epoch, total, params):

@@ -62,11 +62,10 @@ def loss(params, *, x, mask, y):
     m = W.shape[0]
     T = x.shape[1]
     h = np.zeros((n, T + 1, m))
-    z = np.zeros((n, T + 1, m))
     g = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z[:, t] = x[:, t - 1] @ W.T + h[:, t - 1] @ U.T + b
-        g[:, t] = np.tanh(z[:, t])
+        z = x[:, t - 1] @ W.T + h[:, t - 1] @ U.T + b
+        g[:, t] = np.tanh(z)
         h[:, t] = mask[:, t - 1][:, None] * g[:, t] + (1 - mask[:, t - 1])[:, None] * h[:, t - 1]
     s = h[:, T] @ v + c
     # L = -y*log(p) - (1 - y)*log(1 - p), in a stable form
@@ -86,15 +85,15 @@ def loss_and_gradients(params, *, x, mask, y):
     y = np.asarray(y, dtype=np.float64)
     n = len(x)
     m = W.shape[0]
+    d = W.shape[1]
     T = x.shape[1]
 
     # Forward pass
     h = np.zeros((n, T + 1, m))
-    z = np.zeros((n, T + 1, m))
     g = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z[:, t] = x[:, t - 1] @ W.T + h[:, t - 1] @ U.T + b
-        g[:, t] = np.tanh(z[:, t])
+        z = x[:, t - 1] @ W.T + h[:, t - 1] @ U.T + b
+        g[:, t] = np.tanh(z)
         h[:, t] = mask[:, t - 1][:, None] * g[:, t] + (1 - mask[:, t - 1])[:, None] * h[:, t - 1]
     s = h[:, T] @ v + c
     p = _sigmoid(s)
@@ -105,7 +104,6 @@ def loss_and_gradients(params, *, x, mask, y):
     # dL/ds = p - y
     d_s = p - y
     d_h = np.zeros((n, T + 1, m))
-    d_g = np.zeros((n, T + 1, m))
     d_z = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
         # dL/dh = where(t < T, U.T @ dL/dz[t + 1] + dL/dh[t + 1]*(1 - mask[t]), 0) + dL/ds*v*delta(T, t)
@@ -114,14 +112,14 @@ def loss_and_gradients(params, *, x, mask, y):
             + (d_s[:, None] * v if t == T else 0)
         )
         # dL/dg = where(t > 0, dL/dh[t]*mask[t - 1], 0)
-        d_g[:, t] = d_h[:, t] * mask[:, t - 1][:, None]
+        d_g = d_h[:, t] * mask[:, t - 1][:, None]
         # dL/dz = where(t > 0, dL/dg[t]*(1 - g[t]**2), 0)
-        d_z[:, t] = d_g[:, t] * (1 - g[:, t] ** 2)
+        d_z[:, t] = d_g * (1 - g[:, t] ** 2)
     grads = {
         # dL/dW = mean of sum(outer(dL/dz[t], x[t - 1]), t, t > 0)
-        "W": np.tensordot(d_z[:, 1 : T + 1], x, axes=((0, 1), (0, 1))) / n,
+        "W": d_z[:, 1 : T + 1].reshape(n * T, m).T @ x.reshape(n * T, d) / n,
         # dL/dU = mean of sum(outer(dL/dz[t], h[t - 1]), t, t > 0)
-        "U": np.tensordot(d_z[:, 1 : T + 1], h[:, :T], axes=((0, 1), (0, 1))) / n,
+        "U": d_z[:, 1 : T + 1].reshape(n * T, m).T @ h[:, :T].reshape(n * T, m) / n,
         # dL/db = mean of sum(dL/dz[t], t, t > 0)
         "b": np.sum(d_z[:, 1 : T + 1], axis=(0, 1)) / n,
         # dL/dv = mean of dL/ds*h[T]
@@ -145,43 +143,61 @@ def predict(params, *, x, mask):
     m = W.shape[0]
     T = x.shape[1]
     h = np.zeros((n, T + 1, m))
-    z = np.zeros((n, T + 1, m))
     g = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z[:, t] = x[:, t - 1] @ W.T + h[:, t - 1] @ U.T + b
-        g[:, t] = np.tanh(z[:, t])
+        z = x[:, t - 1] @ W.T + h[:, t - 1] @ U.T + b
+        g[:, t] = np.tanh(z)
         h[:, t] = mask[:, t - 1][:, None] * g[:, t] + (1 - mask[:, t - 1])[:, None] * h[:, t - 1]
     s = h[:, T] @ v + c
     p = _sigmoid(s)
     return p
 
 
-def update(params, grads, state=None, lr=0.5):
-    """One step of gradient descent, in place; it keeps no `state`.
+def update(params, grads, state, lr=0.01, beta_1=0.9, beta_2=0.999, epsilon=1e-08):
+    """One step of Adam, in place.
 
+    Kingma and Ba 2015, algorithm 1.  `state`, an empty dictionary at first, is kept from step to step.
     Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
     """
+    if not state:
+        state["t"] = 0
+        state["m"] = {name: np.zeros_like(value) for name, value in params.items()}
+        state["v"] = {name: np.zeros_like(value) for name, value in params.items()}
+    t = state["t"] = state["t"] + 1
+    m, v = state["m"], state["v"]
     for name, g in grads.items():
-        # theta[t] = theta[t - 1] - eta*g[t]
-        params[name] = params[name] - lr * g
+        # m[t] = beta_1*m[t - 1] + (1 - beta_1)*g[t]
+        m[name] = beta_1 * m[name] + (1 - beta_1) * g
+        # v[t] = beta_2*v[t - 1] + (1 - beta_2)*g[t]**2
+        v[name] = beta_2 * v[name] + (1 - beta_2) * g**2
+        # m_hat[t] = m[t]/(1 - beta_1**t)
+        m_hat = m[name] / (1 - beta_1**t)
+        # v_hat[t] = v[t]/(1 - beta_2**t)
+        v_hat = v[name] / (1 - beta_2**t)
+        # theta[t] = theta[t - 1] - eta*m_hat[t]/(sqrt(v_hat[t]) + epsilon)
+        params[name] = params[name] - lr * m_hat / (np.sqrt(v_hat) + epsilon)
 
 
 def train(
     data,
-    epochs=200,
-    lr=0.5,
-    batch_size=None,
+    epochs=60,
+    lr=0.01,
+    batch_size=32,
     seed=0,
     tolerance=0.0,
     params=None,
     callback=None,
+    beta_1=0.9,
+    beta_2=0.999,
+    epsilon=1e-08,
     **options,
 ):
-    """Gradient descent over the examples in `data`, a dictionary of arrays.
+    """Adam over the examples in `data`, a dictionary of arrays.
 
     `batch_size` None takes all examples in every step, shuffled by `seed` otherwise.
     Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
     ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    What stands behind `callback` is handed on to `update`.
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
@@ -196,6 +212,7 @@ def train(
     params = init(seed, **sizes) if params is None else dict(params)
     state = {}
     history = []
+    rule = dict(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
     rng = np.random.default_rng(seed)
     rows = [np.arange(count)]
     for epoch in range(1, epochs + 1):
@@ -206,7 +223,7 @@ def train(
         for batch in rows:
             part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
             value, grads = loss_and_gradients(params, **part, **constants)
-            update(params, grads, state, lr)
+            update(params, grads, state, lr, **rule)
             total += value * len(batch) / count
         history.append({"epoch": epoch, "loss": total})
         if callback is not None and callback(epoch, total, params):

@@ -48,11 +48,10 @@ def loss(params, *, x, y):
     K = 10
     z = np.zeros((n, K + 1, d))
     z[:, 0] = x
-    u = np.zeros((n, K + 1, m))
     a = np.zeros((n, K + 1, m))
     for k in range(1, K + 1):
-        u[:, k] = z[:, k - 1] @ W.T + b
-        a[:, k] = np.tanh(u[:, k])
+        u = z[:, k - 1] @ W.T + b
+        a[:, k] = np.tanh(u)
         z[:, k] = z[:, k - 1] + (a[:, k] @ V.T + c) / K
     yhat = z[:, K]
     L = np.sum((yhat - y) ** 2, axis=1) / 2
@@ -75,11 +74,10 @@ def loss_and_gradients(params, *, x, y):
     # Forward pass
     z = np.zeros((n, K + 1, d))
     z[:, 0] = x
-    u = np.zeros((n, K + 1, m))
     a = np.zeros((n, K + 1, m))
     for k in range(1, K + 1):
-        u[:, k] = z[:, k - 1] @ W.T + b
-        a[:, k] = np.tanh(u[:, k])
+        u = z[:, k - 1] @ W.T + b
+        a[:, k] = np.tanh(u)
         z[:, k] = z[:, k - 1] + (a[:, k] @ V.T + c) / K
     yhat = z[:, K]
     L = np.sum((yhat - y) ** 2, axis=1) / 2
@@ -88,24 +86,23 @@ def loss_and_gradients(params, *, x, y):
     # dL/dyhat = yhat - y
     d_yhat = yhat - y
     d_z = np.zeros((n, K + 1, d))
-    d_a = np.zeros((n, K + 1, m))
     d_u = np.zeros((n, K + 1, m))
     for k in reversed(range(1, K + 1)):
         # dL/dz = where(k < K, W.T @ dL/du[k + 1] + dL/dz[k + 1], 0) + dL/dyhat*delta(K, k)
         d_z[:, k] = (d_u[:, k + 1] @ W + d_z[:, k + 1] if k < K else 0) + (d_yhat if k == K else 0)
         # dL/da = where(k > 0, V.T @ dL/dz[k]/K, 0)
-        d_a[:, k] = d_z[:, k] @ V / K
+        d_a = d_z[:, k] @ V / K
         # dL/du = where(k > 0, dL/da[k]*(1 - a[k]**2), 0)
-        d_u[:, k] = d_a[:, k] * (1 - a[:, k] ** 2)
+        d_u[:, k] = d_a * (1 - a[:, k] ** 2)
     # dL/dz = where(k < K, W.T @ dL/du[k + 1] + dL/dz[k + 1], 0) + dL/dyhat*delta(K, k)
     d_z[:, 0] = d_u[:, 1] @ W + d_z[:, 1]
     grads = {
         # dL/dW = mean of sum(outer(dL/du[k], z[k - 1]), k, k > 0)
-        "W": np.tensordot(d_u[:, 1 : K + 1], z[:, :K], axes=((0, 1), (0, 1))) / n,
+        "W": d_u[:, 1 : K + 1].reshape(n * K, m).T @ z[:, :K].reshape(n * K, d) / n,
         # dL/db = mean of sum(dL/du[k], k, k > 0)
         "b": np.sum(d_u[:, 1 : K + 1], axis=(0, 1)) / n,
         # dL/dV = mean of sum(dL/dz[k, i]*a[k, j], k, k > 0)/K
-        "V": np.tensordot(d_z[:, 1 : K + 1], a[:, 1 : K + 1], axes=((0, 1), (0, 1))) / K / n,
+        "V": d_z[:, 1 : K + 1].reshape(n * K, d).T @ a[:, 1 : K + 1].reshape(n * K, m) / K / n,
         # dL/dc = mean of sum(dL/dz[k, i], k, k > 0)/K
         "c": np.sum(d_z[:, 1 : K + 1], axis=(0, 1)) / K / n,
     }
@@ -125,42 +122,60 @@ def predict(params, *, x):
     K = 10
     z = np.zeros((n, K + 1, d))
     z[:, 0] = x
-    u = np.zeros((n, K + 1, m))
     a = np.zeros((n, K + 1, m))
     for k in range(1, K + 1):
-        u[:, k] = z[:, k - 1] @ W.T + b
-        a[:, k] = np.tanh(u[:, k])
+        u = z[:, k - 1] @ W.T + b
+        a[:, k] = np.tanh(u)
         z[:, k] = z[:, k - 1] + (a[:, k] @ V.T + c) / K
     yhat = z[:, K]
     return yhat
 
 
-def update(params, grads, state=None, lr=0.1):
-    """One step of gradient descent, in place; it keeps no `state`.
+def update(params, grads, state, lr=0.01, beta_1=0.9, beta_2=0.999, epsilon=1e-08):
+    """One step of Adam, in place.
 
+    Kingma and Ba 2015, algorithm 1.  `state`, an empty dictionary at first, is kept from step to step.
     Every gradient was computed before any parameter changes.  In the formulas theta is params[name] and eta is lr.
     """
+    if not state:
+        state["t"] = 0
+        state["m"] = {name: np.zeros_like(value) for name, value in params.items()}
+        state["v"] = {name: np.zeros_like(value) for name, value in params.items()}
+    t = state["t"] = state["t"] + 1
+    m, v = state["m"], state["v"]
     for name, g in grads.items():
-        # theta[t] = theta[t - 1] - eta*g[t]
-        params[name] = params[name] - lr * g
+        # m[t] = beta_1*m[t - 1] + (1 - beta_1)*g[t]
+        m[name] = beta_1 * m[name] + (1 - beta_1) * g
+        # v[t] = beta_2*v[t - 1] + (1 - beta_2)*g[t]**2
+        v[name] = beta_2 * v[name] + (1 - beta_2) * g**2
+        # m_hat[t] = m[t]/(1 - beta_1**t)
+        m_hat = m[name] / (1 - beta_1**t)
+        # v_hat[t] = v[t]/(1 - beta_2**t)
+        v_hat = v[name] / (1 - beta_2**t)
+        # theta[t] = theta[t - 1] - eta*m_hat[t]/(sqrt(v_hat[t]) + epsilon)
+        params[name] = params[name] - lr * m_hat / (np.sqrt(v_hat) + epsilon)
 
 
 def train(
     data,
-    epochs=200,
-    lr=0.1,
-    batch_size=None,
+    epochs=60,
+    lr=0.01,
+    batch_size=32,
     seed=0,
     tolerance=0.0,
     params=None,
     callback=None,
+    beta_1=0.9,
+    beta_2=0.999,
+    epsilon=1e-08,
     **options,
 ):
-    """Gradient descent over the examples in `data`, a dictionary of arrays.
+    """Adam over the examples in `data`, a dictionary of arrays.
 
     `batch_size` None takes all examples in every step, shuffled by `seed` otherwise.
     Stops after `epochs`, when the loss changes by less than `tolerance` (if that is above 0), or when
     ``callback(epoch, loss, params)`` is true; `loss` is the one before the epoch's last update.
+    What stands behind `callback` is handed on to `update`.
     `options` are the constants and sizes of the model.
     Returns the parameters and the history, a list of dictionaries.
     """
@@ -175,6 +190,7 @@ def train(
     params = init(seed, **sizes) if params is None else dict(params)
     state = {}
     history = []
+    rule = dict(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
     rng = np.random.default_rng(seed)
     rows = [np.arange(count)]
     for epoch in range(1, epochs + 1):
@@ -185,7 +201,7 @@ def train(
         for batch in rows:
             part = data if len(rows) == 1 else {name: np.asarray(values)[batch] for name, values in data.items()}
             value, grads = loss_and_gradients(params, **part, **constants)
-            update(params, grads, state, lr)
+            update(params, grads, state, lr, **rule)
             total += value * len(batch) / count
         history.append({"epoch": epoch, "loss": total})
         if callback is not None and callback(epoch, total, params):

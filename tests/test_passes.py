@@ -15,6 +15,7 @@ from derive.errors import DeriveError
 from derive.expression.nodes import Call, Index, MatMul, Ref
 from derive.expression.walk import walk
 from derive.lower.lower import lower
+from derive.lower.passes.forgetting import steps_behind_examples_forgotten
 from derive.lower.passes.operations import is_atom, is_operation
 from derive.lower.passes.table import FOR_LARGE_BATCHES, PASSES, optimised, passes
 from derive.lower.program import Program
@@ -197,6 +198,23 @@ def test_steps_that_nothing_asks_for_later_are_not_kept():
     program = stepped(RECURRENT)
     kept = {s.name for s in program.statements if s.whole}
     assert kept == {"h", "∂z"}  # but not z and ∂h
+
+
+def test_functions_that_the_way_back_reads_again_are_kept():
+    """And 1 - tanh**2 is taken of them, where the derivative of the tanh alone has a sech."""
+    program = optimised(lower(Model.builtin("lstm").derive(), steps_first=True))
+    values = [str(s.value) for s in program.statements]
+    assert values.count("tanh(c[t, :, :])") == 1 and not any("cosh" in value for value in values)
+    assert "tanh_c" in {s.name for s in program.forward}
+
+
+def test_steps_behind_the_examples_are_forgotten_in_readable_code_but_not_outputs():
+    def kept(text):
+        program = steps_behind_examples_forgotten(lower(Model.parse(text.replace("; ", "\n")).derive()))
+        return {s.name for s in program.statements if s.whole}
+
+    assert kept(RECURRENT) == {"h", "∂z"}
+    assert kept(RECURRENT.replace("z[t] =", "z[t]: output =")) == {"h", "z", "∂z"}
 
 
 def test_a_condition_on_the_step_is_decided_before_the_loop():

@@ -17,14 +17,17 @@ from derive.emit.helpers import HELPERS, with_needs
 from derive.emit.initial import initial_values
 from derive.emit.numpy_code import NumpyPrinter, number_code
 from derive.emit.python_names import PythonNames, option_names
+from derive.emit.step_views import loop_code
 from derive.emit.told_sizes import solved_sizes
 from derive.emit.update import UpdateCode, update_code
 from derive.errors import DeriveError
 from derive.expression.nodes import Call, Div, Expression, Number, Pow, Where
 from derive.expression.walk import walk
 from derive.lower.lower import lower
+from derive.lower.passes.forgetting import steps_behind_examples_forgotten
 from derive.lower.passes.loops import is_zero
-from derive.lower.program import Loop, Program, Statement
+from derive.lower.passes.stacks import slices_as_matrices
+from derive.lower.program import Program, Statement
 from derive.lower.turned import StepsNotFirst
 from derive.model import Model, Variable
 from derive.parse.numbers import number_value
@@ -109,7 +112,7 @@ class Module:
         self.derivation = derivation
         self.model: Model = derivation.model
         self.dtype = dtype
-        self.program: Program = lower(derivation)
+        self.program: Program = slices_as_matrices(steps_behind_examples_forgotten(lower(derivation)))
         everything = [*self.model.variables, *self.model.by_name]
         self.names = PythonNames(everything, self.own)
         self.count = "" if self.program.count is None else self.names.new("n")
@@ -459,13 +462,6 @@ class Module:
                 if isinstance(node, Where) and any(_risky(branch) for branch in (node.then, node.otherwise)):
                     return True
         return False
-
-
-def loop_code(loop: Loop, printer: NumpyPrinter) -> str:
-    """The line with which a loop begins."""
-    start, stop = (printer.code(e) for e in (loop.start, loop.stop))
-    steps = f"range({stop})" if start == "0" else f"range({start}, {stop})"
-    return f"for {printer.name(loop.index)} in {f'reversed({steps})' if loop.backwards else steps}:"
 
 
 def _plain_line(code: str) -> dict[str, str]:

@@ -6,10 +6,12 @@ What a step needs besides (views, numbers as arrays, numpy's functions under sho
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cached_property
 
 from derive.emit.numpy_code import NumpyPrinter
 from derive.emit.python_names import PythonNames
+from derive.emit.step_views import StepViews, loop_code
 from derive.expression.nodes import (
     Add,
     Both,
@@ -34,7 +36,7 @@ from derive.lower.passes.buffers import has_buffer, is_copy, is_truth
 from derive.lower.passes.loops import WHOLE, is_zero, step_of
 from derive.lower.passes.operations import CONSTANT_ARRAYS, is_atom
 from derive.lower.passes.scalars import pinned
-from derive.lower.program import Program, Statement
+from derive.lower.program import Loop, Program, Statement
 from derive.lower.shapes import shape_of
 
 COMPARISONS = {"<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal", "==": "equal", "!=": "not_equal"}
@@ -61,6 +63,7 @@ class OperationPrinter:
         self.integers |= {s.name for s in program.statements if is_copy(s.value) and set(s.read) & self.integers}
         self.bound: dict[str, str] = {}  # code, and the name that it is bound to
         self.functions: set[str] = set()
+        self.views: StepViews | None = None  # of the loop that is being printed
         self.steps = {s.loop.index for s in program.statements if s.loop}
         scalars = frozenset(self.steps | self.numbers)
         self.printer = NumpyPrinter(lambda name: names(self.buffer.get(name, name)), scalars)
@@ -139,12 +142,28 @@ class OperationPrinter:
         return code
 
     def of_step(self, e: Expression) -> str:
-        """What is another view in every step of a loop: of an array taken apart into its steps, once for all."""
+        """What is another view in every step of a loop: laid out beforehand, once for all."""
+        code = self.printer.code(e)
         if not isinstance(e, Ref) or names(e).keys() & self.changing or step_of(e) is None:
-            return self.printer.code(e)
-        name, at = self.names(self.buffer.get(e.name, e.name)), self.printer.code(e.indices[0])
-        views = f"[{name}[k, ...] for k in range(len({name}))]" if shape_of(e, self.shapes) == () else f"list({name})"
-        return f"{self.bind(views, f'{name}_at')}[{at}]"
+            return code
+        is_number = shape_of(e, self.shapes) == ()
+        if self.views is None:
+            return f"{code[:-1]}, ...]" if is_number else code
+        return self.views.name(e, self.names(self.buffer.get(e.name, e.name)), is_number)
+
+    def in_loop(self, loop: Loop, print_lines: Callable[[], list[str]]) -> list[str]:
+        """A loop with its lines: over views that are made once, over numbers if a line asks for these."""
+        for views in (StepViews(loop, self.names, self.printer), None):
+            self.views = views
+            lines = print_lines()
+            self.views = None
+            index = self.names(loop.index)
+            if views is None or not views.found or any(_asks_for(index, line) for line in lines):
+                header = loop_code(loop, self.printer)
+                continue
+            header = views.header(self.bind(views.list(), "back" if loop.backwards else "forth"))
+            break
+        return [*header.split("\n"), *(f"    {line}" for line in lines)] if lines else []
 
     def slice_of(self, vector: str, e: Call) -> str:
         """Parameters that lie side by side, at the beginning of the vector of all."""
@@ -305,6 +324,10 @@ class OperationPrinter:
 
     def literal(self, code: str) -> str:
         return self.bind(f"np.array({code}{self.dtype or ', dtype=float'})", NUMBERS.get(code, "number"))
+
+
+def _asks_for(index: str, line: str) -> bool:
+    return not line.startswith("#") and re.search(rf"\b{index}\b", line) is not None
 
 
 def _kind_of_view(e: Expression) -> str | None:

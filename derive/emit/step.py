@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
-from derive.emit.module import loop_code, one_line_text, wrapped
+from derive.emit.module import one_line_text, wrapped
 from derive.emit.operations import OperationPrinter
 from derive.emit.python_names import PythonNames
 from derive.expression.build import mul
@@ -46,8 +47,8 @@ class Step:
         for loop, group in by_loop(statements):
             if loop is None:
                 found += self._in_order(group, 8)
-            elif lines := self._in_order(group, 12):
-                found += [loop_code(loop, self.operations.printer), *(f"    {line}" for line in lines)]
+            else:
+                found += self.operations.in_loop(loop, partial(self._in_order, group, 12))
         return found
 
     def _in_order(self, statements: list[Statement], indent: int) -> list[str]:
@@ -84,6 +85,7 @@ class Step:
         ]
         buffers = [*self.operations.row_buffers(), *self.operations.buffers()]
         bound = [f"{name} = {code}" for code, name in self.operations.bound.items()]
+        bound = [line for lines in bound for line in lines.split("\n")]
         sizes = used_lines(size_lines, "\n".join([*buffers, *bound, *self.lines]))
         return [*parameters, *gradients, *sizes, *constants, *buffers, *bound]
 

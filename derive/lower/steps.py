@@ -121,19 +121,19 @@ def first_apart(steps: Steps) -> Steps:
 
 def _at_most_once(loop: Loop, start: Expression, stop: Expression) -> Loop | None:
     """The loop over its first step alone, beside others from `start` to before `stop`; None if it surely has one."""
-    if _surely_positive(collected(add(loop.stop, neg(loop.start)))):
+    if surely_at_least(add(loop.stop, neg(loop.start)), 1):
         return None
     if loop.backwards:
         return replace(loop, start=Call("maximum", (loop.start, stop)))
     return replace(loop, stop=Call("minimum", (loop.stop, start)))
 
 
-def _surely_positive(size: Expression) -> bool:
-    """Whether a size is at least 1 whenever those in it are."""
+def surely_at_least(size: Expression, least: int) -> bool:
+    """Whether a size is as large whenever those in it are at least 1."""
     terms = polynomial(size)
     if terms is None:
         return False
-    return all(c > 0 for sizes, c in terms.items() if sizes) and sum(terms.values()) >= 1
+    return all(c > 0 for sizes, c in terms.items() if sizes) and sum(terms.values()) >= least
 
 
 def _outside(group: Sequence[Equation], loop: Loop) -> range:

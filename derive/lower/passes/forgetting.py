@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby
 
 from derive.expression.nodes import Expression, Ref
 from derive.expression.walk import transform, walk
-from derive.lower.passes.loops import step_of
+from derive.lower.passes.loops import WHOLE, step_of
 from derive.lower.passes.mapping import SECTIONS, section, with_sections
 from derive.lower.program import Program, Statement
 
@@ -17,14 +17,31 @@ Step = tuple[str, int, Expression | None]  # of an array; the loop that computes
 
 def steps_forgotten(program: Program) -> Program:
     """``z[t]`` that is read in its own step alone, without the axis of the steps."""
+    return _forgotten(program, step_of)
+
+
+def steps_behind_examples_forgotten(program: Program) -> Program:
+    """The same of a program in which the examples come first, ``z[:, t]``; outputs are kept."""
+    model = program.model
+
+    def step(e: Ref) -> Expression | None:
+        name = e.name.removeprefix("∂")
+        if name not in model.per_example:
+            return step_of(e)
+        return step_of(Ref(e.name, e.indices[1:])) if e.indices[:1] == (WHOLE,) else None
+
+    return _forgotten(program, step, model.outputs)
+
+
+def _forgotten(program: Program, step: Callable[[Ref], Expression | None], kept: tuple[str, ...] = ()) -> Program:
     placed = _placed(program)
-    names = _names(program, placed, _read_in_their_own_step(program, placed))
+    names = _names(program, placed, _read_in_their_own_step(placed, step) - {program.model.loss, *kept})
 
     def of_step(s: Statement, place: int) -> Statement:
         """The statement with the arrays of its own step in it."""
 
         def change(e: Expression) -> Expression | None:
-            name = names.get((e.name, place, step_of(e))) if isinstance(e, Ref) else None
+            name = names.get((e.name, place, step(e))) if isinstance(e, Ref) else None
             return None if name is None else Ref(name)
 
         value, name = transform(s.value, change), names.get((s.name, place, s.at))
@@ -50,13 +67,15 @@ def _with_places(program: Program) -> Iterator[tuple[str, Statement, int]]:
             yield from ((name, s, place if loop else 0) for s in group)
 
 
-def _read_in_their_own_step(program: Program, placed: list[tuple[str, Statement, int]]) -> set[str]:
+def _read_in_their_own_step(
+    placed: list[tuple[str, Statement, int]], step: Callable[[Ref], Expression | None]
+) -> set[str]:
     """The arrays of steps of which each entry is read by statements behind that which computes it, beside it."""
-    stepped = {s.name for _, s, _ in placed if s.at is not None and s.name != program.model.loss}
+    stepped = {s.name for _, s, _ in placed if s.at is not None}
     written: set[Step] = set()
     for _, s, place in placed:
         for e in walk(s.value):
-            if isinstance(e, Ref) and (step_of(e) is None or (e.name, place, step_of(e)) not in written):
+            if isinstance(e, Ref) and (step(e) is None or (e.name, place, step(e)) not in written):
                 stepped.discard(e.name)
         if s.at is not None:
             written.add((s.name, place, s.at))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from derive.expression.build import ONE, mul
-from derive.expression.nodes import Call, Expression, MatMul, Transpose
+from derive.expression.nodes import Call, Expression, MatMul, Ref, Slice, Transpose
 from derive.expression.walk import bottom_up
 from derive.lower.array_shapes import axis_numbers
 from derive.lower.passes.mapping import with_values
@@ -20,6 +20,19 @@ def stacks_as_matrices(program: Program) -> Program:
         if not isinstance(e, Call) or e.function not in ("matmul", "tensordot"):
             return e
         return (_rows(e, shapes) if e.function == "matmul" else _contraction(e, shapes)) or e
+
+    return with_values(program, lambda value: bottom_up(value, change))
+
+
+def slices_as_matrices(program: Program) -> Program:
+    """``tensordot`` of slices as a product of matrices: numpy would lay them anew, against their order in memory."""
+    shapes = program.shapes
+
+    def change(e: Expression) -> Expression:
+        if not isinstance(e, Call) or e.function != "tensordot":
+            return e
+        sliced = any(isinstance(arg, Ref) and any(isinstance(i, Slice) for i in arg.indices) for arg in e.args)
+        return (_contraction(e, shapes) if sliced else None) or e
 
     return with_values(program, lambda value: bottom_up(value, change))
 

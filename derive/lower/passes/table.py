@@ -10,6 +10,7 @@ from derive.lower.passes.dead import dead_code, loss_set_apart
 from derive.lower.passes.forgetting import steps_forgotten
 from derive.lower.passes.forms import fast_forms
 from derive.lower.passes.hoisting import products_hoisted
+from derive.lower.passes.keeping import functions_kept
 from derive.lower.passes.loops import steps_as_indices
 from derive.lower.passes.means import means_put_off
 from derive.lower.passes.operations import single_operations
@@ -26,6 +27,7 @@ PASSES: tuple[Pass, ...] = (
     loss_set_apart,
     means_put_off,
     products_hoisted,
+    functions_kept,
     steps_forgotten,
     scalars_gathered,
     fast_forms,
