@@ -223,7 +223,18 @@ def _left_of(condition: Expression, known: Known) -> tuple[Expression, ...] | No
             return None
         if holds is None:
             left.append(test)
-    return tuple(left)
+    return None if any(_exclude_each_other(a, b, known) for a in left for b in left) else tuple(left)
+
+
+def _exclude_each_other(low: Expression, high: Expression, known: Known) -> bool:
+    """``i >= n - 1`` and ``i < n - 1``."""
+    if not isinstance(low, Compare) or not isinstance(high, Compare) or low.left != high.left:
+        return False
+    if low.op not in (">", ">=") or high.op not in ("<", "<="):
+        return False
+    first = add(low.right, ONE) if low.op == ">" else low.right
+    stop = add(high.right, ONE) if high.op == "<=" else high.right
+    return known.never_negative(add(first, neg(stop)))
 
 
 CONDITIONS = Rule(
