@@ -107,7 +107,7 @@ def student_t_regression(p: P, x: Any, y: Any, nu: float = 4) -> Any:
 
 def cox(p: P, x: Any, t: Any, event: Any) -> Any:
     eta = x @ p["w"]
-    at_risk = (t[None, :] >= t[:, None]).astype(float)
+    at_risk = (t[None, :] >= t[:, None]) * 1.0
     return -np.mean(event * (eta - np.log(at_risk @ np.exp(eta))))
 
 
