@@ -14,6 +14,8 @@ from derive.parse.sizes import is_one
 
 Axes = tuple[str, ...]
 
+MARK = "step "  # an index that stays is laid out like a scalar, under a name that nothing else has
+
 
 class NoArrayForm(Exception):
     """Whole-array notation cannot say this."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from derive.arrays.contraction import NEW_AXIS, WHOLE
-from derive.arrays.layout import Axes, Laid, Layout, NoArrayForm
+from derive.arrays.layout import MARK, Axes, Laid, Layout, NoArrayForm
 from derive.expression.build import ONE, ZERO, add, mul, neg, number
 from derive.expression.nodes import Call, Compare, Expression, Index, Item, Neg, Reduce, Ref, Stack, Where
 from derive.expression.parts import flat_factors, terms_of
@@ -130,7 +130,7 @@ def _pieces(e: Expression, axis: str, size: Expression) -> Iterator[Piece | None
 
 
 def _cases(e: Where, axis: str, size: Expression) -> Iterator[Piece | None]:
-    bounds = [_bounds(test, axis) for test in tests_of(e.condition)]
+    bounds = [_bounds(test, axis) for test in tests_of(e.condition) if not _is_true(test)]
     known = [b for b in bounds if b is not None]
     starts = list(dict.fromkeys(start for start, _ in known if start is not None))
     stops = list(dict.fromkeys(stop for _, stop in known if stop is not None))
@@ -169,7 +169,7 @@ def _bounds(test: Expression, axis: str) -> tuple[Expression | None, Expression 
     left, op, right = test.left, test.op, test.right
     if right == Index(axis):
         left, op, right = right, {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(op, op), left
-    if left != Index(axis) or free_indices(right) or polynomial(right) is None:
+    if left != Index(axis) or not _is_size(right):
         return None
     after = collected(add(right, ONE))
     match op:
@@ -186,6 +186,13 @@ def _bounds(test: Expression, axis: str) -> tuple[Expression | None, Expression 
     return None
 
 
+def _is_true(test: Expression) -> bool:
+    """``T > 0`` of a size."""
+    if not isinstance(test, Compare) or test.op not in (">", ">=") or not all(map(_is_size, children(test))):
+        return False
+    return _at_most(add(test.right, ONE) if test.op == ">" else test.right, test.left)
+
+
 def _moved(e: Reduce, axis: str) -> Piece | None:
     """``sum(delta(i, k + start)*u[k], k)``: all of u, from a place on."""
     factors = flat_factors(e.body)
@@ -200,7 +207,7 @@ def _moved(e: Reduce, axis: str) -> Piece | None:
                 continue
             start = collected(add(*offset)) if offset else ZERO
             rest = mul(*factors[:n], *factors[n + 1 :])
-            if free_indices(start) or polynomial(start) is None or axis in free_indices(rest):
+            if not _is_size(start) or axis in free_indices(rest):
                 continue
             ranges = dict(zip(e.indices, e.ranges, strict=True))
             length = ranges.pop(inner.name)
@@ -216,7 +223,7 @@ def _of_one(e: Expression, axis: str) -> Piece | None:
         if is_delta(f) and isinstance(f, Call) and Index(axis) in f.args:
             place = next((arg for arg in f.args if arg != Index(axis)), Index(axis))
             rest = mul(*factors[:n], *factors[n + 1 :])
-            if free_indices(place) or polynomial(place) is None or axis in free_indices(rest):
+            if not _is_size(place) or axis in free_indices(rest):
                 return None
             return Piece(place, collected(add(place, ONE)), fresh({*index_names(rest), *names(rest)}, ENTRY), rest)
     return None
@@ -239,6 +246,11 @@ def _in_a_row(pieces: list[Piece], size: Expression, taken: set[str]) -> list[Pi
     if not _at_most(place, size):
         return None
     return found if same_size(place, size) else [*found, replace(nothing, start=place, stop=size)]
+
+
+def _is_size(e: Expression) -> bool:
+    """A number, or made of sizes; not of an index that is laid out like a scalar."""
+    return polynomial(e) is not None and not any(name.startswith(MARK) for name in names(e))
 
 
 def _at_most(small: Expression, large: Expression) -> bool:

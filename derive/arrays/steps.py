@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from derive.arrays.form import in_arrays
-from derive.arrays.layout import Axes
+from derive.arrays.layout import MARK, Axes
 from derive.expression.build import ZERO, add, neg
 from derive.expression.nodes import Expression, Index, Neg, Reduce, Ref
 from derive.expression.parts import terms_of
@@ -18,7 +18,6 @@ from derive.rules.sums import is_delta
 
 Shapes = Mapping[str, tuple[Expression, ...]]
 
-MARK = "step "  # an index that stays is laid out like a scalar, under a name that nothing else has
 
 
 def in_steps(e: Expression, axes: Axes, sizes: tuple[Expression, ...], shapes: Shapes) -> Expression | None:

@@ -26,8 +26,8 @@ from derive.lower.stable import in_code, restated, with_norms
 from derive.lower.steps import Step, Steps, backward_steps, first_apart, forward_steps, sliced
 from derive.lower.turned import steps_before_examples, turned_arrays, with_turned
 from derive.model import Equation, Model
+from derive.rules.guards import is_guard
 from derive.rules.naming import whole_arrays
-from derive.rules.structures import of_entries
 from derive.rules.sums import pulled_out
 
 
@@ -256,12 +256,12 @@ class _Lowering:
     def mean(self, e: Expression) -> Expression:
         """The mean over the examples, term by term; what no example enters is its own mean."""
         model = self.model
-        if isinstance(e, Where) and of_entries(e):
-            return Where(e.condition, self.mean(e.then), self.mean(e.otherwise))
         found: list[Expression] = []
         for term in terms_of(e):
             sign, bare = (True, term.arg) if isinstance(term, Neg) else (False, term)
-            if depends_on_data(bare, model, adjoints_of_the_mean=True):
+            if isinstance(bare, Where) and is_guard(bare.condition):
+                bare = Where(bare.condition, self.mean(bare.then), self.mean(bare.otherwise))
+            elif depends_on_data(bare, model, adjoints_of_the_mean=True):
                 bare = self.summed(over_examples(bare, model, self.n))
             found.append(neg(bare) if sign else bare)
         return add(*found)

@@ -10,7 +10,7 @@ from derive.expression.build import ZERO, add, mul, number
 from derive.expression.nodes import D, Expression, Index, Item, Neg, Ref, Slice
 from derive.parse.numbers import constant_value
 from derive.parse.scope import Array, Indices, Scope, Shape
-from derive.parse.sizes import plus, print_shape
+from derive.parse.sizes import collected, plus, print_shape
 from derive.parse.whole import bounds, is_whole, real_name
 
 
@@ -151,7 +151,7 @@ def _step(index: Slice) -> int:
 def _length(index: Slice, start: Expression, stop: Expression, step: int) -> Expression:
     first, last = constant_value(start), constant_value(stop)
     if step == 1:
-        return add(stop, Neg(start)) if first is None else plus(stop, -int(first))
+        return collected(add(stop, Neg(start))) if first is None else plus(stop, -int(first))
     if first is None or last is None:
         raise DeriveError("a slice with a step needs bounds that are numbers", index.place)
     return number((last - first + step - 1) // step)

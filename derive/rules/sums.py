@@ -208,8 +208,8 @@ def _alone(side: Expression, other: Expression) -> tuple[Expression, Expression]
 
 
 def _is_fixed(e: Expression) -> bool:
-    """A number or a size, or the negative of one."""
-    return _is_size(e.arg if isinstance(e, Neg) else e)
+    """A number, or made of sizes."""
+    return polynomial(e) is not None
 
 
 def _guards(other: Expression, size: Expression | None) -> tuple[Expression, ...] | None:
