@@ -77,7 +77,13 @@ def _arctan2(v: Array, u: Array) -> Array:
     return np.asarray(angle + 1j * np.where(steep, -turn, turn))
 
 
-def _continued(function: Callable[..., float], poles: bool) -> Callable[..., Array]:
+def _erf(u: Array) -> Array:
+    """The integral of 2/√π exp(-t²) from 0 to u: its slope is what is integrated, with all digits however small."""
+    value = np.asarray(np.frompyfunc(math.erf, 1, 1)(u.real), dtype=float)
+    return np.asarray(value + 2j / math.sqrt(math.pi) * np.exp(-(u.real**2)) * u.imag)
+
+
+def _continued(function: Callable[..., float]) -> Callable[..., Array]:
     """A real function of its last argument, whose slope carries the imaginary part: a central difference of order 6.
 
     The distance is a small part of that to the nearest pole (the whole numbers up to 0), so that the error stays
@@ -87,9 +93,7 @@ def _continued(function: Callable[..., float], poles: bool) -> Callable[..., Arr
     def one(*args: complex) -> complex:
         *first, z = (complex(a) for a in args)
         x, known = z.real, [a.real for a in first]
-        distance = 0.003 if poles else 0.01
-        if poles:
-            distance *= min(1.0, x if x > 0 else abs(x - round(x)))
+        distance = 0.003 * min(1.0, x if x > 0 else abs(x - round(x)))
         try:
             here = function(*known, x)
             if z.imag == 0:
@@ -224,11 +228,11 @@ COMPLEX_FUNCTIONS: dict[str, Callable[..., Array]] = {
     "ceil": _of_steps(np.ceil),
     "trunc": _of_steps(np.trunc),
     "round": _of_steps(np.rint),
-    "erf": _continued(lambda x: math.erf(x), poles=False),
-    "lgamma": _continued(_lgamma, poles=True),
-    "gamma": _continued(lambda x: math.gamma(x), poles=True),
-    "digamma": _continued(lambda x: _polygamma(0, x), poles=True),
-    "trigamma": _continued(lambda x: _polygamma(1, x), poles=True),
-    "polygamma": _continued(_polygamma, poles=True),
+    "erf": _erf,
+    "lgamma": _continued(_lgamma),
+    "gamma": _continued(lambda x: math.gamma(x)),
+    "digamma": _continued(lambda x: _polygamma(0, x)),
+    "trigamma": _continued(lambda x: _polygamma(1, x)),
+    "polygamma": _continued(_polygamma),
     **{name: _by_mpmath(name, len(FUNCTIONS[name].parameters)) for name in _OF_MPMATH},
 }
