@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from derive.commands.documents import told
-from derive.emit.formula import _read, numpy_formulas
+from derive.emit.formula import _read, numpy_formula, numpy_formulas
 from derive.expression.nodes import D, Expression, Ref
 from derive.expression.walk import free_indices, transform, walk
 from derive.model import Model
@@ -132,3 +132,8 @@ def _agree(e: Expression, code: str, model: Model, told: Any) -> bool:
 
 def _plain(value: Any) -> Any:
     return np.asarray(value, dtype=float) if np.shape(value) else float(value)
+
+
+def test_a_window_of_unknown_size_has_no_numpy_form():
+    model = Model.parse("x: input[4]; w: parameter; a = w*x; b[i] = max(a[2*i + p], p, p < 2); L: loss = sum(b)".replace("; ", "\n"))
+    assert numpy_formula("D(max(a[2*i + p], p, p < 2), a[k])", model=model) is None

@@ -285,6 +285,8 @@ def _window_maximum(e: Expression, x: Ref) -> Expression | None:
     """Of a maximum by which p moves within a window, ``u[2*i + p]``; the entries are numbered in reading order."""
     if not isinstance(e, Reduce) or e.op not in ("max", "min") or is_constant(e, x) or not is_over_window(e):
         return None
+    if len(e.ranges) < len(e.indices):  # nothing tells how large the window is
+        return None
     e = in_reading_order(_apart(e, x))
     first = Reduce(f"arg{e.op}", e.body, e.indices, e.condition, e.ranges)
     taken = {**index_names(e), **index_names(x), **names(e), **dict.fromkeys("klm")}  # k, l, m: of the chain rule

@@ -24,6 +24,7 @@ FORMS: tuple[Row, ...] = (
     Row("sigmoid(-u)", "1/(1 + exp(u))", NO_HELPER),
     Row("sigmoid(u)", "1/(1 + exp(-u))", NO_HELPER),
     Row("silu(u)", "u/(1 + exp(-u))", NO_HELPER),
+    Row("gelu(u)", "u*normal_cdf(u)", "its derivative has the same function"),
     Row("softplus(-u)", "log1p(exp(-abs(u))) - minimum(u, 0)", SHARED),
     Row("softplus(u)", "log1p(exp(-abs(u))) + maximum(u, 0)", SHARED),
     Row("log_sigmoid(u)", "minimum(u, 0) - log1p(exp(-abs(u)))", SHARED),
