@@ -258,7 +258,11 @@ class Model:
     @cached_property
     def reaches_loss(self) -> frozenset[str]:
         """The names that the loss depends on, itself among them."""
-        found = {self.loss}
+        return self.leading_to(self.loss)
+
+    def leading_to(self, *wanted: str) -> frozenset[str]:
+        """The names that these depend on, they themselves among them."""
+        found = set(wanted)
         for _ in self._rounds:
             for equation in reversed(self.equations):
                 if equation.name in found:

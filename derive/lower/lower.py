@@ -72,10 +72,9 @@ class _Lowering:
 
     def program(self) -> Program:
         model = self.model
-        forward = (
-            *self.turned_data(),
-            *(s for group in self.groups(model.equations) for s in self.forward_of(group)),
-        )
+        asked = model.leading_to(model.loss, *model.outputs, *model.states)
+        equations = tuple(e for e in model.equations if e.name in asked)
+        forward = (*self.turned_data(), *(s for group in self.groups(equations) for s in self.forward_of(group)))
         gradients = tuple(self.adjoint(a) for a in self.derivation.gradients if a.name in model.parameters)
         nodes = {a.name: a for a in self.derivation.nodes if a.name != model.loss}
         groups = [[e for e in group if e.name in nodes] for group in self.groups(model.equations)]
