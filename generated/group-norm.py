@@ -1,7 +1,7 @@
 """A convolution with group normalization: mean and variance over the channels of a group and all places
 
 Equations:
-    z = sum(K[g, o, s, p, q]*x[s, i + p, j + q], s, p, q)
+    z = sum(K[g, o, p, q]*x[i + p, j + q], p, q)
     mu = mean(z[g])
     v = mean((z[g] - mu[g])**2)
     u = (z[g] - mu[g])/sqrt(v[g] + epsilon)
@@ -11,7 +11,7 @@ Equations:
     L = (y_hat - y)**2/2
 
 Gradients:
-    dL/dK = mean of sum(dL/dz[i, j, k_0, m_0]*x[l, k_0 + p, m_0 + q], k_0, m_0)
+    dL/dK = mean of sum(dL/dz[i, j, k_0, m_0]*x[k_0 + l, m_0 + p], k_0, m_0)
     dL/dgamma = mean of sum(dL/da[i, j, k_0, l]*where(gamma[i, j]*u[i, j, k_0, l] + beta[i, j] > 0, 1, 0)*u[i, j, k_0, l], k_0, l)
     dL/dbeta = mean of sum(dL/da[i, j, k_0, l]*where(gamma[i, j]*u[i, j, k_0, l] + beta[i, j] > 0, 1, 0), k_0, l)
     dL/dw = mean of dL/dy_hat*f
@@ -40,11 +40,11 @@ def _windows(x, *axes):
     return x
 
 
-def init(seed=0, *, H=8, W=8, c=2, k=3, G=2, m=4):
+def init(seed=0, *, H=8, W=8, k=3, G=2, m=4):
     """The parameters before training."""
     rng = np.random.default_rng(seed)
     return {
-        "K": rng.normal(0, np.sqrt(2 / (c * k * k + G * m)), (G, m, c, k, k)),
+        "K": rng.normal(0, np.sqrt(2 / (k * k + G * m)), (G, m, k, k)),
         "gamma": np.ones((G, m)),
         "beta": np.zeros((G, m)),
         "w": rng.normal(0, np.sqrt(2 / (G * m + 1)), (G, m)),
@@ -62,10 +62,10 @@ def loss(params, *, x, y, epsilon=1e-05):
     x = np.asarray(x, dtype=np.float64)
     y = np.asarray(y, dtype=np.float64)
     m = K.shape[1]
-    k = K.shape[3]
-    H = x.shape[2]
-    W = x.shape[3]
-    z = np.tensordot(_windows(x, (2, H - k + 1, k), (3, W - k + 1, k)), K, axes=((1, 3, 5), (2, 3, 4))).transpose(0, 3, 4, 1, 2)
+    k = K.shape[2]
+    H = x.shape[1]
+    W = x.shape[2]
+    z = np.tensordot(_windows(x, (1, H - k + 1, k), (2, W - k + 1, k)), K, axes=((2, 4), (2, 3))).transpose(0, 3, 4, 1, 2)
     mu = np.sum(z, axis=(2, 3, 4)) / (m * (H - k + 1) * (W - k + 1))
     v = np.sum((z - mu[:, :, None, None, None]) ** 2, axis=(2, 3, 4)) / (m * (H - k + 1) * (W - k + 1))
     u = (z - mu[:, :, None, None, None]) / np.sqrt(v + epsilon)[:, :, None, None, None]
@@ -88,12 +88,12 @@ def loss_and_gradients(params, *, x, y, epsilon=1e-05):
     n = len(x)
     G = K.shape[0]
     m = K.shape[1]
-    k = K.shape[3]
-    H = x.shape[2]
-    W = x.shape[3]
+    k = K.shape[2]
+    H = x.shape[1]
+    W = x.shape[2]
 
     # Forward pass
-    z = np.tensordot(_windows(x, (2, H - k + 1, k), (3, W - k + 1, k)), K, axes=((1, 3, 5), (2, 3, 4))).transpose(0, 3, 4, 1, 2)
+    z = np.tensordot(_windows(x, (1, H - k + 1, k), (2, W - k + 1, k)), K, axes=((2, 4), (2, 3))).transpose(0, 3, 4, 1, 2)
     mu = np.sum(z, axis=(2, 3, 4)) / (m * (H - k + 1) * (W - k + 1))
     v = np.sum((z - mu[:, :, None, None, None]) ** 2, axis=(2, 3, 4)) / (m * (H - k + 1) * (W - k + 1))
     u = (z - mu[:, :, None, None, None]) / np.sqrt(v + epsilon)[:, :, None, None, None]
@@ -122,8 +122,8 @@ def loss_and_gradients(params, *, x, y, epsilon=1e-05):
         + d_u / np.sqrt(v + epsilon)[:, :, None, None, None]
     )
     grads = {
-        # dL/dK = mean of sum(dL/dz[i, j, k_0, m_0]*x[l, k_0 + p, m_0 + q], k_0, m_0)
-        "K": np.tensordot(d_z, _windows(x, (2, H - k + 1, k), (3, W - k + 1, k)), axes=((0, 3, 4), (0, 2, 4))) / n,
+        # dL/dK = mean of sum(dL/dz[i, j, k_0, m_0]*x[k_0 + l, m_0 + p], k_0, m_0)
+        "K": np.tensordot(d_z, _windows(x, (1, H - k + 1, k), (2, W - k + 1, k)), axes=((0, 3, 4), (0, 1, 3))) / n,
         # dL/dgamma = mean of sum(dL/da[i, j, k_0, l]*where(gamma[i, j]*u[i, j, k_0, l] + beta[i, j] > 0, 1, 0)*u[i, j, k_0, l], k_0, l)
         "gamma": np.sum(d_a * np.where(gamma[:, :, None, None, None] * u.transpose(1, 2, 0, 3, 4) + beta[:, :, None, None, None] > 0, 1, 0).transpose(2, 0, 1, 3, 4) * u, axis=(0, 3, 4)) / n,
         # dL/dbeta = mean of sum(dL/da[i, j, k_0, l]*where(gamma[i, j]*u[i, j, k_0, l] + beta[i, j] > 0, 1, 0), k_0, l)
@@ -145,10 +145,10 @@ def predict(params, *, x, epsilon=1e-05):
     b = params["b"]
     x = np.asarray(x, dtype=np.float64)
     m = K.shape[1]
-    k = K.shape[3]
-    H = x.shape[2]
-    W = x.shape[3]
-    z = np.tensordot(_windows(x, (2, H - k + 1, k), (3, W - k + 1, k)), K, axes=((1, 3, 5), (2, 3, 4))).transpose(0, 3, 4, 1, 2)
+    k = K.shape[2]
+    H = x.shape[1]
+    W = x.shape[2]
+    z = np.tensordot(_windows(x, (1, H - k + 1, k), (2, W - k + 1, k)), K, axes=((2, 4), (2, 3))).transpose(0, 3, 4, 1, 2)
     mu = np.sum(z, axis=(2, 3, 4)) / (m * (H - k + 1) * (W - k + 1))
     v = np.sum((z - mu[:, :, None, None, None]) ** 2, axis=(2, 3, 4)) / (m * (H - k + 1) * (W - k + 1))
     u = (z - mu[:, :, None, None, None]) / np.sqrt(v + epsilon)[:, :, None, None, None]
@@ -188,12 +188,12 @@ def train(
     Returns the parameters and the history, a list of dictionaries.
     """
     for name in options:
-        if name not in ("epsilon",) + ("H", "W", "c", "k", "G", "m"):
+        if name not in ("epsilon",) + ("H", "W", "k", "G", "m"):
             raise TypeError(f"train() has no option {name!r}")
     data = dict(data)
     constants = {name: options[name] for name in ("epsilon",) if name in options}
-    sizes = {"c": np.shape(data["x"])[1], "H": np.shape(data["x"])[2], "W": np.shape(data["x"])[3]}
-    sizes |= {name: options[name] for name in ("H", "W", "c", "k", "G", "m") if name in options}
+    sizes = {"H": np.shape(data["x"])[1], "W": np.shape(data["x"])[2]}
+    sizes |= {name: options[name] for name in ("H", "W", "k", "G", "m") if name in options}
     count = len(data["x"])
     params = init(seed, **sizes) if params is None else dict(params)
     state = {}

@@ -28,7 +28,7 @@ ESCAPE = "\x1b["
 def in_terminal(*args: str, keys: str = "", pause: str = "", **environment: str) -> str:
     """What `derive` writes when a terminal is at both its ends; a key is pressed each time `pause` is asked for."""
     ours, theirs = pty.openpty()
-    settings = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": "120", **environment}
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": "96", **environment}
     command = [sys.executable, "-m", "derive", *args]
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=settings, cwd=ROOT)
     os.close(theirs)

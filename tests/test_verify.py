@@ -160,6 +160,11 @@ SLIPS = [
     ("x: parameter\nL: loss = sin(x**2)", "dL/dx = cos(x²)", "missing inner derivative"),
     ("x: parameter\nL: loss = sin(x**2)", "dL/dx = -cos(x²)*2x", "sign"),
     ("x: parameter\nL: loss = sin(x**2)", "dL/dx = 2x sin(x²)", "wrong function"),
+    ("two-layer", "dL/dz1 = (a2 - y) w2 a1 (1 - a1)", "wrong derivative"),
+    ("logistic", "da/dz = 1 - a^2", "wrong derivative"),
+    ("k: size\nz: parameter[k]\np = softmax(z)\nL: loss = sum(p**2)", "dp_i/dz_j = p_i (1 - p_j)", "missing delta"),
+    ("h: size\nz: parameter[h]\na = tanh(z)\nL: loss = sum(a)", "da_i/dz_j = 1 - a_i^2", "missing delta"),
+    ("logistic", "dL/dw_1 = 0,5 (a - y) x_1", "constant"),
     ("x: parameter\nL: loss = x*exp(x)", "dL/dx = x e^x", "missing term"),
     ("x: parameter\nL: loss = x**3/(1 + x)", "dL/dx = (3x²(1+x) - x³)/(1 + x)", "quotient rule"),
     ("x: parameter\nL: loss = x**3/(1 + x)", "dL/dx = (3x²(1+x) + x³)/(1 + x)²", "sign"),
@@ -627,3 +632,28 @@ def test_hostile_lines_end_quickly_in_an_error_or_a_verdict(line: str) -> None:
     outcome = derive("verify", "-", stdin=f"model: quadratic\n---\n{line}\n")
     assert outcome.code in (1, 2)
     assert "mistake (its own" not in outcome.err
+
+
+FILTER = "T: size = 6\nx: input[T]\nphi: parameter\ns[0] = 0\ns[t] = phi*s[t-1] + x[t-1]\nL: loss = s[T]**2\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        ("dL/dphi = sum(dL/ds[t]*s[t-1], t, t >= 1)", "right"),
+        ("dL/ds[t] = where(t < T, phi*dL/ds[t+1], 2*s[T])", "right"),
+        ("dL/ds[t] = where(t < T, dL/ds[t+1], 2*s[T])", "wrong"),
+        ("dL/dphi = 2*s[T]", "wrong"),
+    ],
+)
+def test_recurrences_are_judged(line: str, verdict: str) -> None:
+    assert verdicts(FILTER, line) == [verdict]
+
+
+@pytest.mark.parametrize("line", ["dL/dw_1 = 1,0 (a - y) x_1", "dL/dw_1 = (0,25 + 0,75)*(a - y)*x_1"])
+def test_decimal_commas_are_read(line: str) -> None:
+    assert verdicts("logistic", line) == ["right"]
+
+
+def test_a_comma_between_subscripts_is_none() -> None:
+    assert verdicts("m: size\nA: parameter[m, m]\nL: loss = sum(A**2)", "dL/dA[0,1] = 2 A[0,1]") == ["right"]

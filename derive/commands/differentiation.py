@@ -10,6 +10,7 @@ import click
 from derive.commands.options import Choice, force_option, model_argument, output_option, update_options
 from derive.commands.output import check_writable, present, write
 from derive.commands.source import read_model
+from derive.commands.terminal import columns
 
 if TYPE_CHECKING:
     from derive.derivation import Derivation
@@ -73,10 +74,10 @@ def gradient(
 
     updated_by = update_rule(**rule)
     put = present if form == "text" else write
-    put(_printed(found.derive(wrt).prove(), form, updated_by), output, force)
+    put(_printed(found.derive(wrt).prove(), form, updated_by, columns(output)), output, force)
 
 
-def _printed(derivation: Derivation, form: str, rule: UpdateRule) -> str:
+def _printed(derivation: Derivation, form: str, rule: UpdateRule, width: int) -> str:
     if form == "json":
         return json.dumps(derivation.to_dict(rule), indent=2, ensure_ascii=False) + "\n"
     from derive.render import report
@@ -85,7 +86,7 @@ def _printed(derivation: Derivation, form: str, rule: UpdateRule) -> str:
         return report.gradient_latex(derivation, rule=rule)
     if form == "markdown":
         return report.gradient_markdown(derivation, rule=rule)
-    return report.gradient_text(derivation, rule=rule)
+    return report.gradient_text(derivation, rule=rule, width=width)
 
 
 @click.command(short_help="Print the second derivatives, step by step.")
@@ -110,5 +111,7 @@ def hessian(
         return
     from derive.render.hessian import hessian_latex, hessian_markdown, hessian_text
 
-    put = present if form == "text" else write
-    put({"text": hessian_text, "latex": hessian_latex, "markdown": hessian_markdown}[form](found), output, force)
+    if form == "text":
+        present(hessian_text(found, width=columns(output)), output, force)
+    else:
+        write({"latex": hessian_latex, "markdown": hessian_markdown}[form](found), output, force)

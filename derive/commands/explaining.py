@@ -33,13 +33,13 @@ def explain(model: str | None, text: str | None, gradient: str | None, language:
         raise click.UsageError("Which gradient: dL/dNAME, or the NAME alone.")
     found = read_model(model, text)
     name = gradient_name(gradient, found)
-    from derive.commands.terminal import step_by_step
+    from derive.commands.terminal import columns, step_by_step
     from derive.render.catalogue import Words
     from derive.render.explanation import explanation
     from derive.render.text_document import print_text
 
     document = explanation(found.derive((name,)), name, language, detail)
-    step_by_step(print_text(document), Words(language)["next step"])
+    step_by_step(print_text(document, columns()), Words(language)["next step"])
 
 
 def gradient_name(gradient: str, model: Model) -> str:

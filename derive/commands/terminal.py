@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -16,9 +17,17 @@ import click
 if TYPE_CHECKING:
     from rich.text import Text
 
+WIDTH = 96  # columns in a pipe or a file
 RULE = re.compile(r"[═─╌]+")  # the line under a heading
 FRAME = re.compile(r"[┌└│]")
 NOTE = re.compile(r"(?<=\S)\s{2,}(?=[^\s=≈])[^=]*$")  # the rule that gave a line, in its own column
+
+
+def columns(output: str | None = None) -> int:
+    """How wide a text may be: as the terminal is, within reason; in a pipe or a file always the same."""
+    if output not in (None, "-") or not sys.stdout.isatty():
+        return WIDTH
+    return min(max(60, shutil.get_terminal_size((WIDTH, 24)).columns), 120)
 
 
 def show(text: str) -> None:

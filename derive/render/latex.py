@@ -219,6 +219,8 @@ class _Latex(Style):
         return rf"\mathbf{{{digit}}}_{{" + r" \times ".join(sizes) + "}"
 
     def subscripted(self, base: str, indices: Sequence[str]) -> str:
+        if re.search(r"_(\{[^{}]*\}|.)$", base):  # TeX knows no second subscript
+            base = self.parentheses(base)
         return f"{base}_{{{joined_indices(indices)}}}"
 
 

@@ -200,6 +200,45 @@ def _lines(lines: list[TextLine], width: int) -> list[str]:
     return [out for line in lines for out in _line(" " * (left - length(line.left)) + line.left, line, width)]
 
 
+def broken(formula: str, width: int) -> list[str]:
+    """The formula in lines that begin with a sign: a plus or minus outside of brackets where that goes, else any.
+
+    >>> broken("∑ₖ a·b · c + (d + e)·f − g", 14)
+    ['∑ₖ a·b · c', '+ (d + e)·f', '− g']
+    """
+    found: list[str] = []
+    _fill(found, formula, width, 0)
+    return found
+
+
+# Where a line may begin, from good to bad: the signs, and in how many brackets they stand.
+_BREAKS = (("+−", 0), *(("+−·⊙⊘;", depth) for depth in range(5)))
+
+
+def _fill(lines: list[str], formula: str, width: int, level: int) -> None:
+    for part in _parts(formula, *_BREAKS[level]):
+        if lines and length(lines[-1]) + 1 + length(part) <= width:
+            lines[-1] += " " + part
+        elif length(part) <= width:
+            lines.append(part)
+        elif level + 1 < len(_BREAKS):
+            _fill(lines, part, width, level + 1)
+        else:
+            lines += textwrap.wrap(part, width, break_long_words=False)
+
+
+def _parts(formula: str, signs: str, most: int) -> list[str]:
+    """Cut before a sign that stands between blanks, in no more than so many brackets; after a semicolon."""
+    found, depth = [""], 0
+    for k, character in enumerate(formula):
+        depth += (character in "([{") - (character in ")]}")
+        sign = character in signs and formula[k - 1 : k] == " " == formula[k + 1 : k + 2]
+        if depth <= most and (sign or (";" in signs and formula[k - 2 : k] == "; ")):
+            found.append("")
+        found[-1] += character
+    return [part.strip() for part in found if part.strip()]
+
+
 def _line(left: str, line: TextLine, width: int) -> list[str]:
     head = f"{left} {line.relation} "
     column = max(int(width * NOTE_COLUMN), length(head))
@@ -207,9 +246,8 @@ def _line(left: str, line: TextLine, width: int) -> list[str]:
     if length(line.formula) <= room:
         formula = [line.formula]
     else:
-        formula = textwrap.wrap(
-            line.formula, max(20, room - GAP), subsequent_indent=" " * GAP, break_long_words=False
-        )
+        first, *rest = broken(line.formula, max(20, room - GAP))
+        formula = [first, *(" " * GAP + part for part in rest)]
     printed = [head + formula[0], *(" " * length(head) + part for part in formula[1:])]
     if not line.note:
         return printed

@@ -24,7 +24,7 @@ STYLE = """\
           --first: #7aaefc; --second: #ff9466; }
   }
   text { font: 13px system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fill: var(--soft); }
-  .title { font-size: 16px; font-weight: 600; fill: var(--ink); }
+  .title { font-weight: 600; fill: var(--ink); }
   .paper { fill: var(--paper); }
   .grid { stroke: var(--grid); }
   .axis { stroke: var(--soft); }
@@ -103,7 +103,7 @@ def chart(
         f"<desc>{_clean(description)}</desc>",
         f"<style>\n{STYLE}\n</style>",
         f'<rect class="paper" width="{WIDTH}" height="{HEIGHT}"/>',
-        f'<text class="title" x="{LEFT}" y="30">{_clean(_shortened(title))}</text>',
+        _title(title),
         *_draw_x_axis(x_axis),
         *_draw_y_axis(y_axis),
         *under,
@@ -143,8 +143,20 @@ def _draw(series: Series, x_axis: Axis, y_axis: Axis) -> list[str]:
         path = " ".join(f"{x},{y}" for x, y in places)
         parts.append(f'<polyline class="line {series.style}" points="{path}"/>')
     if series.dots or len(places) == 1:
-        parts += [f'<circle class="dot {series.style}" cx="{x}" cy="{y}" r="4"/>' for x, y in places]
+        marked = _apart(places) if series.line else places
+        parts += [f'<circle class="dot {series.style}" cx="{x}" cy="{y}" r="4"/>' for x, y in marked]
     return parts
+
+
+def _apart(places: Sequence[Point]) -> list[Point]:
+    """Of points that would cover each other along a line only some, and the last."""
+    found: list[Point] = []
+    for place in places[:-1]:
+        if not found or math.dist(place, found[-1]) >= 6:
+            found.append(place)
+    while found and math.dist(places[-1], found[-1]) < 6:
+        found.pop()
+    return [*found, *places[-1:]]
 
 
 def across(axis: Axis, value: float) -> float:
@@ -186,8 +198,22 @@ def _spelling(ticks: Sequence[float]) -> Callable[[float], str]:
     return lambda tick: f"{tick:.{digits}f}"
 
 
-def _shortened(text: str, most: int = 72) -> str:
+def _shortened(text: str, most: int = 88) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _title(title: str) -> str:
+    size = f"font-size: {_title_size(title):g}px"
+    return f'<text class="title" style="{size}" x="{LEFT}" y="30">{_clean(_shortened(title))}</text>'
+
+
+def _title_size(title: str) -> float:
+    """Smaller for a long title, so that it ends within the picture; a letter is about 0.58 of its size wide.
+
+    >>> _title_size("Loss"), _title_size("x" * 80)
+    (16, 12.6)
+    """
+    return min(16, max(11, round((WIDTH - LEFT - 8) / (0.58 * len(_shortened(title) or "x")) * 0.96, 1)))
 
 
 def _clean(text: str) -> str:

@@ -384,7 +384,8 @@ def _trajectory(trainer: _Trainer, name: str, path: History) -> str:
     losses = [row[LOSS] if trainer.prepared.train is None else trainer.loss_at({name: row[name]}) for row in path]
     low, high = min(walked), max(walked)
     around = max(high - low, 1e-3 * max(abs(low), abs(high)), 1e-9)
-    xs = np.linspace(low - 0.5 * around, high + around, 241)
+    ahead, behind = (1.0, 0.3) if walked[-1] < walked[0] else (0.3, 1.0)  # more of the curve beyond the end of the path
+    xs = np.linspace(low - ahead * around, high + behind * around, 241)
     ys = [trainer.loss_at({name: x}) for x in xs]
     return trajectory_svg(xs, ys, walked, losses, trainer.model.title or trainer.model.name, name, trainer.model.loss)
 

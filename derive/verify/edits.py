@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import combinations
 
-from derive.expression.build import TWO, add, div, mul, number
+from derive.expression.build import ONE, TWO, add, div, mul, number, sub
 from derive.expression.nodes import (
     Add,
     Call,
@@ -59,13 +59,19 @@ _ALIKE = (("sin", "cos"), ("sinh", "cosh"), ("tanh", "sigmoid"), ("exp", "log"),
 def edits(e: Expression, pool: Pool) -> Iterator[Edit]:
     """All edits of a tree: signs first, then what is there, then what may be missing."""
     parts = list(_places(e))
-    for propose in (_turned_differences, _signs, _orders, _axes, _numbers, _names, _surplus):
+    for propose in (_turned_differences, _signs, _orders, _axes, _numbers, _names, _slopes, _surplus):
         for part, put in parts:
             for kind, new in propose(part, pool):
                 yield Edit(kind, put(new), part, new)
     for first, second in combinations(pool.indices, 2):
         swapped = rename_indices(e, {first: Index(second), second: Index(first)})
         yield Edit("wrong index", swapped, e, swapped)
+        delta = Call("delta", (Index(first), Index(second)))
+        for part, put in parts:
+            if part == ONE:
+                yield Edit("missing delta", put(delta), None, delta)
+            elif not isinstance(part, (Number, Index)):
+                yield Edit("missing delta", put(_times(part, delta)), None, delta)
     for kind, factor in pool.factors:
         for part, put in parts:
             if not isinstance(part, (Number, Index)):
@@ -210,6 +216,23 @@ def _names(e: Expression, pool: Pool) -> Proposals:
             for pair in _ALIKE:
                 if function in pair:
                     yield "wrong function", Call(pair[1 - pair.index(function)], args, e.options)
+
+
+def _slopes(e: Expression, _: Pool) -> Proposals:
+    """The derivative of the sigmoid for that of tanh, and the other way round: a(1 − a), 1 − a²."""
+    match e:
+        case Mul():
+            factors = _factors(e)
+            for k, factor in enumerate(factors):
+                if sub(ONE, factor) in factors[k + 1 :]:
+                    rest = [f for i, f in enumerate(factors) if i != k and f != sub(ONE, factor)]
+                    yield "wrong derivative", mul(*rest, sub(ONE, Pow(factor, TWO)))
+        case Add(terms=(Number(value=1), Neg(Pow(base, Number(value=2))))):
+            yield "wrong derivative", mul(base, sub(ONE, base))
+
+
+def _factors(e: Expression) -> list[Expression]:
+    return [part for factor in e.factors for part in _factors(factor)] if isinstance(e, Mul) else [e]
 
 
 def _stem(name: str) -> str:

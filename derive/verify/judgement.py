@@ -58,14 +58,16 @@ def _assumed(model: Model) -> tuple[Expression, ...]:
 def _in_order(known: dict[str, tuple[Ref, Expression]], wanted: tuple[Expression, ...]) -> list[str]:
     """The names of equations that expressions need, each behind those that it needs itself."""
     order: dict[str, None] = {}
+    seen: set[str] = set()  # a recurrence needs itself
     pending = [(name, False) for e in wanted for name in names(e) if name in known]
     while pending:
         name, done = pending.pop()
         if done:
             order[name] = None
-        elif name not in order:
+        elif name not in seen:
+            seen.add(name)
             pending.append((name, True))
-            pending += [(n, False) for n in names(known[name][1]) if n in known and n not in order]
+            pending += [(n, False) for n in names(known[name][1]) if n in known and n not in seen]
     return list(order)
 
 

@@ -141,7 +141,34 @@ def tokens(line: str, known: Vocabulary) -> list[Token]:
         if kind != "space":
             found.extend(_read(kind, match, known))
         at = match.end()
-    return list(_with_products(found, known))
+    return list(_with_products(list(_with_decimals(found)), known))
+
+
+def _with_decimals(found: list[Token]) -> Iterator[Token]:
+    """``0,5`` is a number, where the comma parts neither subscripts nor arguments."""
+    lists: list[bool] = []  # of each open bracket, whether commas in it part something
+    at = 0
+    while at < len(found):
+        token = found[at]
+        if token.kind == "open":
+            lists.append(token.text == "[" or (at > 0 and found[at - 1].kind in ("name", "prime", "derivative")))
+        elif token.kind == "close" and lists:
+            lists.pop()
+        parts = found[at : at + 3]
+        if not any(lists[-1:]) and _is_decimal(parts):
+            yield Token("number", f"{token.text}.{parts[2].text}", token.start, sum(t.width for t in parts))
+            at += 3
+            continue
+        yield token
+        at += 1
+
+
+def _is_decimal(parts: list[Token]) -> bool:
+    """Digits, a comma, digits, and nothing between them."""
+    if [t.kind for t in parts] != ["number", "other", "number"] or parts[1].text != ",":
+        return False
+    close = parts[2].start + parts[2].width - parts[0].start == sum(t.width for t in parts)
+    return close and parts[0].text.isdigit() and parts[2].text.isdigit()
 
 
 def _is_derivative(match: re.Match[str], known: Vocabulary) -> bool:
