@@ -6,7 +6,6 @@ Equations:
     u = U[i]/norm(U[i])
     v = V[i]/norm(V[i])
     S = u @ v.T/tau
-    P = softmax(S, axis=1)
     L = -sum(log(P[i, i]), i)/n
 
 Gradients:

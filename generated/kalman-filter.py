@@ -102,7 +102,7 @@ def loss_and_gradients(params, *, y):
         # dL/dP[t] = where(t < T, dL/dp[t + 1], 0)
         d_P = (d_p[t + 1] if t < T else 0)
         # dL/dK[t] = mean of where(t > 0, dL/dm[t]*e[t] - dL/dP[t]*p[t], 0)
-        d_K = np.sum(d_m[:, t] * e[:, t] - d_P * p[t]) / n
+        d_K = d_m[:, t] @ e[:, t] / n - d_P * p[t]
         # dL/dS[t] = mean of where(t > 0, (S[t] - 2*dL/dK[t]*p[t] - e[t]**2)/(2*S[t]**2), 0)
         d_S[t] = np.sum(S[t] - 2 * d_K * p[t] - e[:, t] ** 2) / (2 * S[t] ** 2) / n
         # dL/dp[t] = where(t > 0, dL/dS[t] + dL/dP[t]*(1 - K[t]) + dL/dK[t]/S[t], 0)

@@ -2,7 +2,6 @@
 
 Equations:
     p = tanh(dot(w, x))
-    K = (p - y)**2/2
     K_p = p - y
     g = K_p*(1 - p**2)*x
     v = w - alpha*g

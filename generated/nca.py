@@ -2,9 +2,7 @@
 
 Equations:
     z = x @ A.T
-    r = sum((z[i] - z[j])**2)
     e = where(i != j, exp(-r[i, j]), 0)
-    p = e[i, j]/sum(e[i, l], l)
     L = -sum(where(c[i] == c[j], p[i, j], 0), i, j)/n
 
 Gradients:

@@ -5,8 +5,6 @@ Equations:
     a = tanh(z)
     u = dot(w2, a)
     u_a = w2
-    u_z = u_a*(1 - a**2)
-    v = u_z @ W1
     v_u_z = W1
     v_a = -2*v_u_z*u_a*a
     v_z = v_a*(1 - a**2)

@@ -3,7 +3,6 @@
 Equations:
     y = x + sigma*eps
     z = W @ y + b
-    E = dot(c, softplus(z))
     E_z = c*sigmoid(z)
     s = W.T @ E_z
     L = sum((s + eps/sigma)**2)/2

@@ -2,7 +2,6 @@
 
 Equations:
     y_hat = w @ x + b
-    sigma = exp(s)
     u = (y - y_hat)/sigma
     L = (nu + 1)/2*log(1 + u**2/nu) + log(sigma)
 

@@ -2,8 +2,6 @@
 
 Equations:
     mu = w @ x + b
-    sigma = exp(s)
-    u = (y - mu)/sigma
     L = where(y > 0, u**2/2 + log(sigma) + log(2*pi)/2, -log_ndtr(-mu/sigma))
 
 Gradients:
