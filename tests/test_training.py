@@ -384,12 +384,15 @@ def test_thinning_keeps_a_spike() -> None:
 
 def test_trajectory() -> None:
     x = np.linspace(2, 4, 50)
-    path = 3 + 0.8 ** np.arange(20)
+    path = 3 + 0.8 ** np.arange(9)
     svg = trajectory_svg(x, (x - 3) ** 2, path, (path - 3) ** 2, "quadratic", "x", "<L>")
     assert ElementTree.fromstring(svg) is not None
-    assert svg.count("<circle") == 20
+    assert svg.count("<circle") == 9
     assert svg.count("<polyline") == 2
     assert "&lt;L&gt;" in svg
+    long = 3 + 0.8 ** np.arange(40)  # its last steps would cover each other: the line alone goes through them
+    svg = trajectory_svg(x, (x - 3) ** 2, long, (long - 3) ** 2, "quadratic", "x", "<L>")
+    assert 9 < svg.count("<circle") < 40
     ElementTree.fromstring(trajectory_svg([], [], [], [], "nothing"))
 
 

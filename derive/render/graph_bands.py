@@ -25,7 +25,7 @@ def banded(graph: Graph, widest: float = WIDEST) -> tuple[Layout, ...]:
     >>> nodes = tuple(GraphNode(name, name, name, "node") for name in names)
     >>> chain = Graph(nodes, tuple(GraphEdge(a, b) for a, b in zip(names, names[1:])))
     >>> [len(band.edges) for band in banded(chain)]
-    [9, 9, 9, 2]
+    [8, 7, 7, 7]
     """
     placed = layout(graph)
     if placed.width <= LENIENT * widest:
