@@ -88,6 +88,8 @@ class _Sweep:
         self.local: dict[tuple[str, str], Result] = {}
         self.adjoints: dict[str, Adjoint] = {}
         self.fields = [e.name for e in model.equations if e.name in model.reaches_loss]
+        self.place = {e.name: k for k, e in enumerate(model.equations)}
+        self.saying_a_sum = {e.name for e in model.equations if says_a_sum(e.body)}
 
     def derivation(self) -> Derivation:
         model = self.model
@@ -134,8 +136,9 @@ class _Sweep:
 
     def shapes_of(self, mapping: Mapping[str, str]) -> dict[str, tuple[Expression, ...]]:
         """The shapes of the names that placeholders stand for."""
+        own = Renaming(mapping)
         return {
-            p: tuple(renamed(size, mapping) for size in self.model.shapes[name])
+            p: tuple(map(own, self.model.shapes[name]))
             for name, p in mapping.items()
             if self.model.shapes.get(name)
         }
@@ -265,7 +268,7 @@ class _Sweep:
         inside = self.with_sizes(placeholders(*near))
         mapping = self.with_sizes({**inside, **placeholders_after(inside, far)})
         own = Renaming(mapping, apart=True)
-
+        shapes, structures, around = self.shapes_of(mapping), self.structures_of(mapping), {*inside.values()}
         node = Node(
             cast(D, own(start)),
             tuple(
@@ -275,8 +278,8 @@ class _Sweep:
             tuple((cast(Ref, own(e.element)), own(e.body)) for e in others),
             self.topological([*users, *others]),
             tuple(cast(Compare, own(a)) for a in self.model.assumptions),
-            tuple(self.shapes_of(inside).items()),
-            tuple(self.structures_of(inside).items()),
+            tuple((p, shape) for p, shape in shapes.items() if p in around),
+            tuple((p, structure) for p, structure in structures.items() if p in around),
             bool(self.model.recurrent),
         )
         known = tuple(
@@ -284,7 +287,6 @@ class _Sweep:
                   Fact(a.result.indices, own(a.compact)), a.expanded)
             for a in later
         )  # fmt: skip
-        shapes, structures = self.shapes_of(mapping), self.structures_of(mapping)
         here = (node, tuple(str(own(e)) for e in near))
         chain = _BY_ADJOINT.get(here, lambda: by_adjoint(node))
         key = (*here, known, tuple(shapes.items()), tuple(structures.items()), tuple(str(own(e)) for e in far))
@@ -292,8 +294,7 @@ class _Sweep:
 
     def topological(self, equations: list[Equation]) -> tuple[int, ...]:
         """The order in which the equations stand in the model."""
-        place = {e.name: k for k, e in enumerate(self.model.equations)}
-        return tuple(sorted(range(len(equations)), key=lambda k: place[equations[k].name]))
+        return tuple(sorted(range(len(equations)), key=lambda k: self.place[equations[k].name]))
 
     def attained(self, parts: list[Expression]) -> list[Equation]:
         """The nodes that expressions ask for equality with: ``where(u[j] == m, …)`` needs m's own value."""
@@ -303,8 +304,8 @@ class _Sweep:
                 found |= {name for name in names(node) if name in self.model.by_name}
         if any(holds(part, Reduce) for part in parts):
             found |= self.sums(parts)
-        direct = {part.name for part in parts if isinstance(part, Ref)}
-        return [e for e in self.model.equations if e.name in found - direct]
+        found -= {part.name for part in parts if isinstance(part, Ref)}
+        return [self.model.by_name[name] for name in sorted(found, key=lambda name: self.place[name])]
 
     def sums(self, parts: list[Expression]) -> set[str]:
         """The nodes around whose equations tell what a sum is worth, and a loss such as the entropy."""
@@ -312,7 +313,7 @@ class _Sweep:
         loss = self.model.by_name[self.model.loss].body
         if holds(loss, Call):
             around.add(self.model.loss)
-        return {n for n in around if n in self.model.by_name and says_a_sum(self.model.by_name[n].body)}
+        return around & self.saying_a_sum
 
     def path(self, name: str, users: list[Equation]) -> tuple[tuple[str, str], ...]:
         """The whole chain from the loss to the name where it is unique, else nothing."""

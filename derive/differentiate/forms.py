@@ -47,8 +47,8 @@ def respell_indices(e: Expression, mapping: Mapping[str, str]) -> Expression:
 
     def change(node: Expression) -> Expression:
         if isinstance(node, Index):
-            return Index(mapping.get(node.name, node.name))
-        if isinstance(node, Binder):
+            return Index(mapping[node.name]) if node.name in mapping else node
+        if isinstance(node, Binder) and any(i in mapping for i in node.indices):
             return with_indices(node, tuple(mapping.get(i, i) for i in node.indices))
         return node
 
