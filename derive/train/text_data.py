@@ -19,7 +19,7 @@ from derive.train.examples_of import Examples
 from derive.train.settings import Settings
 
 LARGEST = 20_000_000  # characters of a text
-SAMPLE = 400  # characters of a sample
+PLACES, SAMPLE = 3, 200  # of the text, and characters that are written on from each
 
 Predict = Callable[[Mapping[str, Any]], Any]
 
@@ -86,12 +86,17 @@ def _length(model: Model, x: Variable, settings: Settings) -> int:
 
 
 def written_sample(examples: Examples, x: str, predict: Predict, seed: int) -> str:
-    """A text as the model would go on after the first characters: each is drawn by its probability.
+    """Texts as the model would go on at a few places of what it read: each character is drawn by its probability.
 
     `predict` gives, for one example of whole numbers, the probabilities after each of its characters, (1, T, V).
     """
     rng = np.random.default_rng(seed)
-    window = [int(k) for k in examples.arrays[x][0]]
+    windows = examples.arrays[x]
+    places = rng.choice(len(windows), size=min(PLACES, len(windows)), replace=False)
+    return "\n\n…\n\n".join(_written(examples, x, predict, [int(k) for k in windows[n]], rng) for n in places) + "\n"
+
+
+def _written(examples: Examples, x: str, predict: Predict, window: list[int], rng: np.random.Generator) -> str:
     found = list(window)
     for _ in range(SAMPLE):
         told = np.asarray(predict({x: np.array([window])}), dtype=np.float64)
@@ -99,4 +104,4 @@ def written_sample(examples: Examples, x: str, predict: Predict, seed: int) -> s
         chances = chances[: len(examples.alphabet)] + 1e-12
         found.append(int(rng.choice(len(examples.alphabet), p=chances / chances.sum())))
         window = found[-len(window) :]
-    return "".join(examples.alphabet[k] for k in found) + "\n"
+    return "".join(examples.alphabet[k] for k in found)
