@@ -504,11 +504,11 @@ def lstm_states(p: P, inputs: list[Any]) -> list[Any]:
     return found
 
 
-def lstm(p: P, x: Any, y: Any) -> Any:
+def lstm_regression(p: P, x: Any, y: Any) -> Any:
     return half_squares(lstm_states(p, sequence_of(x))[-1] @ p["v"] + p["b"] - y)
 
 
-def char_lstm(p: P, x: Any, y: Any) -> Any:
+def lstm(p: P, x: Any, y: Any) -> Any:
     states = lstm_states(p, [p["E"][now] for now in sequence_of(x)])
     log_p = [log_softmax(h @ p["V"].T + p["b"]) for h in states]
     rows = np.arange(len(x))
@@ -608,7 +608,7 @@ GALLERY = {
             transformer_block, gpt,
             denoising_autoencoder, sparse_autoencoder, contractive_autoencoder, vae, factorization_machine, word2vec, glove, bpr,
             neural_language_model, triplet, siamese, infonce, nca, policy_gradient, ppo, physics_informed,
-            score_matching, meta_learning, rnn, masked_rnn, lstm, char_lstm, gru, bidirectional_rnn, hmm, linear_chain_crf,
+            score_matching, meta_learning, rnn, masked_rnn, lstm_regression, lstm, gru, bidirectional_rnn, hmm, linear_chain_crf,
             neural_ode, garch, arma, kalman_filter,
         )
     }.items()

@@ -313,7 +313,7 @@ def test_the_code_is_formatted_and_clean(tmp_path, dtype):
         for style in ("readable", "fast"):
             code = model_of(name).derive().generate(style=style, dtype=dtype)
             (folder / f"{re.sub('-', '_', name)}_{style}.py").write_text(code, encoding="utf-8")
-    for name in ("lstm", "garch", "linear-chain-crf"):
+    for name in ("lstm-regression", "garch", "linear-chain-crf"):
         code = Model.builtin(name).derive().generate(style="fast", dtype=dtype)
         (tmp_path / "others" / f"{name}_fast.py").write_text(code, encoding="utf-8")
     ruff("check", "--select", "E,F,W,I", str(tmp_path / "built-in"))

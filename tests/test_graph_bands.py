@@ -15,7 +15,7 @@ from derive.render.graph_layout import Graph, GraphEdge, GraphNode, Layout, labe
 from derive.render.graph_svg import svg
 from derive.render.model_graph import model_graph
 
-MODELS = ("gpt", "lenet", "lstm", "transformer-block", "two-layer", "physics-informed")
+MODELS = ("gpt", "lenet", "lstm-regression", "transformer-block", "two-layer", "physics-informed")
 
 
 def some_hundred_nodes() -> Graph:

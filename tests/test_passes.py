@@ -202,7 +202,7 @@ def test_steps_that_nothing_asks_for_later_are_not_kept():
 
 def test_functions_that_the_way_back_reads_again_are_kept():
     """And 1 - tanh**2 is taken of them, where the derivative of the tanh alone has a sech."""
-    program = optimised(lower(Model.builtin("lstm").derive(), steps_first=True))
+    program = optimised(lower(Model.builtin("lstm-regression").derive(), steps_first=True))
     values = [str(s.value) for s in program.statements]
     assert values.count("tanh(c[t, :, :])") == 1 and not any("cosh" in value for value in values)
     assert "tanh_c" in {s.name for s in program.forward}

@@ -76,7 +76,7 @@ def test_a_sample_is_drawn_by_the_probabilities() -> None:
 
 def test_a_run_learns_which_letter_follows() -> None:
     Path("t.txt").write_text("abcd" * 200, encoding="utf-8")
-    options = Options("t.txt", epochs=200, lr=20.0, folder="out")
+    options = Options("t.txt", epochs=2000, lr=50.0, folder="out")
     found = running.run(BIGRAMS, options, lambda message: None)
     assert found.test is not None and found.test.metric is not None and found.test.metric.value == 1
     texts = Path("out/sample.txt").read_text(encoding="utf-8").strip().split("\n\n…\n\n")

@@ -19,7 +19,7 @@ def _loss(xp: Any, model: str) -> Any:
         return lambda p, x, y: oracles.mlp(xp, p, x, y)
     if model == "transformer-block":
         return lambda p, X, Y: _transformer_block(xp, p, X, Y)
-    if model == "lstm":
+    if model == "lstm-regression":
         return lambda p, x, y: _lstm(xp, p, x, y)
 
     def log_loss(z: Any, y: Any) -> Any:
@@ -119,7 +119,7 @@ def with_torch(model: str, params: dict[str, Any], data: dict[str, Any], lr: flo
     given = {name: torch.tensor(values) for name, values in data.items()}
     made = torch.optim.Adam if optimizer_name == "adam" else torch.optim.SGD
     optimizer = made(p.values(), lr=lr)
-    if model == "lstm":
+    if model == "lstm-regression":
         return _torch_lstm(p, given["x"], given["y"], lr)
 
     def loss() -> Any:

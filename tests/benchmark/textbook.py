@@ -187,6 +187,6 @@ STEPS = {
     "logistic": logistic,
     "two-layer": two_layer,
     "mlp": mlp,
-    "lstm": lstm,
+    "lstm-regression": lstm,
     "transformer-block": transformer_block,
 }

@@ -61,7 +61,7 @@ WORKLOADS = {
         "MLP 784-512-512-10, batch 256, float32", "mlp", 256, "float32", (("d", 784), ("h1", 512), ("h2", 512))
     ),
     "W5": Workload(
-        "LSTM, batch 32, 64 steps, 64 wide, float32", "lstm", 32, "float32", (("T", 64), ("d", 64), ("m", 64))
+        "LSTM, batch 32, 64 steps, 64 wide, float32", "lstm-regression", 32, "float32", (("T", 64), ("d", 64), ("m", 64))
     ),
     "W5b": Workload(
         "transformer block, the same sizes",
@@ -79,7 +79,7 @@ def start(w: Workload, model: Model) -> tuple[Arrays, Arrays]:
     rng = np.random.default_rng(0)
     params = model.derive().compile().init(0)
     n, dtype, sizes = w.examples, w.dtype, dict(w.settings)
-    if w.model == "lstm":
+    if w.model == "lstm-regression":
         data = {"x": rng.normal(size=(n, sizes["T"], sizes["d"])).astype(dtype), "y": rng.normal(size=n).astype(dtype)}
     elif w.model == "transformer-block":
         data = {name: rng.normal(size=(n, sizes["t"], sizes["m"])).astype(dtype) for name in ("X", "Y")}

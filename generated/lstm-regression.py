@@ -1,39 +1,36 @@
-"""A language model of characters: an LSTM reads their embeddings and says after each what comes next
+"""A long short-term memory: gates say what its cell forgets, takes in and gives out; it predicts at the end
 
 Equations:
-    e = E[x[t]]
     c[0] = zeros(m)
     h[0] = zeros(m)
-    z_i[t] = W_i @ e[t - 1] + U_i @ h[t - 1] + b_i
-    z_f[t] = W_f @ e[t - 1] + U_f @ h[t - 1] + b_f
-    z_o[t] = W_o @ e[t - 1] + U_o @ h[t - 1] + b_o
-    z_g[t] = W_g @ e[t - 1] + U_g @ h[t - 1] + b_g
+    z_i[t] = W_i @ x[t - 1] + U_i @ h[t - 1] + b_i
+    z_f[t] = W_f @ x[t - 1] + U_f @ h[t - 1] + b_f
+    z_o[t] = W_o @ x[t - 1] + U_o @ h[t - 1] + b_o
+    z_g[t] = W_g @ x[t - 1] + U_g @ h[t - 1] + b_g
     i[t] = sigmoid(z_i[t])
     f[t] = sigmoid(z_f[t])
     o[t] = sigmoid(z_o[t])
     g[t] = tanh(z_g[t])
     c[t] = f[t]*c[t - 1] + i[t]*g[t]
     h[t] = o[t]*tanh(c[t])
-    s = V @ h[t + 1] + b
-    p = softmax(s[t])
-    L = mean(logsumexp(s[t]) - s[t, y[t]], t)
+    yhat = v @ h[T] + b
+    L = (yhat - y)**2/2
 
 Gradients:
-    dL/dE = mean of sum(dL/de[t, k]*delta(x[t], j), t)
-    dL/dW_i = mean of sum(outer(dL/dz_i[t], e[t - 1]), t, t > 0)
+    dL/dW_i = mean of sum(outer(dL/dz_i[t], x[t - 1]), t, t > 0)
     dL/dU_i = mean of sum(outer(dL/dz_i[t], h[t - 1]), t, t > 0)
     dL/db_i = mean of sum(dL/dz_i[t], t, t > 0)
-    dL/dW_f = mean of sum(outer(dL/dz_f[t], e[t - 1]), t, t > 0)
+    dL/dW_f = mean of sum(outer(dL/dz_f[t], x[t - 1]), t, t > 0)
     dL/dU_f = mean of sum(outer(dL/dz_f[t], h[t - 1]), t, t > 0)
     dL/db_f = mean of sum(dL/dz_f[t], t, t > 0)
-    dL/dW_o = mean of sum(outer(dL/dz_o[t], e[t - 1]), t, t > 0)
+    dL/dW_o = mean of sum(outer(dL/dz_o[t], x[t - 1]), t, t > 0)
     dL/dU_o = mean of sum(outer(dL/dz_o[t], h[t - 1]), t, t > 0)
     dL/db_o = mean of sum(dL/dz_o[t], t, t > 0)
-    dL/dW_g = mean of sum(outer(dL/dz_g[t], e[t - 1]), t, t > 0)
+    dL/dW_g = mean of sum(outer(dL/dz_g[t], x[t - 1]), t, t > 0)
     dL/dU_g = mean of sum(outer(dL/dz_g[t], h[t - 1]), t, t > 0)
     dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
-    dL/dV = mean of dL/ds.T @ h[1:]
-    dL/db = mean of sum(dL/ds, axis=0)
+    dL/dv = mean of dL/dyhat*h[T]
+    dL/db = mean of dL/dyhat
 
 Written by derive from templates/module.py.j2.  Examples lie along axis 0 of the data.
 """
@@ -50,37 +47,16 @@ def _sigmoid(u):
     return 1 / (1 + np.exp(-u))
 
 
-def _softmax(u, axis):
-    """exp(u)/sum(exp(u)) along an axis, the maximum taken off first."""
-    e = np.exp(u - u.max(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
-
-
-def _logsumexp(u, axis=None):
-    """log(sum(exp(u))) along an axis, the maximum taken off first."""
-    top = np.max(u, axis=axis, keepdims=True)
-    total = np.log(np.sum(np.exp(u - top), axis=axis, keepdims=True)) + top
-    return np.squeeze(total, axis=axis)
-
-
 def _sech(u):
     """1/cosh(u); the exponential never overflows."""
     e = np.exp(-np.abs(u))
     return 2 * e / (1 + e * e)
 
 
-def _scatter_add(rows, values, size):
-    """An array of so many rows: each of the values added to the row that is given for it."""
-    total = np.zeros((size, *np.shape(values)[np.ndim(rows) :]), dtype=np.result_type(values, np.float32))
-    np.add.at(total, rows, values)
-    return total
-
-
-def init(seed=0, *, v, T=32, d=16, m=64):
+def init(seed=0, *, T=10, d=3, m=16):
     """The parameters before training."""
     rng = np.random.default_rng(seed)
     return {
-        "E": rng.normal(0, np.sqrt(2 / (v + d)), (v, d)),
         "W_i": rng.normal(0, np.sqrt(2 / (m + d)), (m, d)),
         "U_i": rng.normal(0, np.sqrt(2 / (m + m)), (m, m)),
         "b_i": np.zeros(m),
@@ -93,14 +69,13 @@ def init(seed=0, *, v, T=32, d=16, m=64):
         "W_g": rng.normal(0, np.sqrt(2 / (m + d)), (m, d)),
         "U_g": rng.normal(0, np.sqrt(2 / (m + m)), (m, m)),
         "b_g": np.zeros(m),
-        "V": rng.normal(0, np.sqrt(2 / (v + m)), (v, m)),
-        "b": np.zeros(v),
+        "v": rng.normal(0, np.sqrt(2 / (m + 1)), m),
+        "b": 0.0,
     }
 
 
 def loss(params, *, x, y):
     """The mean of the loss over the examples."""
-    E = params["E"]
     W_i = params["W_i"]
     U_i = params["U_i"]
     b_i = params["b_i"]
@@ -113,40 +88,37 @@ def loss(params, *, x, y):
     W_g = params["W_g"]
     U_g = params["U_g"]
     b_g = params["b_g"]
-    V = params["V"]
+    v = params["v"]
     b = params["b"]
-    x = np.asarray(x, dtype=int)
-    y = np.asarray(y, dtype=int)
+    x = np.asarray(x, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
     n = len(x)
     m = W_i.shape[0]
     T = x.shape[1]
     c = np.zeros((n, T + 1, m))
     h = np.zeros((n, T + 1, m))
-    e = E[x]
     i = np.zeros((n, T + 1, m))
     f = np.zeros((n, T + 1, m))
     o = np.zeros((n, T + 1, m))
     g = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z_i = e[:, t - 1] @ W_i.T + h[:, t - 1] @ U_i.T + b_i
-        z_f = e[:, t - 1] @ W_f.T + h[:, t - 1] @ U_f.T + b_f
-        z_o = e[:, t - 1] @ W_o.T + h[:, t - 1] @ U_o.T + b_o
-        z_g = e[:, t - 1] @ W_g.T + h[:, t - 1] @ U_g.T + b_g
+        z_i = x[:, t - 1] @ W_i.T + h[:, t - 1] @ U_i.T + b_i
+        z_f = x[:, t - 1] @ W_f.T + h[:, t - 1] @ U_f.T + b_f
+        z_o = x[:, t - 1] @ W_o.T + h[:, t - 1] @ U_o.T + b_o
+        z_g = x[:, t - 1] @ W_g.T + h[:, t - 1] @ U_g.T + b_g
         i[:, t] = _sigmoid(z_i)
         f[:, t] = _sigmoid(z_f)
         o[:, t] = _sigmoid(z_o)
         g[:, t] = np.tanh(z_g)
         c[:, t] = f[:, t] * c[:, t - 1] + i[:, t] * g[:, t]
         h[:, t] = o[:, t] * np.tanh(c[:, t])
-    s = h[:, 1 : T + 1] @ V.T + b
-    # L = mean(logsumexp(s[t]) - s[t, y[t]], t), in a stable form
-    L = np.sum(_logsumexp(s, axis=2) - s[np.arange(n)[:, None], np.arange(T), y], axis=1) / T
+    yhat = h[:, T] @ v + b
+    L = (yhat - y) ** 2 / 2
     return float(np.mean(L))
 
 
 def loss_and_gradients(params, *, x, y):
     """The loss, and its gradient with respect to each parameter."""
-    E = params["E"]
     W_i = params["W_i"]
     U_i = params["U_i"]
     b_i = params["b_i"]
@@ -159,52 +131,49 @@ def loss_and_gradients(params, *, x, y):
     W_g = params["W_g"]
     U_g = params["U_g"]
     b_g = params["b_g"]
-    V = params["V"]
+    v = params["v"]
     b = params["b"]
-    x = np.asarray(x, dtype=int)
-    y = np.asarray(y, dtype=int)
+    x = np.asarray(x, dtype=np.float64)
+    y = np.asarray(y, dtype=np.float64)
     n = len(x)
-    v = E.shape[0]
-    d = E.shape[1]
     m = W_i.shape[0]
+    d = W_i.shape[1]
     T = x.shape[1]
 
     # Forward pass
     c = np.zeros((n, T + 1, m))
     h = np.zeros((n, T + 1, m))
-    e = E[x]
     i = np.zeros((n, T + 1, m))
     f = np.zeros((n, T + 1, m))
     o = np.zeros((n, T + 1, m))
     g = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z_i = e[:, t - 1] @ W_i.T + h[:, t - 1] @ U_i.T + b_i
-        z_f = e[:, t - 1] @ W_f.T + h[:, t - 1] @ U_f.T + b_f
-        z_o = e[:, t - 1] @ W_o.T + h[:, t - 1] @ U_o.T + b_o
-        z_g = e[:, t - 1] @ W_g.T + h[:, t - 1] @ U_g.T + b_g
+        z_i = x[:, t - 1] @ W_i.T + h[:, t - 1] @ U_i.T + b_i
+        z_f = x[:, t - 1] @ W_f.T + h[:, t - 1] @ U_f.T + b_f
+        z_o = x[:, t - 1] @ W_o.T + h[:, t - 1] @ U_o.T + b_o
+        z_g = x[:, t - 1] @ W_g.T + h[:, t - 1] @ U_g.T + b_g
         i[:, t] = _sigmoid(z_i)
         f[:, t] = _sigmoid(z_f)
         o[:, t] = _sigmoid(z_o)
         g[:, t] = np.tanh(z_g)
         c[:, t] = f[:, t] * c[:, t - 1] + i[:, t] * g[:, t]
         h[:, t] = o[:, t] * np.tanh(c[:, t])
-    s = h[:, 1 : T + 1] @ V.T + b
-    # L = mean(logsumexp(s[t]) - s[t, y[t]], t), in a stable form
-    L = np.sum(_logsumexp(s, axis=2) - s[np.arange(n)[:, None], np.arange(T), y], axis=1) / T
+    yhat = h[:, T] @ v + b
+    L = (yhat - y) ** 2 / 2
 
     # Backward pass
-    # dL/ds = (exp(s[j, k])/sum(exp(s[j, m_0]), m_0) - delta(y[j], k))/T
-    d_s = (_softmax(s, axis=-1) - np.where(y[:, :, None] == np.arange(v), 1, 0)) / T
+    # dL/dyhat = yhat - y
+    d_yhat = yhat - y
     d_c = np.zeros((n, T + 1, m))
     d_z_g = np.zeros((n, T + 1, m))
     d_z_o = np.zeros((n, T + 1, m))
     d_z_f = np.zeros((n, T + 1, m))
     d_z_i = np.zeros((n, T + 1, m))
     for t in reversed(range(1, T + 1)):
-        # dL/dh = where(t < T, U_i.T @ dL/dz_i[t + 1] + U_f.T @ dL/dz_f[t + 1] + U_o.T @ dL/dz_o[t + 1] + U_g.T @ dL/dz_g[t + 1], 0) + where(t > 0, V.T @ dL/ds[t - 1], 0)
+        # dL/dh = where(t < T, U_i.T @ dL/dz_i[t + 1] + U_f.T @ dL/dz_f[t + 1] + U_o.T @ dL/dz_o[t + 1] + U_g.T @ dL/dz_g[t + 1], 0) + dL/dyhat*v*delta(T, t)
         d_h = (
             (d_z_i[:, t + 1] @ U_i + d_z_f[:, t + 1] @ U_f + d_z_o[:, t + 1] @ U_o + d_z_g[:, t + 1] @ U_g if t < T else 0)
-            + d_s[:, t - 1] @ V
+            + (d_yhat[:, None] * v if t == T else 0)
         )
         # dL/dc = where(t < T, dL/dc[t + 1]*f[t + 1], 0) + where(t > 0, dL/dh[t]*o[t]*(1 - tanh(c[t])**2), 0)
         d_c[:, t] = (d_c[:, t + 1] * f[:, t + 1] if t < T else 0) + d_h * o[:, t] * _sech(c[:, t]) ** 2
@@ -224,46 +193,41 @@ def loss_and_gradients(params, *, x, y):
         d_z_f[:, t] = d_f * f[:, t] * (1 - f[:, t])
         # dL/dz_i = dL/di*i*(1 - i)
         d_z_i[:, t] = d_i * i[:, t] * (1 - i[:, t])
-    # dL/de = dL/dz_i[1:] @ W_i + dL/dz_f[1:] @ W_f + dL/dz_o[1:] @ W_o + dL/dz_g[1:] @ W_g
-    d_e = d_z_i[:, 1 : T + 1] @ W_i + d_z_f[:, 1 : T + 1] @ W_f + d_z_o[:, 1 : T + 1] @ W_o + d_z_g[:, 1 : T + 1] @ W_g
     grads = {
-        # dL/dE = mean of sum(dL/de[t, k]*delta(x[t], j), t)
-        "E": _scatter_add(x, d_e, v) / n,
-        # dL/dW_i = mean of sum(outer(dL/dz_i[t], e[t - 1]), t, t > 0)
-        "W_i": d_z_i[:, 1 : T + 1].reshape(n * T, m).T @ e.reshape(n * T, d) / n,
+        # dL/dW_i = mean of sum(outer(dL/dz_i[t], x[t - 1]), t, t > 0)
+        "W_i": d_z_i[:, 1 : T + 1].reshape(n * T, m).T @ x.reshape(n * T, d) / n,
         # dL/dU_i = mean of sum(outer(dL/dz_i[t], h[t - 1]), t, t > 0)
         "U_i": d_z_i[:, 1 : T + 1].reshape(n * T, m).T @ h[:, :T].reshape(n * T, m) / n,
         # dL/db_i = mean of sum(dL/dz_i[t], t, t > 0)
         "b_i": np.sum(d_z_i[:, 1 : T + 1], axis=(0, 1)) / n,
-        # dL/dW_f = mean of sum(outer(dL/dz_f[t], e[t - 1]), t, t > 0)
-        "W_f": d_z_f[:, 1 : T + 1].reshape(n * T, m).T @ e.reshape(n * T, d) / n,
+        # dL/dW_f = mean of sum(outer(dL/dz_f[t], x[t - 1]), t, t > 0)
+        "W_f": d_z_f[:, 1 : T + 1].reshape(n * T, m).T @ x.reshape(n * T, d) / n,
         # dL/dU_f = mean of sum(outer(dL/dz_f[t], h[t - 1]), t, t > 0)
         "U_f": d_z_f[:, 1 : T + 1].reshape(n * T, m).T @ h[:, :T].reshape(n * T, m) / n,
         # dL/db_f = mean of sum(dL/dz_f[t], t, t > 0)
         "b_f": np.sum(d_z_f[:, 1 : T + 1], axis=(0, 1)) / n,
-        # dL/dW_o = mean of sum(outer(dL/dz_o[t], e[t - 1]), t, t > 0)
-        "W_o": d_z_o[:, 1 : T + 1].reshape(n * T, m).T @ e.reshape(n * T, d) / n,
+        # dL/dW_o = mean of sum(outer(dL/dz_o[t], x[t - 1]), t, t > 0)
+        "W_o": d_z_o[:, 1 : T + 1].reshape(n * T, m).T @ x.reshape(n * T, d) / n,
         # dL/dU_o = mean of sum(outer(dL/dz_o[t], h[t - 1]), t, t > 0)
         "U_o": d_z_o[:, 1 : T + 1].reshape(n * T, m).T @ h[:, :T].reshape(n * T, m) / n,
         # dL/db_o = mean of sum(dL/dz_o[t], t, t > 0)
         "b_o": np.sum(d_z_o[:, 1 : T + 1], axis=(0, 1)) / n,
-        # dL/dW_g = mean of sum(outer(dL/dz_g[t], e[t - 1]), t, t > 0)
-        "W_g": d_z_g[:, 1 : T + 1].reshape(n * T, m).T @ e.reshape(n * T, d) / n,
+        # dL/dW_g = mean of sum(outer(dL/dz_g[t], x[t - 1]), t, t > 0)
+        "W_g": d_z_g[:, 1 : T + 1].reshape(n * T, m).T @ x.reshape(n * T, d) / n,
         # dL/dU_g = mean of sum(outer(dL/dz_g[t], h[t - 1]), t, t > 0)
         "U_g": d_z_g[:, 1 : T + 1].reshape(n * T, m).T @ h[:, :T].reshape(n * T, m) / n,
         # dL/db_g = mean of sum(dL/dz_g[t], t, t > 0)
         "b_g": np.sum(d_z_g[:, 1 : T + 1], axis=(0, 1)) / n,
-        # dL/dV = mean of dL/ds.T @ h[1:]
-        "V": d_s.reshape(n * T, v).T @ h[:, 1 : T + 1].reshape(n * T, m) / n,
-        # dL/db = mean of sum(dL/ds, axis=0)
-        "b": np.sum(d_s, axis=(0, 1)) / n,
+        # dL/dv = mean of dL/dyhat*h[T]
+        "v": d_yhat @ h[:, T] / n,
+        # dL/db = mean of dL/dyhat
+        "b": np.sum(d_yhat) / n,
     }
     return float(np.mean(L)), grads
 
 
 def predict(params, *, x):
-    """The output p of the model."""
-    E = params["E"]
+    """The output yhat of the model."""
     W_i = params["W_i"]
     U_i = params["U_i"]
     b_i = params["b_i"]
@@ -276,33 +240,31 @@ def predict(params, *, x):
     W_g = params["W_g"]
     U_g = params["U_g"]
     b_g = params["b_g"]
-    V = params["V"]
+    v = params["v"]
     b = params["b"]
-    x = np.asarray(x, dtype=int)
+    x = np.asarray(x, dtype=np.float64)
     n = len(x)
     m = W_i.shape[0]
     T = x.shape[1]
     c = np.zeros((n, T + 1, m))
     h = np.zeros((n, T + 1, m))
-    e = E[x]
     i = np.zeros((n, T + 1, m))
     f = np.zeros((n, T + 1, m))
     o = np.zeros((n, T + 1, m))
     g = np.zeros((n, T + 1, m))
     for t in range(1, T + 1):
-        z_i = e[:, t - 1] @ W_i.T + h[:, t - 1] @ U_i.T + b_i
-        z_f = e[:, t - 1] @ W_f.T + h[:, t - 1] @ U_f.T + b_f
-        z_o = e[:, t - 1] @ W_o.T + h[:, t - 1] @ U_o.T + b_o
-        z_g = e[:, t - 1] @ W_g.T + h[:, t - 1] @ U_g.T + b_g
+        z_i = x[:, t - 1] @ W_i.T + h[:, t - 1] @ U_i.T + b_i
+        z_f = x[:, t - 1] @ W_f.T + h[:, t - 1] @ U_f.T + b_f
+        z_o = x[:, t - 1] @ W_o.T + h[:, t - 1] @ U_o.T + b_o
+        z_g = x[:, t - 1] @ W_g.T + h[:, t - 1] @ U_g.T + b_g
         i[:, t] = _sigmoid(z_i)
         f[:, t] = _sigmoid(z_f)
         o[:, t] = _sigmoid(z_o)
         g[:, t] = np.tanh(z_g)
         c[:, t] = f[:, t] * c[:, t - 1] + i[:, t] * g[:, t]
         h[:, t] = o[:, t] * np.tanh(c[:, t])
-    s = h[:, 1 : T + 1] @ V.T + b
-    p = _softmax(s, axis=-1)
-    return p
+    yhat = h[:, T] @ v + b
+    return yhat
 
 
 def update(params, grads, state, lr=0.01, beta_1=0.9, beta_2=0.999, epsilon=1e-08):
@@ -332,7 +294,7 @@ def update(params, grads, state, lr=0.01, beta_1=0.9, beta_2=0.999, epsilon=1e-0
 
 def train(
     data,
-    epochs=40,
+    epochs=60,
     lr=0.01,
     batch_size=32,
     seed=0,
@@ -354,12 +316,12 @@ def train(
     Returns the parameters and the history, a list of dictionaries.
     """
     for name in options:
-        if name not in () + ("v", "T", "d", "m"):
+        if name not in () + ("T", "d", "m"):
             raise TypeError(f"train() has no option {name!r}")
     data = dict(data)
     constants = {name: options[name] for name in () if name in options}
-    sizes = {"T": np.shape(data["x"])[1], "v": 1 + max(int(np.max(data["x"])), int(np.max(data["y"])))}
-    sizes |= {name: options[name] for name in ("v", "T", "d", "m") if name in options}
+    sizes = {"T": np.shape(data["x"])[1], "d": np.shape(data["x"])[2]}
+    sizes |= {name: options[name] for name in ("T", "d", "m") if name in options}
     count = len(data["x"])
     params = init(seed, **sizes) if params is None else dict(params)
     state = {}
@@ -390,7 +352,7 @@ def read_csv(path):
     with open(path, newline="", encoding="utf-8-sig") as file:
         header, *lines = [line for line in csv.reader(file) if line]
     table = dict(zip(header, np.array(lines, dtype=float).T))
-    data = {name: table.pop(name) for name in () if name in table}
+    data = {name: table.pop(name) for name in ("y",) if name in table}
     missing = [name for name in ("x", "y") if name not in data]
     for name in missing:
         columns = [column for column in table if column.rsplit("_", 1)[0] == name]
