@@ -219,9 +219,35 @@ class _Latex(Style):
         return rf"\mathbf{{{digit}}}_{{" + r" \times ".join(sizes) + "}"
 
     def subscripted(self, base: str, indices: Sequence[str]) -> str:
-        if re.search(r"_(\{[^{}]*\}|.)$", base):  # TeX knows no second subscript
+        if _has_subscript(base):  # TeX knows no second one
             base = self.parentheses(base)
         return f"{base}_{{{joined_indices(indices)}}}"
+
+
+def _has_subscript(latex: str) -> bool:
+    r"""Whether what stands last has a subscript, perhaps with a superscript behind it.
+
+    >>> [_has_subscript(one) for one in (r"\delta_{x^{[1]}}", "x_1", "W_{i}^{\\top}", "x", r"a_{1} b", r"\mathrm{a_b}")]
+    [True, True, True, False, False, False]
+    """
+    rest = latex
+    while match := re.search(r"([_^])(?:\\?[A-Za-z0-9*']+|.)$", rest) or _last_group(rest):
+        if match[1] == "_":
+            return True
+        rest = rest[: match.start(1)]
+    return False
+
+
+def _last_group(latex: str) -> re.Match[str] | None:
+    """The braces that a text ends with, if they are a subscript or a superscript."""
+    if not latex.endswith("}"):
+        return None
+    depth = 0
+    for k in range(len(latex) - 1, -1, -1):
+        depth += {"}": 1, "{": -1}.get(latex[k], 0)
+        if depth == 0:
+            return re.compile(r"([_^])\{").match(latex, max(0, k - 1))
+    return None
 
 
 def _word(name: str) -> str:

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from derive.render.latex_break import OPENING, PRODUCT, RELATION, SUM, tokens_of
 
 LINES = 12  # that are added at most
+MOST_TOKENS = 3000  # beyond which a formula is no line of anything
 WORTH = 0.85  # an alternative is at most so wide as the one before
 NARROW = 25.0  # letters, for which there is room on any page
 _FONTS = {r"\displaystyle", r"\mathrm", r"\mathbf", r"\boldsymbol", r"\text", r"\operatorname"}
+_BRACKETS = {"{": 1, "(": 1, "[": 1, r"\begin": 1, "}": -1, ")": -1, "]": -1, r"\end": -1}
 _FREE = frozenset({*_FONTS, "{", "}", "&", "^", "_"})
 
 
@@ -43,8 +46,10 @@ def alternatives(latex: str) -> tuple[str, ...]:
     """
     found = [tokens_of(latex)]
     parted = found[-1]
-    for _ in range(LINES):
-        parted = min(_parted(parted), key=lambda tokens: (_width(tokens), _raggedness(tokens)), default=[])
+    for _ in range(LINES if len(parted) <= MOST_TOKENS else 0):
+        ways = [(_width(tokens), tokens) for tokens in _parted(parted)]
+        least = min((width for width, _ in ways), default=0.0)
+        parted = min((tokens for width, tokens in ways if width == least), key=_raggedness, default=[])
         if not parted or _width(found[-1]) < NARROW:
             break
         if _width(parted) <= WORTH * _width(found[-1]):
@@ -59,8 +64,10 @@ def _raggedness(tokens: list[str]) -> float:
 
 def _parted(tokens: list[str]) -> Iterator[list[str]]:
     """The formula with one of its groups on two lines."""
+    depths = _depths(tokens)
     for group in _groups(tokens):
-        cuts = [k for k in range(group.start + 1, group.stop) if _may_part(tokens, group, k)]
+        outside = depths[group.start]
+        cuts = [k for k in range(group.start + 1, group.stop) if depths[k] == outside and _may_part(tokens, group, k)]
         if not cuts:
             continue
         cut = min(cuts, key=lambda k: _imbalance(tokens, group, k))
@@ -80,10 +87,8 @@ def _imbalance(tokens: Sequence[str], group: _Group, cut: int) -> float:
 
 
 def _may_part(tokens: Sequence[str], group: _Group, k: int) -> bool:
-    """Before a sign outside of all brackets, or between two brackets."""
-    if _depth(tokens, group.start, k):
-        return False
-    before = next((t for t in reversed(tokens[group.start : k]) if t.strip()), "")
+    """Before a sign, or between two brackets."""
+    before = next((tokens[n] for n in range(k - 1, group.start - 1, -1) if tokens[n].strip()), "")
     if not before or before in SUM | PRODUCT | RELATION | {"&", r"\displaystyle", "^", "_"}:
         return False
     if tokens[k] in SUM | PRODUCT - {r"\,"}:
@@ -92,9 +97,9 @@ def _may_part(tokens: Sequence[str], group: _Group, k: int) -> bool:
     return closed and tokens[k] in OPENING
 
 
-def _depth(tokens: Sequence[str], start: int, stop: int) -> int:
-    opened = sum(t in {"{", "(", "[", r"\begin"} for t in tokens[start:stop])
-    return opened - sum(t in {"}", ")", "]", r"\end"} for t in tokens[start:stop])
+def _depths(tokens: Sequence[str]) -> list[int]:
+    """How many brackets are open before each token, and behind the last one."""
+    return list(accumulate((_BRACKETS.get(token, 0) for token in tokens), initial=0))
 
 
 def _groups(tokens: Sequence[str]) -> Iterator[_Group]:
@@ -115,8 +120,9 @@ def _groups(tokens: Sequence[str]) -> Iterator[_Group]:
 def _rows(tokens: Sequence[str], start: int, aligned: bool) -> Iterator[_Group]:
     """The values of the cases; the lines of what has been parted."""
     end, at = _closing(tokens, start), start + 2
+    depths = _depths(tokens[start + 2 : end])
     for k in range(start + 2, end + 1):
-        outside = k == end or _depth(tokens, start + 2, k) == 0
+        outside = k == end or depths[k - start - 2] == 0
         if outside and (k == end or tokens[k].strip() == r"\\"):
             value = at
             while aligned and tokens[value].strip() in {"", "&", r"\quad", r"\qquad", "{}"}:
@@ -163,8 +169,8 @@ def _width(tokens: Sequence[str]) -> float:
 
 def _lines(tokens: Sequence[str]) -> list[list[str]]:
     found: list[list[str]] = [[]]
-    for k, token in enumerate(tokens):
-        if token.strip() == r"\\" and _depth(tokens, 0, k) == 0:
+    for token, depth in zip(tokens, _depths(tokens), strict=False):
+        if depth == 0 and token.strip() == r"\\":
             found.append([])
         else:
             found[-1].append(token)
