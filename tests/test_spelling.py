@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from html_page import Page
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from katex_parser import complaint
 
@@ -55,6 +55,7 @@ def test_a_report_with_spellings_and_bold_names_is_typeset() -> None:
         r"\input{x}", r"\write18{ls}", r"\def\x{}", r"\catcode`\@=11", "x$y", "x%", "x&y", "#1", "{", "}", "x}{y", "x__y", "x^{a}^{b}",
         r"\text{\input}", r"\text{a$b}", r"\text", r"\csname x\endcsname", r"\href{a}{b}", r"\\", "", "  ", "_x", "x" * 100, "x~y",
         r"\left(", "α", "\x00", r"\begin{x}", r"\hat", "x_{", "x_a b",
+        "{x^a^b}", "{x^a'}", "{x'_a'}",
     ],
 )  # fmt: skip
 def test_what_is_no_name_is_refused(spelled: str) -> None:
@@ -67,6 +68,8 @@ def test_what_is_no_name_is_refused(spelled: str) -> None:
         "".join
     )
 )
+@example("x' '")
+@example("{x^a}'")
 @settings(max_examples=300, deadline=None)
 def test_what_gets_through_is_one_formula(spelled: str) -> None:
     try:

@@ -27,6 +27,9 @@ COMMANDS = frozenset(" ".join((GREEK, FONTS, ACCENTS, SIGNS)).split())
 _TAKING = frozenset(f"{FONTS} {ACCENTS}".split())
 _TOKEN = re.compile(r"\\([A-Za-z]+)|([A-Za-z0-9 ,.'*+|/()\[\]-])|([{}^_])")
 _WORDS = re.compile(r"[A-Za-z0-9 .-]*")
+_SCRIPT = re.compile(r"[\^_]")
+# What may follow one sign inside braces: TeX takes primes for a superscript, and one superscript and one subscript.
+_SCRIPTS = re.compile(r"'*\^?_?|_'*\^?")
 
 
 def read_spelling(text: str, place: Place | None = None) -> Spelling:
@@ -48,10 +51,11 @@ def read_spelling(text: str, place: Place | None = None) -> Spelling:
             raise DeriveError("nothing follows the superscript and subscript of a name", place, HINT)
         else:
             piece, at = _argument(tokens, at, place)
-            parts[""] += piece
-    if not parts[""].strip():
+            parts[""] += _whole(piece)
+    base = parts[""].strip()
+    if not base:
         raise DeriveError("this spelling is empty", place, HINT)
-    return Spelling(parts[""].strip(), parts["^"], parts["_"])
+    return Spelling(base, parts["^"], parts["_"])
 
 
 def _tokens(text: str, place: Place | None) -> list[str]:
@@ -64,8 +68,10 @@ def _tokens(text: str, place: Place | None) -> list[str]:
         if match is None or (match[1] and match[1] not in COMMANDS):
             sign = match[0] if match else text[at : at + 1]
             raise DeriveError(f"'{sign}' cannot stand in the spelling of a name", place, HINT)
-        found.append(match[0])
         at = match.end()
+        if match[0] == " ":  # mathematics has no blanks, and two primes with a blank between are two superscripts
+            continue
+        found.append(match[0])
         if match[1] == "text":
             words = re.compile(r"\{([^{}\\^_]*)\}").match(text, at)
             if words is None or not _WORDS.fullmatch(words[1]):
@@ -81,15 +87,18 @@ def _argument(tokens: list[str], at: int, place: Place | None) -> tuple[str, int
         raise DeriveError("the braces of this spelling do not match", place, HINT)
     token = tokens[at]
     if token == "{":
-        inner, at = "", at + 1
+        inner, at, scripts = "", at + 1, ""
         while at < len(tokens) and tokens[at] != "}":
+            scripts = scripts + tokens[at] if tokens[at] in ("^", "_", "'") else ""
+            if not _SCRIPTS.fullmatch(scripts):
+                raise DeriveError("a sign has one superscript and one subscript", place, HINT)
             if tokens[at] in ("^", "_"):
                 inner, at = inner + tokens[at], at + 1
                 piece, at = _argument(tokens, at, place)
                 inner += f"{{{piece}}}"
             else:
                 piece, at = _argument(tokens, at, place)
-                inner += piece
+                inner += _whole(piece)
         if at >= len(tokens):
             raise DeriveError("the braces of this spelling do not match", place, HINT)
         return inner, at + 1
@@ -97,6 +106,11 @@ def _argument(tokens: list[str], at: int, place: Place | None) -> tuple[str, int
         piece, end = _argument(tokens, at + 1, place)
         return f"{token}{{{piece}}}", end
     return (f"{token} " if token.startswith("\\") and "{" not in token else token), at + 1
+
+
+def _whole(piece: str) -> str:
+    """In braces where it has scripts of its own, so that it can take more."""
+    return f"{{{piece}}}" if _SCRIPT.search(piece) else piece
 
 
 def text_of(node: ast.expr) -> str | None:
